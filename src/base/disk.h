@@ -1,0 +1,55 @@
+/*
+ * disk: files as a seam. The journal and the configuration touch the disk only through this
+ * table, so that tests can fail, tear and lose writes.
+ *
+ * Paths are relative to the process or absolute. All functions return 0 or a negative fault.
+ * Threads: any; a file belongs to one thread, but a mapped file's bytes may be read by others
+ * under the owner's own rules.
+ */
+#pragma once
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/fault.h"
+
+struct disk_file {
+	int descriptor; /* -1: none */
+	void *map;	/* NULL: not mapped */
+	size_t map_bytes;
+};
+
+/* Called for each entry of a folder but "." and ".."; stops at the first non-zero answer. */
+typedef int (*disk_entry_fn)(void *context, const char *name);
+
+struct disk {
+	int (*folder_make)(struct disk *disk, const char *path, unsigned mode, struct fault *fault);
+	int (*folder_list)(struct disk *disk, const char *path, disk_entry_fn each, void *context,
+			   struct fault *fault);
+	/* Makes durable which names the folder holds. */
+	int (*folder_sync)(struct disk *disk, const char *path, struct fault *fault);
+	/* Opens for reading and writing. With `create`, the file must not exist. */
+	int (*file_open)(struct disk *disk, const char *path, bool create, unsigned mode,
+			 struct disk_file *ret_file, struct fault *fault);
+	/* Reserves the blocks, so that a later write into the map cannot lack space. */
+	int (*file_reserve)(struct disk *disk, struct disk_file *file, size_t bytes,
+			    struct fault *fault);
+	int (*file_map)(struct disk *disk, struct disk_file *file, size_t bytes, bool writable,
+			struct fault *fault);
+	int (*file_size)(struct disk *disk, struct disk_file *file, size_t *ret_bytes,
+			 struct fault *fault);
+	/* fdatasync: also what was written through the map. A failure is final for the file. */
+	int (*file_sync)(struct disk *disk, struct disk_file *file, struct fault *fault);
+	void (*file_close)(struct disk *disk, struct disk_file *file); /* also unmaps */
+	int (*file_remove)(struct disk *disk, const char *path, struct fault *fault);
+};
+
+struct disk *disk_system(void);
+
+/* Conveniences over a system disk, for small files. The text is malloc'ed, NUL-terminated. */
+int disk_read_file(const char *path, size_t bytes_max, char **ret_text, size_t *ret_bytes,
+		   struct fault *fault);
+/* Writes beside, syncs, renames over: readers see the old or the new content, whole. */
+int disk_write_file(const char *path, unsigned mode, const void *bytes, size_t length,
+		    struct fault *fault);

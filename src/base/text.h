@@ -1,0 +1,43 @@
+/*
+ * text: building texts of unknown length in memory that grows, up to a limit.
+ *
+ * A text that reached its limit or ran out of memory says so in `failed`; what is appended
+ * afterwards is dropped, so that a caller checks once, at the end.
+ *
+ * Threads: one.
+ */
+#pragma once
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/slice.h"
+
+struct text {
+	char *data; /* NUL-terminated once anything was appended */
+	size_t length;
+	size_t capacity;
+	size_t bytes_max;
+	bool failed;
+};
+
+void text_init(struct text *text, size_t bytes_max);
+void text_fini(struct text *text);
+void text_clear(struct text *text);
+void text_append(struct text *text, struct slice bytes);
+void text_append_text(struct text *text, const char *bytes);
+void text_printf(struct text *text, const char *format, ...) __attribute__((format(printf, 2, 3)));
+
+static inline struct slice text_slice(const struct text *text)
+{
+	return slice_make(text->data, text->length);
+}
+
+/* Lower-case hexadecimal; `text` holds 2 * length + 1 bytes. */
+void text_hex(const void *bytes, size_t length, char *text);
+bool text_from_hex(struct slice hex, void *bytes, size_t length);
+
+/* The entry of `known` nearest to `word` by edit distance (Damerau-Levenshtein, optimal string
+ * alignment), or NULL when none is nearer than a third of its length: for "did you mean". */
+const char *text_nearest(const char *word, const char *const *known, size_t known_count);

@@ -1,0 +1,294 @@
+/*
+ * http: HTTP/1.1 (RFC 9110, 9112) as exchanges, on the server's and the client's side.
+ *
+ * Messages are parsed strictly (llhttp in its strict mode and our own limits), handed on as
+ * parts, and rebuilt on the way out; no byte of framing is ever copied through. On any doubt
+ * about framing the message is refused and its connection closed. No policy lives here: what
+ * a request means, who may send it and where it goes is the caller's.
+ *
+ * Output: respond, send and finish only append to the connection's buffer; it is handed to
+ * the kernel by a deferred task at the end of the loop's turn. So what an event's callbacks
+ * append leaves in one piece, and nothing leaves before the callback has returned.
+ *
+ * Input: heads and body pieces are slices of receive memory. They live until the callback
+ * that brought them returns, but a client's response head and the pieces that came with it
+ * live until on_end or on_more, whichever comes first.
+ *
+ * Memory: bounded per connection by struct http_limits; buffers come from a free list of the
+ * server or client, so that a call allocates nothing.
+ * Threads: all of it belongs to the thread of the loop.
+ * Errors: a refused request is answered (400, 408, 413, 414, 431, 501, 505) with
+ * application/problem+json through the `refuse` hook and its connection closed.
+ */
+#pragma once
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/fault.h"
+#include "base/slice.h"
+#include "loop/loop.h"
+
+/* Header names that somebody in Stoa asks for; the parser classifies once.
+ * name, text, hop: 1 where RFC 9110 7.6.1 forbids to forward it. */
+#define HTTP_NAMES(X)                                                                              \
+	X(HTTP_OTHER, "", 0)                                                                       \
+	X(HTTP_ACCEPT, "accept", 0)                                                                \
+	X(HTTP_AUTHORIZATION, "authorization", 0)                                                  \
+	X(HTTP_CONNECTION, "connection", 1)                                                        \
+	X(HTTP_CONTENT_LENGTH, "content-length", 0)                                                \
+	X(HTTP_CONTENT_TYPE, "content-type", 0)                                                    \
+	X(HTTP_DATE, "date", 0)                                                                    \
+	X(HTTP_EXPECT, "expect", 0)                                                                \
+	X(HTTP_FORWARDED, "forwarded", 0)                                                          \
+	X(HTTP_HOST, "host", 0)                                                                    \
+	X(HTTP_KEEP_ALIVE, "keep-alive", 1)                                                        \
+	X(HTTP_PROXY_AUTHENTICATE, "proxy-authenticate", 1)                                        \
+	X(HTTP_PROXY_AUTHORIZATION, "proxy-authorization", 1)                                      \
+	X(HTTP_PROXY_CONNECTION, "proxy-connection", 1)                                            \
+	X(HTTP_SERVER, "server", 0)                                                                \
+	X(HTTP_TE, "te", 1)                                                                        \
+	X(HTTP_TRACEPARENT, "traceparent", 0)                                                      \
+	X(HTTP_TRAILER, "trailer", 1)                                                              \
+	X(HTTP_TRANSFER_ENCODING, "transfer-encoding", 1)                                          \
+	X(HTTP_UPGRADE, "upgrade", 1)                                                              \
+	X(HTTP_X_API_KEY, "x-api-key", 0)                                                          \
+	X(HTTP_X_FORWARDED_FOR, "x-forwarded-for", 0)                                              \
+	X(HTTP_X_FORWARDED_HOST, "x-forwarded-host", 0)                                            \
+	X(HTTP_X_FORWARDED_PROTO, "x-forwarded-proto", 0)                                          \
+	X(HTTP_STOA_UNITS, "stoa-units", 0)                                                        \
+	X(HTTP_STOA_RESERVED, "stoa-", 0) /* any other name that begins with stoa- */
+
+enum http_name {
+#define X(name, text, hop) name,
+	HTTP_NAMES(X)
+#undef X
+};
+
+bool http_name_is_hop_by_hop(enum http_name name);
+
+struct http_header {
+	struct slice name;  /* as received */
+	struct slice value; /* without the white space around it */
+	enum http_name known;
+};
+
+#define HTTP_HEADERS_MAX 100 /* fields of one head, and of one trailer section */
+
+enum { HTTP_LENGTH_UNKNOWN = -1 }; /* chunked, or until the connection ends */
+
+struct http_request {
+	struct slice method;
+	struct slice target;	/* origin form, or "*"; an absolute form is split below */
+	struct slice authority; /* Host, with its port; an absolute form must agree with it */
+	struct slice path;	/* of the target, begins with '/' */
+	struct slice query;	/* of the target after '?', may be empty */
+	bool has_query;
+	const struct http_header *headers;
+	size_t header_count;
+	int64_t body_bytes; /* 0: no body; HTTP_LENGTH_UNKNOWN: chunked */
+	bool http_1_0;
+	bool idempotent;	/* RFC 9110 9.2.2: GET, HEAD, OPTIONS, TRACE, PUT, DELETE */
+	bool head_only;		/* HEAD */
+	bool accepts_trailers;	/* TE: trailers */
+	bool expects_continue;
+	bool upgrade; /* Connection: upgrade with an Upgrade field */
+};
+
+struct http_response {
+	unsigned status; /* 200..599; 1xx are consumed, 101 is a failure unless asked for */
+	const struct http_header *headers;
+	size_t header_count;
+	int64_t body_bytes;
+};
+
+struct http_limits {
+	uint32_t head_bytes_max;     /* request line and fields; default 32 KiB */
+	uint32_t target_bytes_max;   /* default 8 KiB */
+	uint64_t body_bytes_max;     /* default 1 GiB; a request beyond it gets 413 */
+	uint32_t output_bytes_high;  /* default 256 KiB: above it http_*_writable says no */
+	uint64_t head_timeout_ns;    /* from the first byte to the whole head; default 10 s */
+	uint64_t body_idle_timeout_ns; /* between pieces of a body; default 30 s */
+	uint64_t keep_alive_timeout_ns; /* between requests; default 60 s */
+	uint64_t send_idle_timeout_ns; /* the peer takes nothing; default 30 s */
+	uint64_t connect_timeout_ns; /* client; default 1 s */
+	uint64_t answer_timeout_ns;  /* client: request sent, no head yet; default 60 s */
+};
+
+void http_limits_default(struct http_limits *limits);
+
+/* ------------------------------- server side ------------------------------- */
+
+struct http_server;
+struct http_exchange;
+
+enum http_abort {
+	HTTP_ABORT_PEER_CLOSED,	 /* the client went away */
+	HTTP_ABORT_PEER_INVALID, /* its body broke the rules; it was or will be told */
+	HTTP_ABORT_TIMEOUT,
+	HTTP_ABORT_SHUTDOWN
+};
+
+/* Why a request was refused by the parser; `status` and a sentence. */
+struct http_refusal {
+	unsigned status;
+	const char *title; /* static */
+	const char *detail; /* static */
+};
+
+struct http_server_events {
+	/* The head is whole. The state is zeroed. From here the exchange lives until on_over. */
+	void (*on_request)(struct http_exchange *exchange, const struct http_request *request);
+	void (*on_body)(struct http_exchange *exchange, struct slice bytes);
+	/* `trailers` has hop-by-hop and framing fields removed already. */
+	void (*on_request_end)(struct http_exchange *exchange, const struct http_header *trailers,
+			       size_t trailer_count);
+	/* Output fell below the low mark (half of the high one) after it was above the high. */
+	void (*on_writable)(struct http_exchange *exchange);
+	/* It ended before http_exchange_finish. No other event follows but on_over. */
+	void (*on_abort)(struct http_exchange *exchange, enum http_abort reason);
+	/* The last event. Finished: every byte is with the kernel. The state is gone after it. */
+	void (*on_over)(struct http_exchange *exchange);
+	/* Composes the body of an answer to a request that the parser refused (no exchange was
+	 * begun). Returns the bytes written; may be NULL: a plain problem+json. */
+	size_t (*refuse)(struct http_server *server, const struct http_refusal *refusal,
+			 char *body, size_t body_bytes_max);
+};
+
+struct http_server_options {
+	struct http_limits limits;
+	const struct http_server_events *events;
+	void *owner;		       /* http_server_owner */
+	size_t exchange_state_bytes;   /* zeroed for each exchange */
+	size_t connection_state_bytes; /* zeroed for each connection, kept between its exchanges */
+	void (*on_connection_closed)(void *connection_state); /* may be NULL */
+	uint32_t connections_max;      /* more are closed at once; 0: 100,000 */
+};
+
+int http_server_new(struct loop *loop, const struct http_server_options *options,
+		    struct http_server **ret_server, struct fault *fault);
+/* A connection accepted by whichever listener; the descriptor becomes the server's. */
+void http_server_adopt(struct http_server *server, int descriptor);
+/* No further request is read; idle connections close now, the others after their answer.
+ * `on_drained` is called once, when none is left. */
+void http_server_drain(struct http_server *server, void (*on_drained)(void *owner));
+/* Closes all at once (on_abort, on_over follow in later turns). */
+void http_server_close(struct http_server *server);
+uint32_t http_server_connections(const struct http_server *server);
+/* After drain or close, when no connection is left. */
+void http_server_free(struct http_server *server);
+void *http_server_owner(const struct http_server *server);
+
+void *http_exchange_state(struct http_exchange *exchange);
+void *http_exchange_connection_state(struct http_exchange *exchange);
+struct http_server *http_exchange_server(struct http_exchange *exchange);
+
+/* Request body: no on_body while paused. 100 Continue is sent by the first call that shows the
+ * body is wanted: `resume` sends it where the client waits for it. Begins resumed, but for
+ * requests that expect 100-continue. */
+void http_exchange_pause(struct http_exchange *exchange);
+void http_exchange_resume(struct http_exchange *exchange);
+
+/* The answer's head. body_bytes >= 0: Content-Length; HTTP_LENGTH_UNKNOWN: chunked (to an
+ * HTTP/1.0 client: until close). Date, Content-Length, Transfer-Encoding and Connection are
+ * written here and must not be among `headers`; names and values are checked for CR, LF, NUL.
+ * A body given for HEAD, 204 or 304 is dropped. Once only. */
+void http_exchange_respond(struct http_exchange *exchange, unsigned status,
+			   const struct http_header *headers, size_t header_count,
+			   int64_t body_bytes);
+/* Copies. More than the announced length is a bug. */
+void http_exchange_send(struct http_exchange *exchange, struct slice bytes);
+/* False while more than output_bytes_high waits: stop, on_writable will come. */
+bool http_exchange_writable(const struct http_exchange *exchange);
+/* The whole answer was appended; fewer bytes than announced is a bug. Trailers only in a
+ * chunked answer. If the request's body is not over, its rest is discarded up to a bound,
+ * else the connection closes after the answer. */
+void http_exchange_finish(struct http_exchange *exchange, const struct http_header *trailers,
+			  size_t trailer_count);
+/* The answer cannot be completed: closes the connection so that the client sees it is cut. */
+void http_exchange_abort(struct http_exchange *exchange);
+
+/* ------------------------------- client side ------------------------------- */
+
+struct http_client;
+struct http_origin; /* one address and its kept-alive connections */
+struct http_call;   /* one request and its answer */
+
+enum http_failure {
+	HTTP_FAILED_CONNECT,	/* no connection: nothing was sent */
+	HTTP_FAILED_STALE,	/* a kept-alive connection ended before the answer's first byte */
+	HTTP_FAILED_CLOSED,	/* ended within the answer or after the request */
+	HTTP_FAILED_INVALID,	/* the answer broke the rules */
+	HTTP_FAILED_TIMEOUT
+};
+
+struct http_client_events {
+	/* The response's head; see "Input" above for how long it lives. */
+	void (*on_head)(void *owner, const struct http_response *response);
+	void (*on_body)(void *owner, struct slice bytes);
+	/* What was received so far is handed over and the answer is not over: slices given since
+	 * on_head die now. Also called without new bytes after a head alone. */
+	void (*on_more)(void *owner);
+	/* The answer is whole. The call is gone after it. */
+	void (*on_end)(void *owner, const struct http_header *trailers, size_t trailer_count);
+	/* The call is gone after it. */
+	void (*on_failed)(void *owner, enum http_failure failure);
+	/* Request output fell below the low mark after http_call_writable said no. */
+	void (*on_writable)(void *owner);
+};
+
+struct http_client_options {
+	struct http_limits limits;
+	const struct http_client_events *events;
+	uint32_t idle_per_origin_max; /* default 64; LIFO, so that surplus ages out */
+};
+
+int http_client_new(struct loop *loop, const struct http_client_options *options,
+		    struct http_client **ret_client, struct fault *fault);
+/* All origins must be freed before. */
+void http_client_free(struct http_client *client);
+
+struct http_origin *http_origin_new(struct http_client *client, const struct loop_address *address);
+/* Idle connections close now; calls under way go on; memory goes with the last of them. */
+void http_origin_free(struct http_origin *origin);
+/* Connections open to it: calls under way and idle. */
+uint32_t http_origin_connections(const struct http_origin *origin);
+
+struct http_call_request {
+	struct slice method;
+	struct slice target;
+	const struct http_header *headers; /* without Content-Length, Transfer-Encoding, Connection */
+	size_t header_count;
+	int64_t body_bytes; /* 0 none, n, or HTTP_LENGTH_UNKNOWN: chunked */
+	bool head_only;	    /* HEAD: the answer has no body */
+	uint64_t answer_timeout_ns; /* 0: the client's limit */
+};
+
+/* Never calls back from within. Everything is copied into the connection's output. */
+struct http_call *http_call_start(struct http_origin *origin,
+				  const struct http_call_request *request, void *owner);
+void http_call_send(struct http_call *call, struct slice bytes); /* copies */
+bool http_call_writable(const struct http_call *call);
+void http_call_finish(struct http_call *call, const struct http_header *trailers,
+		      size_t trailer_count);
+/* No on_body while paused. */
+void http_call_pause(struct http_call *call);
+void http_call_resume(struct http_call *call);
+/* The caller lost interest: the connection closes (its state is unknown); no event follows. */
+void http_call_cancel(struct http_call *call);
+/* Whether any byte of the request may have reached the peer. */
+bool http_call_sent_any(const struct http_call *call);
+
+/* ------------------------------- for any side ------------------------------- */
+
+/* The standard phrase, "" where there is none. */
+const char *http_status_reason(unsigned status);
+/* NULL when absent. */
+const struct http_header *http_header_find(const struct http_header *headers, size_t count,
+					   enum http_name known);
+/* Percent-decoding of a path or query part; false on a broken escape or a decoded NUL. */
+bool http_percent_decode(struct slice text, char *decoded, size_t decoded_bytes_max,
+			 size_t *ret_length);
+/* True for a non-empty RFC 9110 token. */
+bool http_is_token(struct slice text);

@@ -1,0 +1,170 @@
+/*
+ * rating: from quantities to charges. Pure: no clock, no store, no memory of its own.
+ *
+ * A period's charge for one meter of one subscription is R(Q), a function of the cumulative
+ * integer quantity Q alone. A posting that moves Q by q charges R(Q + q) - R(Q). So:
+ *
+ *   - postings sum to R(Q) to the nano, however the quantities were split and in any order;
+ *   - rounding (half to even) happens once, inside R, and never accumulates;
+ *   - free allowances and tiers are exact call by call;
+ *   - anybody can recompute a bill from its quantities.
+ *
+ * R is monotone: a posting is never negative.
+ *
+ * A call's quantities are capped before they count (rating_call_cap), by a rule that looks at
+ * the call and the plan only, never at Q, so that the order of calls still does not matter.
+ *
+ * Threads: any (values). Errors: only overflow of int64, reported as false; results are then
+ * left alone.
+ */
+#pragma once
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "base/amount.h"
+
+#define RATING_TIERS_MAX  8
+#define RATING_PRICES_MAX 8
+#define RATING_UNITS_MAX  4 /* custom units of a plan's service */
+
+/* What can be counted of a call. The first four are measured by the gateway, the rest are
+ * declared by the service; which unit has which slot is the service's (catalog). */
+enum rating_meter {
+	RATING_CALLS,
+	RATING_REQUEST_BYTES,
+	RATING_RESPONSE_BYTES,
+	RATING_DURATION_MS,
+	RATING_UNIT_0,
+	RATING_UNIT_1,
+	RATING_UNIT_2,
+	RATING_UNIT_3,
+	RATING_METERS
+};
+
+struct rating_quantities {
+	int64_t of[RATING_METERS]; /* >= 0 */
+};
+
+/* `nano` for every `per` units; exact, not a quotient. */
+struct rating_rate {
+	int64_t nano; /* >= 0 */
+	int64_t per;  /* >= 1 */
+};
+
+enum rating_model {
+	RATING_FREE,	  /* nothing */
+	RATING_FLAT,	  /* rate.nano once a period, with the period's first call */
+	RATING_UNIT,	  /* rate times what is over the allowance, one rounding */
+	RATING_PACKAGE,	  /* rate.nano for each begun package of rate.per units */
+	RATING_GRADUATED  /* each tier's units at the tier's rate, one rounding of the sum */
+};
+
+struct rating_tier {
+	int64_t up_to; /* inclusive, counted after the allowance; the last one INT64_MAX */
+	struct rating_rate rate;
+};
+
+struct rating_price {
+	enum rating_meter meter;
+	enum rating_model model;
+	int64_t free_units; /* allowance a period */
+	struct rating_rate rate;
+	uint32_t tier_count;
+	struct rating_tier tiers[RATING_TIERS_MAX];
+};
+
+struct rating_plan {
+	uint32_t price_count;
+	struct rating_price prices[RATING_PRICES_MAX];
+	int64_t max_units[RATING_UNITS_MAX]; /* most of a unit that one call may count */
+	int64_t max_charge_nano;	     /* most that one call may cost; -1: none stated */
+	bool bill_always;		     /* else only calls answered below 500 */
+};
+
+/* R(Q) of one price. Q >= 0. */
+bool rating_charge(const struct rating_price *price, int64_t quantity, int64_t *ret_nano)
+	__attribute__((warn_unused_result));
+
+/* The sum of R over all prices of the plan. */
+bool rating_plan_charge(const struct rating_plan *plan, const struct rating_quantities *quantities,
+			int64_t *ret_nano) __attribute__((warn_unused_result));
+
+/* R(before + of this call) - R(before), and *before moves on. On overflow nothing moves. */
+bool rating_plan_advance(const struct rating_plan *plan, struct rating_quantities *before,
+			 const struct rating_quantities *call, int64_t *ret_nano)
+	__attribute__((warn_unused_result));
+
+/* What of a call counts: units are cut to max_units, and, where max_charge is stated, the
+ * meters are cut one after the other, in the order of the plan's prices, to what max_charge
+ * still covers at the meter's dearest rate. `calls` is never cut (a plan whose price for one
+ * call exceeds max_charge is refused when it is published). */
+void rating_call_cap(const struct rating_plan *plan, struct rating_quantities *call);
+
+/* The most that one call can cost beyond flat prices, whatever Q is: max_charge where stated,
+ * else worked out from `most`, the largest quantities of one call. False where a priced meter
+ * has no bound (most->of[m] == INT64_MAX) or on overflow. */
+bool rating_plan_call_most(const struct rating_plan *plan, const struct rating_quantities *most,
+			   int64_t *ret_nano) __attribute__((warn_unused_result));
+/* The flat prices that a period's first call brings with it. */
+int64_t rating_plan_flat(const struct rating_plan *plan);
+
+/* ---- what the cloud charges to run a call: the operator's rate card ---- */
+
+enum rating_path { RATING_PATH_HOST, RATING_PATH_ZONE, RATING_PATH_CLOUD, RATING_PATH_INTERCLOUD,
+		   RATING_PATHS };
+
+enum rating_cloud_meter {
+	RATING_CLOUD_CALLS,
+	RATING_CLOUD_MIB_US,  /* memory share: declared MiB x microseconds / concurrency */
+	RATING_CLOUD_MCPU_US, /* cpu share: declared thousandths x microseconds / concurrency */
+	RATING_CLOUD_BYTES_HOST,
+	RATING_CLOUD_BYTES_ZONE,
+	RATING_CLOUD_BYTES_CLOUD,
+	RATING_CLOUD_BYTES_INTERCLOUD,
+	RATING_CLOUD_METERS
+};
+
+#define RATING_MIB_US_PER_GIB_SECOND   (1024ll * 1000000)
+#define RATING_MCPU_US_PER_VCPU_SECOND (1000ll * 1000000)
+#define RATING_BYTES_PER_GIB	       (1ll << 30)
+
+struct rating_cloud_quantities {
+	int64_t of[RATING_CLOUD_METERS]; /* >= 0 */
+};
+
+struct rating_card {
+	struct rating_rate of[RATING_CLOUD_METERS]; /* nano 0: not charged */
+};
+
+bool rating_cloud_meter_charge(const struct rating_card *card, enum rating_cloud_meter meter,
+			       int64_t quantity, int64_t *ret_nano)
+	__attribute__((warn_unused_result));
+bool rating_cloud_charge(const struct rating_card *card,
+			 const struct rating_cloud_quantities *quantities, int64_t *ret_nano)
+	__attribute__((warn_unused_result));
+bool rating_cloud_advance(const struct rating_card *card, struct rating_cloud_quantities *before,
+			  const struct rating_cloud_quantities *call, int64_t *ret_nano)
+	__attribute__((warn_unused_result));
+
+/* The most that these quantities can add, whatever came before. */
+bool rating_cloud_most(const struct rating_card *card, const struct rating_cloud_quantities *call,
+		       int64_t *ret_nano) __attribute__((warn_unused_result));
+
+/* A call's shares. memory_mib and cpu_milli are the instance's declared size (0 for an
+ * upstream that the cloud does not run), concurrency the calls that it serves at once. */
+void rating_cloud_of_call(uint32_t memory_mib, uint32_t cpu_milli, uint32_t concurrency,
+			  uint64_t duration_us, enum rating_path path, uint64_t bytes,
+			  struct rating_cloud_quantities *ret_call);
+
+/* ---- the operator's fee on usage ---- */
+
+/* F(U): `fee_ppm` millionths of the cumulative usage charge, half to even. Telescopes like R. */
+bool rating_fee(int64_t usage_nano, uint32_t fee_ppm, int64_t *ret_nano)
+	__attribute__((warn_unused_result));
+
+/* ---- names, for manifests, statements and records ---- */
+
+const char *rating_meter_name(enum rating_meter meter); /* units: "unit_0" .. */
+const char *rating_model_name(enum rating_model model);
+const char *rating_cloud_meter_name(enum rating_cloud_meter meter); /* "calls", "gib_seconds"... */
