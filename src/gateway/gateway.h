@@ -1,0 +1,214 @@
+/*
+ * gateway: the data plane, where a call lives. It authenticates, admits, forwards, settles.
+ *
+ * A call is admitted only against money that the ledger has reserved for this node (a lease),
+ * so money admitted never exceeds money there; it is on record in the journal before the last
+ * byte of its answer is given to the kernel. gateway cannot block on a database, for it cannot
+ * include one: everything it knows is published to it, everything it learns is a call record.
+ *
+ * What it knows (the directory): services with their instances, plans, subscriptions, keys.
+ * Workers read it through RCU (liburcu, QSBR); one publisher thread changes it, one entry at a
+ * time. An identical publish changes nothing; no change disturbs a call in flight.
+ *
+ * Threads: gateway_publish_*, gateway_retire_* and gateway_new/free belong to one publisher
+ * thread, which has called gateway_publisher_enter. gateway_worker_run belongs to one thread a
+ * worker. gateway_lease_* may be called from any thread.
+ * Lifetime: plans, services and leases live as long as the gateway. Keys go after a grace
+ * period, subscriptions and instances after their last call.
+ * Errors: publishing reports faults (limits, memory). A call's errors are the table of
+ * problems in gateway/problem.h.
+ */
+#pragma once
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "base/clock.h"
+#include "base/fault.h"
+#include "base/ids.h"
+#include "base/random.h"
+#include "base/slice.h"
+#include "http/http.h"
+#include "journal/journal.h"
+#include "loop/loop.h"
+#include "rating/rating.h"
+
+#define GATEWAY_NAME_MAX      136 /* bytes of a service, plan, account or account/app name, with NUL */
+#define GATEWAY_WORKERS_MAX   JOURNAL_STREAMS_MAX
+#define GATEWAY_LISTENERS_MAX 8
+#define GATEWAY_INSTANCES_MAX 256	 /* of one service */
+#define GATEWAY_QUEUE_MAX     4096	 /* calls that wait on one worker */
+#define GATEWAY_HOLD_BYTES    (1u << 20) /* a call's transfer is held for in such pieces */
+
+struct gateway;
+struct gateway_lease;
+
+struct gateway_options {
+	const struct clock *clock;
+	struct random *random;	 /* seeds the workers' own sources */
+	struct journal *journal; /* one stream a worker */
+	struct rating_card card;
+	const char *currency; /* for Stoa-Charge: "USD" */
+	struct http_limits limits;
+	enum loop_io io;
+	uint32_t workers;	   /* 1 .. GATEWAY_WORKERS_MAX */
+	uint64_t instance_wait_ns; /* how long a call waits for an instance; 0: 10 s */
+	uint64_t lease_wait_ns;	   /* how long a call waits for the ledger; 0: 2 s */
+	/* A lease needs money; called from workers, must only wake whoever fills leases. */
+	void (*on_lease_demand)(void *context);
+	void *context;
+};
+
+int gateway_new(const struct gateway_options *options, struct gateway **ret_gateway,
+		struct fault *fault);
+/* After every worker has returned. */
+void gateway_free(struct gateway *gateway);
+
+/* Registers the calling thread with RCU, for publishing; leave before the thread ends. */
+void gateway_publisher_enter(void);
+void gateway_publisher_leave(void);
+
+/* ---- running ---- */
+
+/* Before the workers run. Accepted connections go to the least loaded worker. */
+int gateway_listen(struct gateway *gateway, const struct loop_address *address,
+		   struct fault *fault);
+/* Runs worker `number` until the gateway has stopped. `on_ready` is called in its thread once
+ * its loop stands (worker 0: and the listeners are open). */
+int gateway_worker_run(struct gateway *gateway, uint32_t number,
+		       void (*on_ready)(void *context, uint32_t number), struct fault *fault);
+/* After worker 0 is ready: the address of listener `index`, a port 0 replaced. */
+bool gateway_listener_address(struct gateway *gateway, uint32_t index,
+			      struct loop_address *ret_address);
+/* Closes the listeners, lets calls in flight end for at most grace_ns, then cuts the rest;
+ * every worker returns. Any thread, once, after the workers are ready. */
+void gateway_stop(struct gateway *gateway, uint64_t grace_ns);
+/* What the loops use and why. After the workers are ready. */
+enum loop_io gateway_io(const struct gateway *gateway, const char **ret_reason);
+
+/* ---- leases: money (nano) that this node may admit calls against ---- */
+
+/* Never freed before the gateway. Any thread may hold the pointer. */
+int gateway_lease_new(struct gateway *gateway, struct gateway_lease **ret_lease,
+		      struct fault *fault);
+/* Adds money (0 is allowed), moves the expiry (monotonic). Afterwards gateway_leases_changed. */
+void gateway_lease_grant(struct gateway_lease *lease, int64_t nano, uint64_t expires_ns);
+/* Takes back at most `nano` that no call holds; returns how much it was. */
+int64_t gateway_lease_reclaim(struct gateway_lease *lease, int64_t nano);
+/* Says whether the ledger has anything left to lease: if not, a call that the lease cannot pay
+ * is refused at once instead of waiting. New leases begin with true. */
+void gateway_lease_set_source(struct gateway_lease *lease, bool has_more);
+
+struct gateway_lease_state {
+	int64_t available_nano; /* not held */
+	int64_t wanted_nano;	/* the largest hold that was asked in vain; 0: nobody waits */
+	int64_t taken_nano;	/* holds taken since the beginning: for sizing */
+};
+
+/* Reads the state and clears `wanted`. */
+struct gateway_lease_state gateway_lease_poll(struct gateway_lease *lease);
+/* Calls that wait for money look again. */
+void gateway_leases_changed(struct gateway *gateway);
+
+/* ---- publishing ---- */
+
+struct gateway_limits {
+	uint64_t rate_interval_ns; /* time between calls at the full rate; 0: no limit */
+	uint32_t burst;		   /* calls; >= 1 where a rate is set */
+	uint32_t concurrency;	   /* calls at once; 0: no limit */
+	int64_t quota_calls;	   /* in a calendar month (UTC); -1: none */
+	uint64_t timeout_ns;	   /* of a call, to the answer's end; >= 1 ms */
+};
+
+struct gateway_plan_entry {
+	struct plan_id id;
+	const char *name;
+	struct rating_plan rating;
+	int64_t call_most_nano; /* rating_plan_call_most: what a hold takes beside flat prices */
+	struct gateway_limits limits;
+};
+
+struct gateway_service_entry {
+	struct service_id id;
+	const char *name;		     /* DNS label */
+	const char *units[RATING_UNITS_MAX]; /* slot -> name in Stoa-Units; NULL: free slot */
+};
+
+struct gateway_instance_entry {
+	uint32_t id; /* unique within the gateway's life, > 0 */
+	struct loop_address address;
+	const char *authority; /* the Host it gets; NULL: the caller's Host goes on to it */
+	uint32_t memory_mib;   /* declared; 0 for upstreams */
+	uint32_t cpu_milli;
+	uint32_t concurrency; /* 0: no limit */
+	enum rating_path path;
+};
+
+struct gateway_subscription_entry {
+	struct subscription_id id;
+	struct account_id account;
+	struct app_id app;
+	struct service_id service; /* published before */
+	struct plan_id plan;	   /* published before */
+	const char *account_name;
+	const char *app_name; /* "account/app" */
+	struct gateway_lease *account_lease;
+	struct gateway_lease *budget_lease; /* NULL: no budget of its own */
+	uint32_t month;			    /* of the quantities below; clock_month_of */
+	struct rating_quantities used;	    /* posted so far; read at the first publish only */
+	struct rating_cloud_quantities cloud_used;
+};
+
+struct gateway_key_entry {
+	struct key_id id;
+	struct app_id app;
+	uint8_t digest[32];  /* SHA-256 of the key's text */
+	uint64_t expires_ns; /* Unix; 0: never */
+};
+
+int gateway_publish_plan(struct gateway *gateway, const struct gateway_plan_entry *plan,
+			 struct fault *fault);
+int gateway_publish_service(struct gateway *gateway, const struct gateway_service_entry *service,
+			    struct fault *fault);
+int gateway_publish_instance(struct gateway *gateway, struct service_id service,
+			     const struct gateway_instance_entry *instance, struct fault *fault);
+/* One for each app and service; another plan or budget replaces the former terms. */
+int gateway_publish_subscription(struct gateway *gateway,
+				 const struct gateway_subscription_entry *subscription,
+				 struct fault *fault);
+int gateway_publish_key(struct gateway *gateway, const struct gateway_key_entry *key,
+			struct fault *fault);
+
+/* No new call goes to it. It is gone for good once gateway_instance_idle says so. */
+void gateway_retire_instance(struct gateway *gateway, struct service_id service, uint32_t id);
+/* True when a retired instance has no call in flight any more. */
+bool gateway_instance_idle(struct gateway *gateway, uint32_t id);
+void gateway_retire_subscription(struct gateway *gateway, struct app_id app,
+				 struct service_id service);
+void gateway_retire_key(struct gateway *gateway, const uint8_t digest[32]);
+
+/* ---- what it did, for status; sums over the workers. Any thread ---- */
+
+/* name, sentence */
+#define GATEWAY_COUNTS(X)                                                                          \
+	X(connections, "client connections open now")                                              \
+	X(calls_in_flight, "calls admitted and not yet over, now")                                 \
+	X(calls_waiting, "calls that wait for an instance or for money, now")                      \
+	X(calls_answered, "calls whose whole answer came from the service")                        \
+	X(calls_aborted, "calls that their callers left")                                          \
+	X(calls_failed, "calls that the service failed or that Stoa cut")                          \
+	X(refused_key, "requests refused with 401: no valid key")                                  \
+	X(refused_money, "requests refused with 402: balance, budget or quota")                    \
+	X(refused_right, "requests refused with 403: no subscription")                             \
+	X(refused_route, "requests refused with 404: no such service")                             \
+	X(refused_rate, "requests refused with 429: rate or concurrency")                          \
+	X(refused_other, "requests refused for another reason, before a service saw them")         \
+	X(retries, "calls sent again to another instance")
+
+struct gateway_counts {
+#define X(name, sentence) uint64_t name;
+	GATEWAY_COUNTS(X)
+#undef X
+};
+
+void gateway_counts_read(const struct gateway *gateway, struct gateway_counts *ret_counts);
