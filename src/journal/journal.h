@@ -12,10 +12,18 @@
  * the call path), so an append cannot meet a full disk. All integers are little-endian;
  * docs/architecture.md has the layout byte by byte.
  *
- * Recovery reads each stream to its end. An unfinished last record, after which nothing was
- * ever written, is a torn tail: it is cleared, for its caller never saw the answer. An invalid
- * record with written ones behind it is damage: FAULT_DAMAGED with file and offset, and nothing
- * is changed.
+ * Durable: the header also holds the position below which every record is known to be on disk,
+ * written after the sync that made it so. It is what tells a torn tail from damage:
+ *
+ *	an invalid record below it	damage: FAULT_DAMAGED with file and offset; nothing changes
+ *	the first invalid one above it	the stream's end: it and all behind it is cleared, for it
+ *					was lost or torn by a power cut or a kill
+ *
+ * After a power cut a position above the durable one may be given to another record. So who
+ * acts on records for good (the poster) reads with journal_reader_next_durable.
+ * Damage is also: a missing or cut segment file, one of another stream, a bad header. Segments
+ * that were full and durable are checked by header and size when the journal is opened; their
+ * records are verified each time they are read.
  *
  * Threads: a stream's writer belongs to one thread. Any number of readers follow it, in the
  * same process, without locks: they see a record once `head` covers it.
@@ -97,7 +105,7 @@ int journal_open(const struct journal_options *options, struct journal **ret_jou
 int journal_close(struct journal *journal, struct fault *fault);
 /* How many streams there are: the highest stream number + 1. */
 uint32_t journal_stream_count(const struct journal *journal);
-/* Records cleared as torn tails by journal_open, for the log. */
+/* Records cleared as torn by journal_open, for the log. */
 uint32_t journal_torn_count(const struct journal *journal);
 
 /* The stream with this number, made where missing, with a segment ready. One writer each. */
@@ -113,10 +121,14 @@ void journal_append(struct journal_stream *stream, struct journal_record *record
 
 /* ---- one maintenance thread: never on the call path ---- */
 
-/* Makes segments ahead of need and makes written records durable. Call it every sync interval.
- * *ret_synced says whether there was anything to do. After a failed sync the journal admits
- * nothing more (room is 0): what the disk holds is unknown until it is opened anew. */
+/* Makes segments ahead of need (room for two more is always there) and makes written records
+ * durable. Call it every sync interval, also after a fault. *ret_synced says whether there was
+ * anything to sync; it is set in any case. On a full disk it fails, room runs down to 0, and
+ * returns with the first success. After a failed sync the journal admits nothing more (room is
+ * 0): what the disk holds is unknown until it is opened anew. */
 int journal_maintain(struct journal *journal, bool *ret_synced, struct fault *fault);
+/* A sync failed: only opening anew helps. Any thread. */
+bool journal_is_failed(const struct journal *journal);
 /* Records of the stream known to be durable: positions below it. Any thread. */
 uint64_t journal_stream_durable(const struct journal *journal, uint32_t number);
 
@@ -129,6 +141,8 @@ uint64_t journal_stream_first(const struct journal *journal, uint32_t number);
 
 struct journal_reader;
 
+/* FAULT_NOT_FOUND where the stream or the position is no longer or not yet there: a position
+ * above the head means that records which somebody has read were lost. */
 int journal_reader_open(struct journal *journal, uint32_t number, uint64_t position,
 			struct journal_reader **ret_reader, struct fault *fault);
 void journal_reader_close(struct journal_reader *reader);
@@ -138,4 +152,8 @@ void journal_reader_close(struct journal_reader *reader);
 int journal_reader_next(struct journal_reader *reader, uint32_t most,
 			const struct journal_record **ret_records, uint32_t *ret_count,
 			struct fault *fault);
+/* The same, but only records that are durable. */
+int journal_reader_next_durable(struct journal_reader *reader, uint32_t most,
+				const struct journal_record **ret_records, uint32_t *ret_count,
+				struct fault *fault);
 uint64_t journal_reader_position(const struct journal_reader *reader);
