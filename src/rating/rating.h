@@ -14,8 +14,13 @@
  * A call's quantities are capped before they count (rating_call_cap), by a rule that looks at
  * the call and the plan only, never at Q, so that the order of calls still does not matter.
  *
+ * Rounding is the reason for one nano more: with a rate that is no whole number of nano, the
+ * same q costs floor(q x rate) or one nano more, as the rounding of R falls. Whatever speaks of
+ * the most that a call can cost (rating_call_cap, rating_plan_call_most, rating_cloud_most)
+ * counts that nano in.
+ *
  * Threads: any (values). Errors: only overflow of int64, reported as false; results are then
- * left alone.
+ * left alone. A negative quantity is a bug.
  */
 #pragma once
 
@@ -59,6 +64,7 @@ enum rating_model {
 	RATING_PACKAGE,	  /* rate.nano for each begun package of rate.per units */
 	RATING_GRADUATED  /* each tier's units at the tier's rate, one rounding of the sum */
 };
+#define RATING_MODELS (RATING_GRADUATED + 1)
 
 struct rating_tier {
 	int64_t up_to; /* inclusive, counted after the allowance; the last one INT64_MAX */
@@ -66,7 +72,7 @@ struct rating_tier {
 };
 
 struct rating_price {
-	enum rating_meter meter;
+	enum rating_meter meter; /* RATING_CALLS for RATING_FLAT */
 	enum rating_model model;
 	int64_t free_units; /* allowance a period */
 	struct rating_rate rate;
@@ -77,10 +83,16 @@ struct rating_price {
 struct rating_plan {
 	uint32_t price_count;
 	struct rating_price prices[RATING_PRICES_MAX];
-	int64_t max_units[RATING_UNITS_MAX]; /* most of a unit that one call may count */
+	int64_t max_units[RATING_UNITS_MAX]; /* most that one call may count; INT64_MAX: any */
 	int64_t max_charge_nano;	     /* most that one call may cost; -1: none stated */
 	bool bill_always;		     /* else only calls answered below 500 */
 };
+
+/* Whether the functions below may be given this: rates and counts in range, tiers that ascend
+ * to INT64_MAX, rates whose sum has an exact common denominator within int64, and a max_charge
+ * that covers the price of one call. Publishing refuses what is not. */
+bool rating_price_valid(const struct rating_price *price);
+bool rating_plan_valid(const struct rating_plan *plan);
 
 /* R(Q) of one price. Q >= 0. */
 bool rating_charge(const struct rating_price *price, int64_t quantity, int64_t *ret_nano)
@@ -90,20 +102,22 @@ bool rating_charge(const struct rating_price *price, int64_t quantity, int64_t *
 bool rating_plan_charge(const struct rating_plan *plan, const struct rating_quantities *quantities,
 			int64_t *ret_nano) __attribute__((warn_unused_result));
 
-/* R(before + of this call) - R(before), and *before moves on. On overflow nothing moves. */
+/* R(before + of this call) - R(before), and *before moves on. On overflow, of a quantity, of a
+ * price's R or of the sum returned, nothing moves. */
 bool rating_plan_advance(const struct rating_plan *plan, struct rating_quantities *before,
 			 const struct rating_quantities *call, int64_t *ret_nano)
 	__attribute__((warn_unused_result));
 
 /* What of a call counts: units are cut to max_units, and, where max_charge is stated, the
  * meters are cut one after the other, in the order of the plan's prices, to what max_charge
- * still covers at the meter's dearest rate. `calls` is never cut (a plan whose price for one
- * call exceeds max_charge is refused when it is published). */
+ * still covers at the meter's dearest rate. `calls` is never cut: its price is set aside first
+ * (a plan whose price for one call exceeds max_charge is refused when it is published). */
 void rating_call_cap(const struct rating_plan *plan, struct rating_quantities *call);
 
-/* The most that one call can cost beyond flat prices, whatever Q is: max_charge where stated,
- * else worked out from `most`, the largest quantities of one call. False where a priced meter
- * has no bound (most->of[m] == INT64_MAX) or on overflow. */
+/* The most that one call can cost beyond flat prices, whatever Q is: worked out from `most`, the
+ * largest quantities of one call (units also by max_units), and never above max_charge where
+ * that is stated. False where it is not stated and a priced meter has no bound
+ * (most->of[m] == INT64_MAX) or the sum overflows. */
 bool rating_plan_call_most(const struct rating_plan *plan, const struct rating_quantities *most,
 			   int64_t *ret_nano) __attribute__((warn_unused_result));
 /* The flat prices that a period's first call brings with it. */
@@ -167,4 +181,6 @@ bool rating_fee(int64_t usage_nano, uint32_t fee_ppm, int64_t *ret_nano)
 
 const char *rating_meter_name(enum rating_meter meter); /* units: "unit_0" .. */
 const char *rating_model_name(enum rating_model model);
-const char *rating_cloud_meter_name(enum rating_cloud_meter meter); /* "calls", "gib_seconds"... */
+/* "calls", "gib_seconds", "vcpu_seconds", "bytes_host", "bytes_zone", "bytes_cloud",
+ * "bytes_intercloud". */
+const char *rating_cloud_meter_name(enum rating_cloud_meter meter);

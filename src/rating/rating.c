@@ -1,0 +1,583 @@
+#include "rating/rating.h"
+
+#include <stddef.h>
+
+#include "base/check.h"
+
+/* An exact sum of units x rate: whole + numerator / denominator, 0 <= numerator < denominator. */
+struct exact {
+	__int128 whole;
+	int64_t numerator;
+	int64_t denominator;
+};
+
+static int64_t greatest_common_divisor(int64_t a, int64_t b)
+{
+	while (b != 0) {
+		const int64_t rest = a % b;
+		a = b;
+		b = rest;
+	}
+	return a;
+}
+
+/* False where the least common multiple does not fit int64. */
+static bool least_common_multiple(int64_t a, int64_t b, int64_t *ret_multiple)
+{
+	return !__builtin_mul_overflow(a / greatest_common_divisor(a, b), b, ret_multiple);
+}
+
+static bool exact_add_fraction(struct exact *sum, int64_t numerator, int64_t denominator)
+{
+	int64_t common = denominator;
+
+	if (numerator == 0)
+		return true;
+	if (sum->denominator != denominator) {
+		if (!least_common_multiple(sum->denominator, denominator, &common))
+			return false;
+		sum->numerator *= common / sum->denominator;
+		sum->denominator = common;
+		numerator *= common / denominator;
+	}
+	const uint64_t total = (uint64_t)sum->numerator + (uint64_t)numerator;
+	const bool carry = total >= (uint64_t)common;
+	sum->whole += carry;
+	sum->numerator = (int64_t)(total - (carry ? (uint64_t)common : 0));
+	return true;
+}
+
+static inline bool exact_add(struct exact *sum, int64_t units, struct rating_rate rate)
+{
+	int64_t product;
+
+	if (units == 0 || rate.nano == 0)
+		return true;
+	if (rate.per == 1) {
+		sum->whole += (__int128)units * rate.nano;
+		return true;
+	}
+	check(rate.per > 1);
+	/* A division of 64 bits costs a tenth of one of 128, and is nearly always enough. */
+	if (!__builtin_mul_overflow(units, rate.nano, &product)) {
+		sum->whole += product / rate.per;
+		return exact_add_fraction(sum, product % rate.per, rate.per);
+	}
+	const __int128 wide = (__int128)units * rate.nano;
+	sum->whole += wide / rate.per;
+	return exact_add_fraction(sum, (int64_t)(wide % rate.per), rate.per);
+}
+
+/* Half to even. */
+static inline bool exact_round(const struct exact *sum, int64_t *ret_nano)
+{
+	const int64_t beyond_half = sum->numerator - (sum->denominator - sum->numerator);
+	const bool up = beyond_half > 0 || (beyond_half == 0 && (sum->whole & 1));
+	const __int128 rounded = sum->whole + up;
+
+	if (rounded > INT64_MAX)
+		return false;
+	*ret_nano = (int64_t)rounded;
+	return true;
+}
+
+/* R of one rate; also what the rate card and the fee use. */
+static inline bool rate_charge(struct rating_rate rate, int64_t units, int64_t *ret_nano)
+{
+	struct exact sum = {.denominator = 1};
+
+	return exact_add(&sum, units, rate) && exact_round(&sum, ret_nano);
+}
+
+/* ---- a plan's prices ---- */
+
+static bool rate_valid(struct rating_rate rate)
+{
+	return rate.nano >= 0 && rate.per >= 1;
+}
+
+static bool tiers_valid(const struct rating_price *price)
+{
+	int64_t below = 0;
+	int64_t common = 1;
+
+	if (price->tier_count < 1 || price->tier_count > RATING_TIERS_MAX)
+		return false;
+	for (uint32_t i = 0; i < price->tier_count; i++) {
+		const struct rating_tier *tier = &price->tiers[i];
+		if (!rate_valid(tier->rate) || tier->up_to <= below)
+			return false;
+		if (!least_common_multiple(common, tier->rate.per, &common))
+			return false;
+		below = tier->up_to;
+	}
+	return below == INT64_MAX;
+}
+
+bool rating_price_valid(const struct rating_price *price)
+{
+	if ((unsigned)price->meter >= RATING_METERS || price->free_units < 0)
+		return false;
+	switch (price->model) {
+	case RATING_FREE:
+		return true;
+	case RATING_FLAT:
+		return price->meter == RATING_CALLS && rate_valid(price->rate);
+	case RATING_UNIT:
+	case RATING_PACKAGE:
+		return rate_valid(price->rate);
+	case RATING_GRADUATED:
+		return tiers_valid(price);
+	}
+	return false;
+}
+
+static int64_t package_charge(const struct rating_price *price, int64_t units, bool *ret_fits)
+{
+	const int64_t packages = units / price->rate.per + (units % price->rate.per != 0);
+	int64_t nano = 0;
+
+	*ret_fits = !__builtin_mul_overflow(packages, price->rate.nano, &nano);
+	return nano;
+}
+
+static bool graduated_charge(const struct rating_price *price, int64_t units, int64_t *ret_nano)
+{
+	struct exact sum = {.denominator = 1};
+	int64_t below = 0;
+
+	for (uint32_t i = 0; below < units; i++) {
+		check(i < price->tier_count);
+		const struct rating_tier *tier = &price->tiers[i];
+		const int64_t upper = units < tier->up_to ? units : tier->up_to;
+		if (!exact_add(&sum, upper - below, tier->rate))
+			return false;
+		below = upper;
+	}
+	return exact_round(&sum, ret_nano);
+}
+
+bool rating_charge(const struct rating_price *price, int64_t quantity, int64_t *ret_nano)
+{
+	check(quantity >= 0);
+	const int64_t units = quantity > price->free_units ? quantity - price->free_units : 0;
+	bool fits = true;
+	int64_t nano = 0;
+
+	switch (price->model) {
+	case RATING_FREE:
+		break;
+	case RATING_FLAT:
+		nano = quantity > 0 ? price->rate.nano : 0;
+		break;
+	case RATING_UNIT:
+		fits = rate_charge(price->rate, units, &nano);
+		break;
+	case RATING_PACKAGE:
+		nano = package_charge(price, units, &fits);
+		break;
+	case RATING_GRADUATED:
+		fits = graduated_charge(price, units, &nano);
+		break;
+	}
+	if (fits)
+		*ret_nano = nano;
+	return fits;
+}
+
+bool rating_plan_charge(const struct rating_plan *plan, const struct rating_quantities *quantities,
+			int64_t *ret_nano)
+{
+	int64_t sum = 0;
+
+	for (uint32_t i = 0; i < plan->price_count; i++) {
+		const struct rating_price *price = &plan->prices[i];
+		int64_t nano;
+		if (!rating_charge(price, quantities->of[price->meter], &nano))
+			return false;
+		if (__builtin_add_overflow(sum, nano, &sum))
+			return false;
+	}
+	*ret_nano = sum;
+	return true;
+}
+
+bool rating_plan_advance(const struct rating_plan *plan, struct rating_quantities *before,
+			 const struct rating_quantities *call, int64_t *ret_nano)
+{
+	struct rating_quantities after;
+	int64_t sum = 0;
+
+	for (int meter = 0; meter < RATING_METERS; meter++) {
+		check(call->of[meter] >= 0);
+		if (__builtin_add_overflow(before->of[meter], call->of[meter], &after.of[meter]))
+			return false;
+	}
+	for (uint32_t i = 0; i < plan->price_count; i++) {
+		const struct rating_price *price = &plan->prices[i];
+		int64_t nano_before;
+		int64_t nano_after;
+		if (call->of[price->meter] == 0)
+			continue;
+		if (!rating_charge(price, after.of[price->meter], &nano_after))
+			return false;
+		if (!rating_charge(price, before->of[price->meter], &nano_before))
+			return false;
+		if (__builtin_add_overflow(sum, nano_after - nano_before, &sum))
+			return false;
+	}
+	*before = after;
+	*ret_nano = sum;
+	return true;
+}
+
+/* ---- the most that a call can cost ---- */
+
+static bool rate_below(struct rating_rate a, struct rating_rate b)
+{
+	return (__int128)a.nano * b.per < (__int128)b.nano * a.per;
+}
+
+static struct rating_rate dearest_rate(const struct rating_price *price)
+{
+	struct rating_rate dearest = price->rate;
+
+	if (price->model != RATING_GRADUATED)
+		return dearest;
+	dearest = price->tiers[0].rate;
+	for (uint32_t i = 1; i < price->tier_count; i++) {
+		if (rate_below(dearest, price->tiers[i].rate))
+			dearest = price->tiers[i].rate;
+	}
+	return dearest;
+}
+
+static bool rate_is_whole(struct rating_rate rate)
+{
+	return rate.per == 1 || rate.nano % rate.per == 0;
+}
+
+/* Whether R can be no whole number before it is rounded. */
+static bool price_rounds(const struct rating_price *price)
+{
+	if (price->model != RATING_GRADUATED)
+		return !rate_is_whole(price->rate);
+	for (uint32_t i = 0; i < price->tier_count; i++) {
+		if (!rate_is_whole(price->tiers[i].rate))
+			return true;
+	}
+	return false;
+}
+
+/* The largest R(Q + units) - R(Q) of a rate: where R rounds, both ends may round apart, so that
+ * the difference is less than x + 1 or, between two ties, equal to it: floor(x) + 1 at most. */
+static bool rate_most(struct rating_rate rate, bool rounds, int64_t units, int64_t *ret_nano)
+{
+	int64_t product;
+
+	if (units == 0 || rate.nano == 0) {
+		*ret_nano = 0;
+		return true;
+	}
+	if (!__builtin_mul_overflow(units, rate.nano, &product))
+		return !__builtin_add_overflow(product / rate.per, (int64_t)rounds, ret_nano);
+	const __int128 nano = (__int128)units * rate.nano / rate.per + rounds;
+	if (nano > INT64_MAX)
+		return false;
+	*ret_nano = (int64_t)nano;
+	return true;
+}
+
+/* The most that `units` of one call can add to a price. */
+static bool price_most(const struct rating_price *price, int64_t units, int64_t *ret_nano)
+{
+	bool fits = true;
+	int64_t nano = 0;
+
+	switch (price->model) {
+	case RATING_FREE:
+	case RATING_FLAT:
+		break;
+	case RATING_PACKAGE:
+		nano = package_charge(price, units, &fits);
+		break;
+	case RATING_UNIT:
+	case RATING_GRADUATED:
+		fits = rate_most(dearest_rate(price), price_rounds(price), units, &nano);
+		break;
+	}
+	if (fits)
+		*ret_nano = nano;
+	return fits;
+}
+
+/* The most units whose price_most is within `nano`. */
+static int64_t price_units_within(const struct rating_price *price, int64_t nano)
+{
+	const struct rating_rate rate = dearest_rate(price);
+	__int128 units;
+
+	if (price->model == RATING_FREE || price->model == RATING_FLAT || rate.nano == 0)
+		return INT64_MAX;
+	if (price->model == RATING_PACKAGE)
+		units = (__int128)(nano / rate.nano) * rate.per;
+	else if (nano == 0)
+		units = 0;
+	else
+		units = ((__int128)nano * rate.per - price_rounds(price)) / rate.nano;
+	return units < INT64_MAX ? (int64_t)units : INT64_MAX;
+}
+
+/* What max_charge leaves for the other meters, once the price of the calls is set aside. */
+static int64_t beside_calls(const struct rating_plan *plan, int64_t calls)
+{
+	int64_t left = plan->max_charge_nano;
+
+	for (uint32_t i = 0; i < plan->price_count; i++) {
+		int64_t nano;
+		if (plan->prices[i].meter != RATING_CALLS)
+			continue;
+		if (!price_most(&plan->prices[i], calls, &nano) || nano > left)
+			return 0;
+		left -= nano;
+	}
+	return left;
+}
+
+void rating_call_cap(const struct rating_plan *plan, struct rating_quantities *call)
+{
+	for (int unit = 0; unit < RATING_UNITS_MAX; unit++) {
+		int64_t *counted = &call->of[RATING_UNIT_0 + unit];
+		if (*counted > plan->max_units[unit])
+			*counted = plan->max_units[unit];
+	}
+	if (plan->max_charge_nano < 0)
+		return;
+
+	int64_t left = beside_calls(plan, call->of[RATING_CALLS]);
+	for (uint32_t i = 0; i < plan->price_count; i++) {
+		const struct rating_price *price = &plan->prices[i];
+		int64_t *counted = &call->of[price->meter];
+		int64_t nano;
+		if (price->meter == RATING_CALLS)
+			continue;
+		if (!price_most(price, *counted, &nano) || nano > left) {
+			*counted = price_units_within(price, left);
+			check(price_most(price, *counted, &nano));
+			check_at_most(nano, left);
+		}
+		left -= nano;
+	}
+}
+
+static bool plan_most_uncapped(const struct rating_plan *plan,
+			       const struct rating_quantities *most, int64_t *ret_nano)
+{
+	int64_t sum = 0;
+
+	for (uint32_t i = 0; i < plan->price_count; i++) {
+		const struct rating_price *price = &plan->prices[i];
+		int64_t units = most->of[price->meter];
+		int64_t nano;
+		if (price->model == RATING_FREE || price->model == RATING_FLAT)
+			continue;
+		if (dearest_rate(price).nano == 0)
+			continue;
+		if (price->meter >= RATING_UNIT_0) {
+			const int64_t cut = plan->max_units[price->meter - RATING_UNIT_0];
+			units = units < cut ? units : cut;
+		}
+		if (units == INT64_MAX || !price_most(price, units, &nano))
+			return false;
+		if (__builtin_add_overflow(sum, nano, &sum))
+			return false;
+	}
+	*ret_nano = sum;
+	return true;
+}
+
+bool rating_plan_call_most(const struct rating_plan *plan, const struct rating_quantities *most,
+			   int64_t *ret_nano)
+{
+	const bool capped = plan->max_charge_nano >= 0;
+	int64_t nano;
+
+	if (!plan_most_uncapped(plan, most, &nano)) {
+		if (!capped)
+			return false;
+		nano = plan->max_charge_nano;
+	}
+	*ret_nano = capped && nano > plan->max_charge_nano ? plan->max_charge_nano : nano;
+	return true;
+}
+
+int64_t rating_plan_flat(const struct rating_plan *plan)
+{
+	int64_t sum = 0;
+
+	for (uint32_t i = 0; i < plan->price_count; i++) {
+		if (plan->prices[i].model == RATING_FLAT)
+			check(!__builtin_add_overflow(sum, plan->prices[i].rate.nano, &sum));
+	}
+	return sum;
+}
+
+bool rating_plan_valid(const struct rating_plan *plan)
+{
+	int64_t flat = 0;
+	int64_t calls = 0;
+
+	if (plan->price_count > RATING_PRICES_MAX || plan->max_charge_nano < -1)
+		return false;
+	for (int unit = 0; unit < RATING_UNITS_MAX; unit++) {
+		if (plan->max_units[unit] < 0)
+			return false;
+	}
+	for (uint32_t i = 0; i < plan->price_count; i++) {
+		const struct rating_price *price = &plan->prices[i];
+		int64_t nano = 0;
+		if (!rating_price_valid(price))
+			return false;
+		if (price->model == RATING_FLAT &&
+		    __builtin_add_overflow(flat, price->rate.nano, &flat))
+			return false;
+		if (price->meter == RATING_CALLS &&
+		    (!price_most(price, 1, &nano) || __builtin_add_overflow(calls, nano, &calls)))
+			return false;
+	}
+	return plan->max_charge_nano < 0 || calls <= plan->max_charge_nano;
+}
+
+/* ---- the rate card ---- */
+
+bool rating_cloud_meter_charge(const struct rating_card *card, enum rating_cloud_meter meter,
+			       int64_t quantity, int64_t *ret_nano)
+{
+	check(quantity >= 0);
+	return rate_charge(card->of[meter], quantity, ret_nano);
+}
+
+bool rating_cloud_charge(const struct rating_card *card,
+			 const struct rating_cloud_quantities *quantities, int64_t *ret_nano)
+{
+	int64_t sum = 0;
+
+	for (int meter = 0; meter < RATING_CLOUD_METERS; meter++) {
+		int64_t nano;
+		if (!rating_cloud_meter_charge(card, meter, quantities->of[meter], &nano))
+			return false;
+		if (__builtin_add_overflow(sum, nano, &sum))
+			return false;
+	}
+	*ret_nano = sum;
+	return true;
+}
+
+bool rating_cloud_advance(const struct rating_card *card, struct rating_cloud_quantities *before,
+			  const struct rating_cloud_quantities *call, int64_t *ret_nano)
+{
+	struct rating_cloud_quantities after;
+	int64_t sum = 0;
+
+	for (int meter = 0; meter < RATING_CLOUD_METERS; meter++) {
+		int64_t nano_before;
+		int64_t nano_after;
+		check(call->of[meter] >= 0);
+		if (__builtin_add_overflow(before->of[meter], call->of[meter], &after.of[meter]))
+			return false;
+		if (call->of[meter] == 0 || card->of[meter].nano == 0)
+			continue;
+		if (!rating_cloud_meter_charge(card, meter, after.of[meter], &nano_after))
+			return false;
+		if (!rating_cloud_meter_charge(card, meter, before->of[meter], &nano_before))
+			return false;
+		if (__builtin_add_overflow(sum, nano_after - nano_before, &sum))
+			return false;
+	}
+	*before = after;
+	*ret_nano = sum;
+	return true;
+}
+
+bool rating_cloud_most(const struct rating_card *card, const struct rating_cloud_quantities *call,
+		       int64_t *ret_nano)
+{
+	int64_t sum = 0;
+
+	for (int meter = 0; meter < RATING_CLOUD_METERS; meter++) {
+		const struct rating_rate rate = card->of[meter];
+		int64_t nano;
+		check(call->of[meter] >= 0);
+		if (rate.nano == 0)
+			continue;
+		if (!rate_most(rate, !rate_is_whole(rate), call->of[meter], &nano))
+			return false;
+		if (__builtin_add_overflow(sum, nano, &sum))
+			return false;
+	}
+	*ret_nano = sum;
+	return true;
+}
+
+/* Rounded down: what is left over is the operator's. */
+static int64_t share_of(uint32_t size, uint64_t duration_us, uint32_t concurrency)
+{
+	const unsigned __int128 share = (unsigned __int128)size * duration_us / concurrency;
+
+	return share < INT64_MAX ? (int64_t)share : INT64_MAX;
+}
+
+void rating_cloud_of_call(uint32_t memory_mib, uint32_t cpu_milli, uint32_t concurrency,
+			  uint64_t duration_us, enum rating_path path, uint64_t bytes,
+			  struct rating_cloud_quantities *ret_call)
+{
+	check(concurrency >= 1);
+	check(path < RATING_PATHS);
+	*ret_call = (struct rating_cloud_quantities){.of = {
+		[RATING_CLOUD_CALLS] = 1,
+		[RATING_CLOUD_MIB_US] = share_of(memory_mib, duration_us, concurrency),
+		[RATING_CLOUD_MCPU_US] = share_of(cpu_milli, duration_us, concurrency),
+	}};
+	ret_call->of[RATING_CLOUD_BYTES_HOST + path] =
+		bytes < INT64_MAX ? (int64_t)bytes : INT64_MAX;
+}
+
+/* ---- the fee ---- */
+
+bool rating_fee(int64_t usage_nano, uint32_t fee_ppm, int64_t *ret_nano)
+{
+	check(usage_nano >= 0);
+	return rate_charge((struct rating_rate){.nano = fee_ppm, .per = 1000000}, usage_nano,
+			   ret_nano);
+}
+
+/* ---- names ---- */
+
+const char *rating_meter_name(enum rating_meter meter)
+{
+	static const char *const names[RATING_METERS] = {
+		"calls",  "request_bytes", "response_bytes", "duration_ms",
+		"unit_0", "unit_1",	   "unit_2",	     "unit_3",
+	};
+	check(meter < RATING_METERS);
+	return names[meter];
+}
+
+const char *rating_model_name(enum rating_model model)
+{
+	static const char *const names[RATING_MODELS] = {
+		"free", "flat", "unit", "package", "graduated",
+	};
+	check(model < RATING_MODELS);
+	return names[model];
+}
+
+const char *rating_cloud_meter_name(enum rating_cloud_meter meter)
+{
+	static const char *const names[RATING_CLOUD_METERS] = {
+		"calls",      "gib_seconds", "vcpu_seconds",	 "bytes_host",
+		"bytes_zone", "bytes_cloud", "bytes_intercloud",
+	};
+	check(meter < RATING_CLOUD_METERS);
+	return names[meter];
+}
