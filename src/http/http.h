@@ -72,6 +72,7 @@ struct http_header {
 	struct slice name;  /* as received */
 	struct slice value; /* without the white space around it */
 	enum http_name known;
+	bool hop_by_hop; /* set by the parser: hop by hop by its name, or named by Connection */
 };
 
 #define HTTP_HEADERS_MAX 100 /* fields of one head, and of one trailer section */
@@ -80,7 +81,7 @@ enum { HTTP_LENGTH_UNKNOWN = -1 }; /* chunked, or until the connection ends */
 
 struct http_request {
 	struct slice method;
-	struct slice target;	/* origin form, or "*"; an absolute form is split below */
+	struct slice target;	/* origin form, or "*"; of an absolute form what follows its host */
 	struct slice authority; /* Host, with its port; an absolute form must agree with it */
 	struct slice path;	/* of the target, begins with '/' */
 	struct slice query;	/* of the target after '?', may be empty */
@@ -100,9 +101,10 @@ struct http_response {
 	unsigned status; /* 200..599; 1xx are consumed, 101 is a failure unless asked for */
 	const struct http_header *headers;
 	size_t header_count;
-	int64_t body_bytes;
+	int64_t body_bytes; /* of an answer to HEAD: as announced, though none comes */
 };
 
+/* A timeout of 0 never comes. */
 struct http_limits {
 	uint32_t head_bytes_max;     /* request line and fields; default 32 KiB */
 	uint32_t target_bytes_max;   /* default 8 KiB */
@@ -146,7 +148,8 @@ struct http_server_events {
 			       size_t trailer_count);
 	/* Output fell below the low mark (half of the high one) after it was above the high. */
 	void (*on_writable)(struct http_exchange *exchange);
-	/* It ended before http_exchange_finish. No other event follows but on_over. */
+	/* It ended before its answer was with the kernel, and not by http_exchange_abort. No other
+	 * event follows but on_over; what is still called on the exchange does nothing. */
 	void (*on_abort)(struct http_exchange *exchange, enum http_abort reason);
 	/* The last event. Finished: every byte is with the kernel. The state is gone after it. */
 	void (*on_over)(struct http_exchange *exchange);
@@ -164,6 +167,9 @@ struct http_server_options {
 	size_t connection_state_bytes; /* zeroed for each connection, kept between its exchanges */
 	void (*on_connection_closed)(void *connection_state); /* may be NULL */
 	uint32_t connections_max;      /* more are closed at once; 0: 100,000 */
+	/* A client that ends its sending while it waits for an answer is gone (nginx's rule).
+	 * False: it still gets its answer, and is gone once writing fails (HAProxy's rule). */
+	bool half_close_aborts;
 };
 
 int http_server_new(struct loop *loop, const struct http_server_options *options,
@@ -192,8 +198,9 @@ void http_exchange_resume(struct http_exchange *exchange);
 
 /* The answer's head. body_bytes >= 0: Content-Length; HTTP_LENGTH_UNKNOWN: chunked (to an
  * HTTP/1.0 client: until close). Date, Content-Length, Transfer-Encoding and Connection are
- * written here and must not be among `headers`; names and values are checked for CR, LF, NUL.
- * A body given for HEAD, 204 or 304 is dropped. Once only. */
+ * written here; those among `headers` (by `known`), and all that is hop by hop, are left out.
+ * A name or value with CR, LF, NUL or another control character is a bug. A body given for
+ * HEAD, 204 or 304 is dropped. Once only. */
 void http_exchange_respond(struct http_exchange *exchange, unsigned status,
 			   const struct http_header *headers, size_t header_count,
 			   int64_t body_bytes);
@@ -206,7 +213,8 @@ bool http_exchange_writable(const struct http_exchange *exchange);
  * else the connection closes after the answer. */
 void http_exchange_finish(struct http_exchange *exchange, const struct http_header *trailers,
 			  size_t trailer_count);
-/* The answer cannot be completed: closes the connection so that the client sees it is cut. */
+/* The answer cannot be completed: what was appended leaves, then the connection closes so that
+ * the client sees it is cut. on_over follows at the end of the turn, without on_abort. */
 void http_exchange_abort(struct http_exchange *exchange);
 
 /* ------------------------------- client side ------------------------------- */
@@ -216,11 +224,11 @@ struct http_origin; /* one address and its kept-alive connections */
 struct http_call;   /* one request and its answer */
 
 enum http_failure {
-	HTTP_FAILED_CONNECT,	/* no connection: nothing was sent */
+	HTTP_FAILED_CONNECT,	/* refused, or not in time: nothing was sent */
 	HTTP_FAILED_STALE,	/* a kept-alive connection ended before the answer's first byte */
 	HTTP_FAILED_CLOSED,	/* ended within the answer or after the request */
 	HTTP_FAILED_INVALID,	/* the answer broke the rules */
-	HTTP_FAILED_TIMEOUT
+	HTTP_FAILED_TIMEOUT	/* no answer, or a pause within it, or it takes no request body */
 };
 
 struct http_client_events {
@@ -230,7 +238,8 @@ struct http_client_events {
 	/* What was received so far is handed over and the answer is not over: slices given since
 	 * on_head die now. Also called without new bytes after a head alone. */
 	void (*on_more)(void *owner);
-	/* The answer is whole. The call is gone after it. */
+	/* The answer is whole. The call is gone, already for a new one that starts from here. It
+	 * may come before http_call_finish: then the rest of the request is not wanted. */
 	void (*on_end)(void *owner, const struct http_header *trailers, size_t trailer_count);
 	/* The call is gone after it. */
 	void (*on_failed)(void *owner, enum http_failure failure);
@@ -258,7 +267,7 @@ uint32_t http_origin_connections(const struct http_origin *origin);
 struct http_call_request {
 	struct slice method;
 	struct slice target;
-	const struct http_header *headers; /* without Content-Length, Transfer-Encoding, Connection */
+	const struct http_header *headers; /* with Host; framing and hop by hop are left out */
 	size_t header_count;
 	int64_t body_bytes; /* 0 none, n, or HTTP_LENGTH_UNKNOWN: chunked */
 	bool head_only;	    /* HEAD: the answer has no body */
@@ -270,6 +279,7 @@ struct http_call *http_call_start(struct http_origin *origin,
 				  const struct http_call_request *request, void *owner);
 void http_call_send(struct http_call *call, struct slice bytes); /* copies */
 bool http_call_writable(const struct http_call *call);
+/* The request is whole; without effect where body_bytes was 0, for it was whole at once. */
 void http_call_finish(struct http_call *call, const struct http_header *trailers,
 		      size_t trailer_count);
 /* No on_body while paused. */
@@ -284,6 +294,8 @@ bool http_call_sent_any(const struct http_call *call);
 
 /* The standard phrase, "" where there is none. */
 const char *http_status_reason(unsigned status);
+/* The field's class, whatever the case of its letters. */
+enum http_name http_name_classify(struct slice name);
 /* NULL when absent. */
 const struct http_header *http_header_find(const struct http_header *headers, size_t count,
 					   enum http_name known);
