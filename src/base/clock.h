@@ -10,7 +10,10 @@
 #pragma once
 
 #include <stdatomic.h>
+#include <stdbool.h>
 #include <stdint.h>
+
+#include "base/slice.h"
 
 #define CLOCK_NS_PER_US 1000ull
 #define CLOCK_NS_PER_MS 1000000ull
@@ -44,11 +47,16 @@ static inline uint64_t clock_wall_ns(const struct clock *clock)
 	return clock->wall_ns(clock);
 }
 
+#define CLOCK_MONTH_MAX	     7018u /* November 2554: the last that starts within 64 bits of ns */
+#define CLOCK_MONTH_TEXT_MAX 12
+
 /* A calendar month in UTC, counted from January 1970 = 0: the billing period's number. */
 uint32_t clock_month_of(uint64_t wall_ns);
 uint64_t clock_month_start_ns(uint32_t month);
-/* "2026-11"; `text` holds at least 8 bytes. */
+/* "2026-11"; `text` holds at least CLOCK_MONTH_TEXT_MAX bytes. */
 void clock_month_format(uint32_t month, char *text);
+bool clock_month_parse(struct slice text, uint32_t *ret_month);
+
 /* RFC 3339 with milliseconds and Z: "2026-11-24T04:10:57.123Z"; at least 25 bytes. */
 #define CLOCK_TEXT_MAX 32
 void clock_format_wall(uint64_t wall_ns, char text[CLOCK_TEXT_MAX]);

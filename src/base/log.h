@@ -11,6 +11,7 @@
  */
 #pragma once
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -47,6 +48,9 @@ static inline struct log_field log_number(const char *name, int64_t value)
 /* Before the first thread starts. Defaults: standard error, LOG_INFO, logfmt, system clock. */
 void log_configure(int descriptor, enum log_level least, enum log_format format,
 		   const struct clock *clock);
+
+/* Whether a line of this level is written: for fields that are dear to make. */
+bool log_enabled(enum log_level level);
 
 void log_write(enum log_level level, const char *event, const struct log_field *fields,
 	       size_t field_count);

@@ -37,6 +37,9 @@ void *map_find_bytes(const struct map *map, struct slice key);
 void *map_put_bytes(struct map *map, struct slice key, void *value);
 void *map_remove_bytes(struct map *map, struct slice key);
 
-/* Start with *cursor = 0; false at the end. The map may not change meanwhile, but the value
- * just given may be removed. */
+/* Start with *cursor = 0; false at the end. In no order. The map may not change meanwhile, but
+ * the value just given may be removed. map_next gives the number keys, map_next_bytes the
+ * others, with a key that lives until its removal. */
 bool map_next(const struct map *map, size_t *cursor, uint64_t *ret_key, void **ret_value);
+bool map_next_bytes(const struct map *map, size_t *cursor, struct slice *ret_key,
+		    void **ret_value);

@@ -39,5 +39,5 @@ void text_hex(const void *bytes, size_t length, char *text);
 bool text_from_hex(struct slice hex, void *bytes, size_t length);
 
 /* The entry of `known` nearest to `word` by edit distance (Damerau-Levenshtein, optimal string
- * alignment), or NULL when none is nearer than a third of its length: for "did you mean". */
+ * alignment), or NULL when none is within a third of the length of `word`: for "did you mean". */
 const char *text_nearest(const char *word, const char *const *known, size_t known_count);

@@ -1,0 +1,199 @@
+#include "base/log.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <unistd.h>
+
+#include "base/check.h"
+
+static struct {
+	int descriptor;
+	enum log_level least;
+	enum log_format format;
+	const struct clock *clock; /* NULL: the system's */
+} settings = {.descriptor = STDERR_FILENO, .least = LOG_INFO};
+
+struct line {
+	char bytes[LOG_LINE_MAX];
+	size_t length;
+	size_t length_max;
+	bool cut;
+};
+
+static const char *const level_names[] = {
+	[LOG_DEBUG] = "debug",
+	[LOG_INFO] = "info",
+	[LOG_WARN] = "warn",
+	[LOG_ERROR] = "error",
+};
+
+/* Kept free for the mark of a cut line and its end, in either format. */
+#define LINE_RESERVE 24u
+
+void log_configure(int descriptor, enum log_level least, enum log_format format,
+		   const struct clock *clock)
+{
+	settings.descriptor = descriptor;
+	settings.least = least;
+	settings.format = format;
+	settings.clock = clock;
+}
+
+bool log_enabled(enum log_level level)
+{
+	return level >= settings.least;
+}
+
+/* Whole or not at all, so that no escape is cut in two. */
+static void line_append(struct line *line, const char *bytes, size_t length)
+{
+	if (line->cut || length > line->length_max - line->length) {
+		line->cut = true;
+		return;
+	}
+	memcpy(line->bytes + line->length, bytes, length);
+	line->length += length;
+}
+
+__attribute__((format(printf, 2, 3))) static void line_printf(struct line *line, const char *format,
+							      ...)
+{
+	char piece[128];
+	va_list arguments;
+
+	va_start(arguments, format);
+	const int length = vsnprintf(piece, sizeof(piece), format, arguments);
+	va_end(arguments);
+	check(length >= 0 && length < (int)sizeof(piece));
+	line_append(line, piece, (size_t)length);
+}
+
+/* The length of the well-formed UTF-8 sequence at `at`, or 0 (Unicode 15, table 3-7). */
+static size_t utf8_length(struct slice text, size_t at)
+{
+	const uint8_t *bytes = (const uint8_t *)text.data + at;
+	const size_t left = text.length - at;
+	const uint8_t first = bytes[0];
+	const size_t length = first < 0x80   ? 1
+			      : first < 0xc2 ? 0
+			      : first < 0xe0 ? 2
+			      : first < 0xf0 ? 3
+			      : first < 0xf5 ? 4
+					     : 0;
+
+	if (length < 2)
+		return length;
+	if (left < length)
+		return 0;
+	for (size_t i = 1; i < length; i++) {
+		if ((bytes[i] & 0xc0) != 0x80)
+			return 0;
+	}
+	const uint8_t second = bytes[1];
+	if ((first == 0xe0 && second < 0xa0) || (first == 0xed && second > 0x9f) ||
+	    (first == 0xf0 && second < 0x90) || (first == 0xf4 && second > 0x8f))
+		return 0;
+	return length;
+}
+
+static void line_quoted(struct line *line, struct slice text)
+{
+	line_append(line, "\"", 1);
+	if (line->cut)
+		return;
+	for (size_t at = 0; at < text.length;) {
+		const size_t length = utf8_length(text, at);
+		const uint8_t byte = (uint8_t)text.data[at];
+
+		if (length == 0)
+			line_append(line, "\\ufffd", 6);
+		else if (byte == '"' || byte == '\\')
+			line_printf(line, "\\%c", byte);
+		else if (byte == '\n')
+			line_append(line, "\\n", 2);
+		else if (byte < 0x20 || byte == 0x7f)
+			line_printf(line, "\\u%04x", byte);
+		else
+			line_append(line, text.data + at, length);
+		at += length > 0 ? length : 1;
+	}
+	/* Also where the text was cut: the reserve has room for it. */
+	if (line->cut)
+		line->bytes[line->length++] = '"';
+	else
+		line_append(line, "\"", 1);
+}
+
+static bool is_bare(struct slice text)
+{
+	static const char punctuation[] = "-_./:@+,";
+
+	for (size_t i = 0; i < text.length; i++) {
+		const char byte = text.data[i];
+		const bool letter = (byte >= 'a' && byte <= 'z') || (byte >= 'A' && byte <= 'Z') ||
+				    (byte >= '0' && byte <= '9');
+		if (!letter && (byte == '\0' || strchr(punctuation, byte) == NULL))
+			return false;
+	}
+	return text.length > 0;
+}
+
+static void line_field(struct line *line, const struct log_field *field)
+{
+	if (line->cut)
+		return;
+	const size_t start = line->length;
+	const bool json = settings.format == LOG_FORMAT_JSON;
+
+	line_printf(line, json ? ",\"%.64s\":" : " %.64s=", field->name);
+	if (line->cut) {
+		line->length = start;
+		return;
+	}
+	if (field->kind == LOG_FIELD_NUMBER)
+		line_printf(line, "%" PRId64, field->number);
+	else if (!json && is_bare(field->text))
+		line_append(line, field->text.data, field->text.length);
+	else
+		line_quoted(line, field->text);
+	/* A number or a bare word that did not fit leaves no name behind. */
+	if (line->cut && line->bytes[line->length - 1] != '"')
+		line->length = start;
+}
+
+static void line_end(struct line *line)
+{
+	const bool json = settings.format == LOG_FORMAT_JSON;
+	const bool cut = line->cut;
+
+	line->cut = false;
+	line->length_max = sizeof(line->bytes);
+	if (cut)
+		line_printf(line, json ? ",\"cut\":true" : " cut=true");
+	line_printf(line, json ? "}\n" : "\n");
+}
+
+void log_write(enum log_level level, const char *event, const struct log_field *fields,
+	       size_t field_count)
+{
+	if (!log_enabled(level))
+		return;
+	const bool json = settings.format == LOG_FORMAT_JSON;
+	struct line line = {.length_max = LOG_LINE_MAX - LINE_RESERVE};
+	char time[CLOCK_TEXT_MAX];
+
+	clock_format_wall(clock_wall_ns(settings.clock ? settings.clock : clock_system()), time);
+	line_printf(&line,
+		    json ? "{\"time\":\"%s\",\"level\":\"%s\",\"event\":\"%.64s\""
+			 : "time=%s level=%s event=%.64s",
+		    time, level_names[level], event);
+	for (size_t i = 0; i < field_count; i++)
+		line_field(&line, &fields[i]);
+	line_end(&line);
+
+	/* A log that cannot be written has nowhere to complain. */
+	while (write(settings.descriptor, line.bytes, line.length) < 0 && errno == EINTR)
+		;
+}

@@ -1,0 +1,100 @@
+#include "base/slice.h"
+
+#include "base/check.h"
+
+static char lower(char byte)
+{
+	return byte >= 'A' && byte <= 'Z' ? (char)(byte - 'A' + 'a') : byte;
+}
+
+bool slice_equal_ignore_case(struct slice a, struct slice b)
+{
+	if (a.length != b.length)
+		return false;
+	for (size_t i = 0; i < a.length; i++) {
+		if (lower(a.data[i]) != lower(b.data[i]))
+			return false;
+	}
+	return true;
+}
+
+bool slice_starts_with(struct slice text, struct slice prefix)
+{
+	return prefix.length <= text.length &&
+	       slice_equal(slice_part(text, 0, prefix.length), prefix);
+}
+
+bool slice_ends_with(struct slice text, struct slice suffix)
+{
+	return suffix.length <= text.length &&
+	       slice_equal(slice_part(text, text.length - suffix.length, text.length), suffix);
+}
+
+size_t slice_find_byte(struct slice text, char byte, size_t from)
+{
+	if (from >= text.length)
+		return text.length;
+	const char *found = memchr(text.data + from, byte, text.length - from);
+	return found ? (size_t)(found - text.data) : text.length;
+}
+
+struct slice slice_part(struct slice text, size_t from, size_t to)
+{
+	check(from <= to);
+	if (to > text.length)
+		to = text.length;
+	if (from > to)
+		from = to;
+	return slice_make(text.data ? text.data + from : NULL, to - from);
+}
+
+struct slice slice_trim(struct slice text)
+{
+	size_t from = 0, to = text.length;
+
+	while (from < to && (text.data[from] == ' ' || text.data[from] == '\t'))
+		from++;
+	while (to > from && (text.data[to - 1] == ' ' || text.data[to - 1] == '\t'))
+		to--;
+	return slice_part(text, from, to);
+}
+
+bool slice_cut(struct slice *text, char separator, struct slice *ret_head)
+{
+	if (text->length == 0)
+		return false;
+	const size_t at = slice_find_byte(*text, separator, 0);
+
+	*ret_head = slice_part(*text, 0, at);
+	*text = at == text->length ? slice_part(*text, at, at)
+				   : slice_part(*text, at + 1, text->length);
+	return true;
+}
+
+bool slice_to_u64(struct slice text, uint64_t most, uint64_t *ret_value)
+{
+	uint64_t value = 0;
+
+	if (text.length == 0)
+		return false;
+	for (size_t i = 0; i < text.length; i++) {
+		if (text.data[i] < '0' || text.data[i] > '9')
+			return false;
+		const uint64_t digit = (uint64_t)(text.data[i] - '0');
+		if (digit > most || value > (most - digit) / 10)
+			return false;
+		value = value * 10 + digit;
+	}
+	*ret_value = value;
+	return true;
+}
+
+bool slice_to_text(struct slice slice, char *text, size_t text_bytes_max)
+{
+	if (slice.length >= text_bytes_max)
+		return false;
+	if (slice.length > 0)
+		memcpy(text, slice.data, slice.length);
+	text[slice.length] = '\0';
+	return true;
+}

@@ -1,0 +1,174 @@
+#include "base/text.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "base/check.h"
+
+#define TEXT_CAPACITY_LEAST 64u
+
+void text_init(struct text *text, size_t bytes_max)
+{
+	*text = (struct text){.bytes_max = bytes_max};
+}
+
+void text_fini(struct text *text)
+{
+	free(text->data);
+	*text = (struct text){.bytes_max = text->bytes_max};
+}
+
+void text_clear(struct text *text)
+{
+	text->length = 0;
+	text->failed = false;
+	if (text->data)
+		text->data[0] = '\0';
+}
+
+/* Room for `more` bytes and the NUL. */
+static bool text_grow(struct text *text, size_t more)
+{
+	if (text->failed || more > text->bytes_max - text->length) {
+		text->failed = true;
+		return false;
+	}
+	const size_t needed = text->length + more + 1;
+	if (needed <= text->capacity)
+		return true;
+	size_t capacity = text->capacity > 0 ? 2 * text->capacity : TEXT_CAPACITY_LEAST;
+	if (capacity < needed)
+		capacity = needed;
+	char *data = realloc(text->data, capacity);
+	if (data == NULL) {
+		text->failed = true;
+		return false;
+	}
+	text->data = data;
+	text->capacity = capacity;
+	return true;
+}
+
+void text_append(struct text *text, struct slice bytes)
+{
+	if (!text_grow(text, bytes.length))
+		return;
+	if (bytes.length > 0)
+		memcpy(text->data + text->length, bytes.data, bytes.length);
+	text->length += bytes.length;
+	text->data[text->length] = '\0';
+}
+
+void text_append_text(struct text *text, const char *bytes)
+{
+	text_append(text, slice_of(bytes));
+}
+
+void text_printf(struct text *text, const char *format, ...)
+{
+	va_list arguments;
+
+	va_start(arguments, format);
+	const int length = vsnprintf(NULL, 0, format, arguments);
+	va_end(arguments);
+	if (length < 0) {
+		text->failed = true;
+		return;
+	}
+	if (!text_grow(text, (size_t)length))
+		return;
+	va_start(arguments, format);
+	vsnprintf(text->data + text->length, (size_t)length + 1, format, arguments);
+	va_end(arguments);
+	text->length += (size_t)length;
+}
+
+void text_hex(const void *bytes, size_t length, char *text)
+{
+	static const char digits[] = "0123456789abcdef";
+	const uint8_t *from = bytes;
+
+	for (size_t i = 0; i < length; i++) {
+		text[2 * i] = digits[from[i] >> 4];
+		text[2 * i + 1] = digits[from[i] & 15];
+	}
+	text[2 * length] = '\0';
+}
+
+static int hex_digit(char byte)
+{
+	if (byte >= '0' && byte <= '9')
+		return byte - '0';
+	if (byte >= 'a' && byte <= 'f')
+		return byte - 'a' + 10;
+	if (byte >= 'A' && byte <= 'F')
+		return byte - 'A' + 10;
+	return -1;
+}
+
+bool text_from_hex(struct slice hex, void *bytes, size_t length)
+{
+	uint8_t *to = bytes;
+
+	if (hex.length % 2 != 0 || hex.length / 2 != length)
+		return false;
+	for (size_t i = 0; i < hex.length; i++) {
+		if (hex_digit(hex.data[i]) < 0)
+			return false;
+	}
+	for (size_t i = 0; i < length; i++)
+		to[i] = (uint8_t)(hex_digit(hex.data[2 * i]) << 4 | hex_digit(hex.data[2 * i + 1]));
+	return true;
+}
+
+#define NEAREST_BYTES_MAX 64u
+
+static size_t least(size_t a, size_t b)
+{
+	return a < b ? a : b;
+}
+
+static size_t edit_distance(struct slice a, struct slice b)
+{
+	/* Three rows of the table: a transposition looks two rows back. */
+	size_t rows[3][NEAREST_BYTES_MAX + 1];
+
+	for (size_t j = 0; j <= b.length; j++)
+		rows[0][j] = j;
+	for (size_t i = 1; i <= a.length; i++) {
+		size_t *row = rows[i % 3];
+		const size_t *before = rows[(i + 2) % 3], *two_before = rows[(i + 1) % 3];
+
+		row[0] = i;
+		for (size_t j = 1; j <= b.length; j++) {
+			const bool same = a.data[i - 1] == b.data[j - 1];
+			row[j] = least(before[j - 1] + !same, least(before[j], row[j - 1]) + 1);
+			if (i > 1 && j > 1 && a.data[i - 1] == b.data[j - 2] &&
+			    a.data[i - 2] == b.data[j - 1])
+				row[j] = least(row[j], two_before[j - 2] + 1);
+		}
+	}
+	return rows[a.length % 3][b.length];
+}
+
+const char *text_nearest(const char *word, const char *const *known, size_t known_count)
+{
+	const struct slice wanted = slice_of(word);
+	const char *nearest = NULL;
+	size_t nearest_distance = wanted.length / 3 + 1;
+
+	if (wanted.length > NEAREST_BYTES_MAX)
+		return NULL;
+	for (size_t i = 0; i < known_count; i++) {
+		const struct slice candidate = slice_of(known[i]);
+		if (candidate.length > NEAREST_BYTES_MAX)
+			continue;
+		const size_t distance = edit_distance(wanted, candidate);
+		if (distance < nearest_distance) {
+			nearest = known[i];
+			nearest_distance = distance;
+		}
+	}
+	return nearest;
+}
