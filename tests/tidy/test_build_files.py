@@ -1,0 +1,58 @@
+"""Nothing lies dead: every source is in its folder's build file and every test file is run."""
+
+import re
+
+import tree
+
+
+def complaints_about_dead_sources(sources, builds):
+    """`sources`: paths of .c files; `builds`: {"src/folder/meson.build": text}. A file is named
+    with its path below its folder, with or without the suffix."""
+    complaints = []
+    for path in sources:
+        top, folder, *rest = path.split("/")
+        build = f"{top}/{folder}/meson.build"
+        name = "/".join(rest)
+        quoted = set(re.findall(r"'([^'\n]*)'", builds.get(build, "")))
+        if not quoted & {name, name.removesuffix(".c")}:
+            complaints.append(f"{path}: dead: {build} does not name it")
+    return complaints
+
+
+def complaints_about_tests_not_collected(paths):
+    """pytest collects test_*.py only."""
+    return [f"{path}: holds tests but is not called test_*.py"
+            for path, text in paths.items()
+            if not path.split("/")[-1].startswith("test_")
+            and re.search(r"^def test_", text, re.MULTILINE)]
+
+
+def test_every_source_is_built():
+    for top in ("src", "examples"):
+        builds = {str(path): tree.read(path) for path in tree.tracked()
+                  if path.match(f"{top}/*/meson.build")}
+        complaints = complaints_about_dead_sources(tree.sources(".c", under=top), builds)
+        assert not complaints, tree.told(complaints)
+
+
+def test_every_python_test_is_collected():
+    complaints = complaints_about_tests_not_collected(tree.sources(".py", under="tests"))
+    assert not complaints, tree.told(complaints)
+
+
+def test_python_test_files_have_names_of_their_own():
+    names = [path.split("/")[-1] for path in tree.sources(".py", under="tests")
+             if path.split("/")[-1].startswith("test_")]
+    assert len(names) == len(set(names)), sorted(names)
+
+
+def test_the_dead_source_checker_finds_dead_ones():
+    sources = ["src/base/a.c", "src/base/a_test.c", "src/base/old.c", "src/none/b.c"]
+    builds = {"src/base/meson.build": "static_library('base', 'a.c')\nforeach n : ['a_test']\n"}
+    complaints = complaints_about_dead_sources(sources, builds)
+    assert [text.split(":")[0] for text in complaints] == ["src/base/old.c", "src/none/b.c"]
+
+
+def test_the_collection_checker_finds_a_misnamed_file():
+    assert complaints_about_tests_not_collected({"tests/api/accounts.py": "def test_it():\n"})
+    assert not complaints_about_tests_not_collected({"tests/api/test_a.py": "def test_it():\n"})
