@@ -2,7 +2,9 @@
  * disk: files as a seam. The journal and the configuration touch the disk only through this
  * table, so that tests can fail, tear and lose writes.
  *
- * Paths are relative to the process or absolute. All functions return 0 or a negative fault.
+ * Paths are relative to the process or absolute. All functions return 0 or a negative fault:
+ * FAULT_NOT_FOUND for what is not there, FAULT_CONFLICT for what is there and may not be,
+ * FAULT_DAMAGED for a file shorter than its map, FAULT_LIMIT for one too long.
  * Threads: any; a file belongs to one thread, but a mapped file's bytes may be read by others
  * under the owner's own rules.
  */
@@ -20,10 +22,12 @@ struct disk_file {
 	size_t map_bytes;
 };
 
-/* Called for each entry of a folder but "." and ".."; stops at the first non-zero answer. */
+/* Called for each entry of a folder but "." and "..", in no order. Stops at the first non-zero
+ * answer; a negative one becomes the listing's result. */
 typedef int (*disk_entry_fn)(void *context, const char *name);
 
 struct disk {
+	/* A folder that is there already is fine, and keeps its mode. */
 	int (*folder_make)(struct disk *disk, const char *path, unsigned mode, struct fault *fault);
 	int (*folder_list)(struct disk *disk, const char *path, disk_entry_fn each, void *context,
 			   struct fault *fault);
@@ -35,6 +39,7 @@ struct disk {
 	/* Reserves the blocks, so that a later write into the map cannot lack space. */
 	int (*file_reserve)(struct disk *disk, struct disk_file *file, size_t bytes,
 			    struct fault *fault);
+	/* The file's first `bytes`, which must be there; once a file. */
 	int (*file_map)(struct disk *disk, struct disk_file *file, size_t bytes, bool writable,
 			struct fault *fault);
 	int (*file_size)(struct disk *disk, struct disk_file *file, size_t *ret_bytes,

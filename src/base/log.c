@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include "base/check.h"
+#include "base/text.h"
 
 static struct {
 	int descriptor;
@@ -70,41 +71,13 @@ __attribute__((format(printf, 2, 3))) static void line_printf(struct line *line,
 	line_append(line, piece, (size_t)length);
 }
 
-/* The length of the well-formed UTF-8 sequence at `at`, or 0 (Unicode 15, table 3-7). */
-static size_t utf8_length(struct slice text, size_t at)
-{
-	const uint8_t *bytes = (const uint8_t *)text.data + at;
-	const size_t left = text.length - at;
-	const uint8_t first = bytes[0];
-	const size_t length = first < 0x80   ? 1
-			      : first < 0xc2 ? 0
-			      : first < 0xe0 ? 2
-			      : first < 0xf0 ? 3
-			      : first < 0xf5 ? 4
-					     : 0;
-
-	if (length < 2)
-		return length;
-	if (left < length)
-		return 0;
-	for (size_t i = 1; i < length; i++) {
-		if ((bytes[i] & 0xc0) != 0x80)
-			return 0;
-	}
-	const uint8_t second = bytes[1];
-	if ((first == 0xe0 && second < 0xa0) || (first == 0xed && second > 0x9f) ||
-	    (first == 0xf0 && second < 0x90) || (first == 0xf4 && second > 0x8f))
-		return 0;
-	return length;
-}
-
 static void line_quoted(struct line *line, struct slice text)
 {
 	line_append(line, "\"", 1);
 	if (line->cut)
 		return;
 	for (size_t at = 0; at < text.length;) {
-		const size_t length = utf8_length(text, at);
+		const size_t length = text_utf8_length(text, at);
 		const uint8_t byte = (uint8_t)text.data[at];
 
 		if (length == 0)

@@ -36,7 +36,8 @@ struct spawner {
 		     struct fault *fault);
 	/* To the whole process group. */
 	int (*signal)(struct spawner *spawner, pid_t pid, int signal_number, struct fault *fault);
-	/* Never blocks. Once it reported the exit, the pid is gone. */
+	/* Never blocks. Once it reported the exit, the pid is gone, and so is what the process
+	 * left behind in its group: it is killed. */
 	int (*poll_exit)(struct spawner *spawner, pid_t pid, struct spawn_exit *ret_exit,
 			 struct fault *fault);
 };

@@ -122,6 +122,33 @@ bool text_from_hex(struct slice hex, void *bytes, size_t length)
 	return true;
 }
 
+size_t text_utf8_length(struct slice text, size_t at)
+{
+	const uint8_t *bytes = (const uint8_t *)text.data + at;
+	const size_t left = text.length - at;
+	const uint8_t first = bytes[0];
+	const size_t length = first < 0x80   ? 1
+			      : first < 0xc2 ? 0
+			      : first < 0xe0 ? 2
+			      : first < 0xf0 ? 3
+			      : first < 0xf5 ? 4
+					     : 0;
+
+	if (length < 2)
+		return length;
+	if (left < length)
+		return 0;
+	for (size_t i = 1; i < length; i++) {
+		if ((bytes[i] & 0xc0) != 0x80)
+			return 0;
+	}
+	const uint8_t second = bytes[1];
+	if ((first == 0xe0 && second < 0xa0) || (first == 0xed && second > 0x9f) ||
+	    (first == 0xf0 && second < 0x90) || (first == 0xf4 && second > 0x8f))
+		return 0;
+	return length;
+}
+
 #define NEAREST_BYTES_MAX 64u
 
 static size_t least(size_t a, size_t b)

@@ -38,6 +38,10 @@ static inline struct slice text_slice(const struct text *text)
 void text_hex(const void *bytes, size_t length, char *text);
 bool text_from_hex(struct slice hex, void *bytes, size_t length);
 
+/* The length of the well-formed UTF-8 sequence at byte `at` (below text.length), or 0 where it
+ * is none (Unicode 15, table 3-7). */
+size_t text_utf8_length(struct slice text, size_t at);
+
 /* The entry of `known` nearest to `word` by edit distance (Damerau-Levenshtein, optimal string
  * alignment), or NULL when none is within a third of the length of `word`: for "did you mean". */
 const char *text_nearest(const char *word, const char *const *known, size_t known_count);
