@@ -1,0 +1,142 @@
+/*
+ * account: who pays and who is paid (accounts), whose programs call (apps), and what they show
+ * at the door (API keys).
+ *
+ * An account has apps, an app has keys. Names are DNS labels: an account's is unique in the
+ * cloud, an app's in its account; together they are written `account/app`. `operator`, the
+ * cloud owner, is made by account_operator_ensure only; `outside` is the ledger's word for where
+ * money comes from, and nobody's name.
+ *
+ * A key's text is shown once, by account_key_create, and never stored: what is stored finds it
+ * (SHA-256), names it to people (prefix and last four characters) and limits it (scopes, expiry,
+ * revocation). Keys are never deleted, since call records name them.
+ *
+ * Transactions: functions that write must stand in the caller's write transaction, so that an
+ * account and its ledger account are made together or not at all; functions that read may
+ * stand in one. Time is handed in (Unix nanoseconds).
+ * Faults: FAULT_INPUT (a name, scope or count that is not allowed), FAULT_CONFLICT (a name is
+ * taken), FAULT_NOT_FOUND (with the nearest name there is), and the store's.
+ * Lists come in the order of ids, from behind `after` on (0: from the start); the last id of a
+ * page is the next page's cursor, and a page of less than `most` is the last.
+ * Threads: as the store's handle.
+ */
+#pragma once
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/api_key.h"
+#include "base/fault.h"
+#include "base/ids.h"
+#include "base/random.h"
+#include "base/slice.h"
+#include "store/store.h"
+
+#define ACCOUNT_NAME_MAX      64  /* bytes with the NUL: a DNS label */
+#define ACCOUNT_PATH_MAX      128 /* "account/app" with the NUL */
+#define ACCOUNT_SCOPES_MAX    16  /* of a key */
+#define ACCOUNT_SCOPES_BYTES  256 /* all scopes of a key, a space between two, with the NUL */
+#define ACCOUNT_KEYS_MAKE_MAX 1000000
+#define ACCOUNT_OPERATOR      "operator"
+#define ACCOUNT_OUTSIDE	      "outside"
+
+struct account {
+	struct account_id id;
+	char name[ACCOUNT_NAME_MAX];
+	uint64_t created_ns;
+};
+
+struct account_app {
+	struct app_id id;
+	struct account_id account;
+	char name[ACCOUNT_NAME_MAX];
+	char path[ACCOUNT_PATH_MAX]; /* "account/app" */
+	uint64_t created_ns;
+};
+
+struct account_key {
+	struct key_id id;
+	struct app_id app;
+	struct account_id account;
+	struct api_key_digest digest;
+	char prefix[API_KEY_MARK_CHARS + 8 + 1]; /* "stoa_" and eight characters more */
+	char last_four[5];
+	char scopes[ACCOUNT_SCOPES_BYTES]; /* RFC 6749 scope tokens, a space between; "": all */
+	uint64_t created_ns;
+	uint64_t expires_ns;   /* 0: never */
+	uint64_t revoked_ns;   /* 0: not */
+	uint64_t last_used_ns; /* 0: never; no more exact than account_key_used is called */
+};
+
+/* Creates and updates the tables. Outside of a transaction. */
+int account_migrate(struct store *store, struct fault *fault);
+
+/* A DNS label: 1 to 63 of a-z, 0-9 and '-', neither first nor last a '-'. FAULT_INPUT tells what
+ * is wrong; `what` is how the sentence calls it ("account name"). */
+int account_name_check(const char *what, struct slice name, struct fault *fault);
+
+/* ---- accounts ---- */
+
+int account_create(struct store *store, struct slice name, uint64_t now_ns,
+		   struct account *ret_account, struct fault *fault);
+/* The account `operator`, made where it is missing. */
+int account_operator_ensure(struct store *store, uint64_t now_ns, struct account *ret_account,
+			    struct fault *fault);
+int account_get(struct store *store, struct slice name, struct account *ret_account,
+		struct fault *fault);
+int account_get_by_id(struct store *store, struct account_id id, struct account *ret_account,
+		      struct fault *fault);
+int account_list(struct store *store, struct account_id after, struct account *accounts,
+		 size_t most, size_t *ret_count, struct fault *fault);
+
+/* ---- apps ---- */
+
+int account_app_create(struct store *store, struct account_id account, struct slice name,
+		       uint64_t now_ns, struct account_app *ret_app, struct fault *fault);
+/* "account/app". */
+int account_app_get(struct store *store, struct slice path, struct account_app *ret_app,
+		    struct fault *fault);
+int account_app_get_by_id(struct store *store, struct app_id id, struct account_app *ret_app,
+			  struct fault *fault);
+/* Of one account, or (0) of all. */
+int account_app_list(struct store *store, struct account_id account, struct app_id after,
+		     struct account_app *apps, size_t most, size_t *ret_count,
+		     struct fault *fault);
+
+/* ---- keys ---- */
+
+struct account_key_options {
+	struct app_id app;
+	const struct slice *scopes; /* each a scope token of RFC 6749 */
+	size_t scope_count;	    /* 0: everything the app may */
+	uint64_t expires_ns;	    /* after now, or 0: never */
+};
+
+/* Wipe the text (sodium_memzero) once it was shown. */
+struct account_key_made {
+	struct account_key key;
+	char text[API_KEY_TEXT_MAX];
+};
+
+/* Makes `count` keys with the same options, 1 .. ACCOUNT_KEYS_MAKE_MAX. */
+int account_key_create(struct store *store, struct random *random,
+		       const struct account_key_options *options, size_t count, uint64_t now_ns,
+		       struct account_key_made *ret_keys, struct fault *fault);
+int account_key_get(struct store *store, struct key_id id, struct account_key *ret_key,
+		    struct fault *fault);
+/* Of one app, or (0) of all. `only_valid` leaves out what is revoked or expired at now_ns. */
+int account_key_list(struct store *store, struct app_id app, bool only_valid, uint64_t now_ns,
+		     struct key_id after, struct account_key *keys, size_t most,
+		     size_t *ret_count, struct fault *fault);
+/* Once revoked stays revoked, at the first time. */
+int account_key_revoke(struct store *store, struct key_id id, uint64_t now_ns,
+		       struct account_key *ret_key, struct fault *fault);
+/* Moves last_used forward, never back. Unknown: nothing happens. */
+int account_key_used(struct store *store, struct key_id id, uint64_t used_ns,
+		     struct fault *fault);
+/* Whether the key may be used at now_ns. */
+static inline bool account_key_valid(const struct account_key *key, uint64_t now_ns)
+{
+	return key->revoked_ns == 0 && (key->expires_ns == 0 || now_ns < key->expires_ns);
+}
