@@ -1,0 +1,101 @@
+#include "http/http.h"
+
+#include "http/syntax_internal.h"
+
+static const char *const name_texts[] = {
+#define X(name, text, hop) [name] = text,
+	HTTP_NAMES(X)
+#undef X
+};
+
+static const uint8_t name_hops[] = {
+#define X(name, text, hop) [name] = hop,
+	HTTP_NAMES(X)
+#undef X
+};
+
+/* Names differ from their candidate only in case: a letter's two forms differ by 0x20, and no
+ * token character but a letter becomes one of ours by setting that bit ('-' and digits have it
+ * set already; '\r', 0x0d, would become '-', but is no token character). */
+static bool same_name(struct slice name, const char *lower)
+{
+	for (size_t i = 0; i < name.length; i++)
+		if ((name.data[i] | 0x20) != lower[i])
+			return false;
+	return true;
+}
+
+static enum http_name same_or_other(struct slice name, enum http_name candidate)
+{
+	return same_name(name, name_texts[candidate]) ? candidate : HTTP_OTHER;
+}
+
+/* The one name of this length (and first letter, where several share a length). */
+static enum http_name candidate_of(size_t length, char first)
+{
+	switch (length) {
+	case 2:
+		return HTTP_TE;
+	case 4:
+		return first == 'h' ? HTTP_HOST : HTTP_DATE;
+	case 6:
+		return first == 'a' ? HTTP_ACCEPT : first == 's' ? HTTP_SERVER : HTTP_EXPECT;
+	case 7:
+		return first == 'u' ? HTTP_UPGRADE : HTTP_TRAILER;
+	case 9:
+		return first == 'f' ? HTTP_FORWARDED : HTTP_X_API_KEY;
+	case 10:
+		return first == 'c'   ? HTTP_CONNECTION
+		       : first == 's' ? HTTP_STOA_UNITS
+				      : HTTP_KEEP_ALIVE;
+	case 11:
+		return HTTP_TRACEPARENT;
+	case 12:
+		return HTTP_CONTENT_TYPE;
+	case 13:
+		return HTTP_AUTHORIZATION;
+	case 14:
+		return HTTP_CONTENT_LENGTH;
+	case 15:
+		return HTTP_X_FORWARDED_FOR;
+	case 16:
+		return first == 'x' ? HTTP_X_FORWARDED_HOST : HTTP_PROXY_CONNECTION;
+	case 17:
+		return first == 'x' ? HTTP_X_FORWARDED_PROTO : HTTP_TRANSFER_ENCODING;
+	case 18:
+		return HTTP_PROXY_AUTHENTICATE;
+	case 19:
+		return HTTP_PROXY_AUTHORIZATION;
+	default:
+		return HTTP_OTHER;
+	}
+}
+
+enum http_name http_name_classify(struct slice name)
+{
+	if (name.length == 0)
+		return HTTP_OTHER;
+	const char first = (char)(name.data[0] | 0x20);
+	const enum http_name candidate = candidate_of(name.length, first);
+	enum http_name known =
+		candidate == HTTP_OTHER ? HTTP_OTHER : same_or_other(name, candidate);
+
+	if (known == HTTP_OTHER && first == 's' && name.length > 5 &&
+	    same_name(slice_make(name.data, 5), name_texts[HTTP_STOA_RESERVED]))
+		known = HTTP_STOA_RESERVED;
+	return known;
+}
+
+bool http_name_is_hop_by_hop(enum http_name name)
+{
+	return name_hops[name] != 0;
+}
+
+const struct http_header *http_header_find(const struct http_header *headers, size_t count,
+					   enum http_name known)
+{
+	for (size_t i = 0; i < count; i++)
+		if (headers[i].known == known)
+			return &headers[i];
+	return NULL;
+}
