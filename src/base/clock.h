@@ -47,7 +47,7 @@ static inline uint64_t clock_wall_ns(const struct clock *clock)
 	return clock->wall_ns(clock);
 }
 
-#define CLOCK_MONTH_MAX	     7018u /* November 2554: the last that starts within 64 bits of ns */
+#define CLOCK_MONTH_MAX	     7014u /* July 2554: the last that starts within 64 bits of ns */
 #define CLOCK_MONTH_TEXT_MAX 12
 
 /* A calendar month in UTC, counted from January 1970 = 0: the billing period's number. */

@@ -68,6 +68,18 @@ static struct place place_of_token(struct fy_token *token)
 	return place_of(token ? fy_token_start_mark(token) : NULL);
 }
 
+/* libfyaml marks the byte after a quote, an `&` or a `*`. */
+static struct place place_before(struct place place)
+{
+	place.column -= place.column > 1;
+	return place;
+}
+
+static struct place place_of_anchor(struct fy_token *token)
+{
+	return place_before(place_of_token(token));
+}
+
 /* A copy in the document's memory, NUL-terminated; it cannot lack room under the limits. */
 static struct slice token_text(struct yaml *yaml, struct fy_token *token)
 {
@@ -152,11 +164,19 @@ static int node_new(struct builder *builder, enum yaml_kind kind, struct place p
 	return 0;
 }
 
+static bool is_in_quotes(struct fy_token *token)
+{
+	const enum fy_scalar_style style = fy_scalar_token_get_style(token);
+	return style == FYSS_SINGLE_QUOTED || style == FYSS_DOUBLE_QUOTED;
+}
+
 /* A value that is not written stands where its key does, or its list. */
 static struct place place_of_value(const struct builder *builder, struct fy_token *token)
 {
 	const struct fy_mark *mark = token ? fy_token_start_mark(token) : NULL;
 
+	if (mark != NULL && is_in_quotes(token))
+		return place_before(place_of(mark));
 	if (mark != NULL || builder->depth == 0)
 		return place_of(mark);
 	const struct open_node *parent = &builder->open[builder->depth - 1];
@@ -207,7 +227,7 @@ static int take_start(struct builder *builder, enum yaml_kind kind, struct place
 static int refuse_marks(struct builder *builder, struct fy_token *anchor, struct fy_token *tag)
 {
 	if (anchor)
-		return fault_at(builder->yaml, place_of_token(anchor), builder->fault,
+		return fault_at(builder->yaml, place_of_anchor(anchor), builder->fault,
 				"anchors are not allowed; write the value where it is used");
 	if (tag)
 		return fault_at(builder->yaml, place_of_token(tag), builder->fault,
@@ -240,7 +260,7 @@ static int take_event(struct builder *builder, struct fy_event *event)
 		builder->depth--;
 		return 0;
 	case FYET_ALIAS:
-		return fault_at(builder->yaml, place_of_token(event->alias.anchor), builder->fault,
+		return fault_at(builder->yaml, place_of_anchor(event->alias.anchor), builder->fault,
 				"aliases are not allowed; write the value where it is used");
 	case FYET_DOCUMENT_START:
 		if (++builder->documents > 1)
