@@ -39,7 +39,7 @@
 #define ACCOUNT_SCOPES_BYTES  256 /* all scopes of a key, a space between two, with the NUL */
 #define ACCOUNT_KEYS_MAKE_MAX 1000000
 #define ACCOUNT_OPERATOR      "operator"
-#define ACCOUNT_OUTSIDE	      "outside"
+#define ACCOUNT_OUTSIDE       "outside"
 
 struct account {
 	struct account_id id;
@@ -101,16 +101,15 @@ int account_app_get_by_id(struct store *store, struct app_id id, struct account_
 			  struct fault *fault);
 /* Of one account, or (0) of all. */
 int account_app_list(struct store *store, struct account_id account, struct app_id after,
-		     struct account_app *apps, size_t most, size_t *ret_count,
-		     struct fault *fault);
+		     struct account_app *apps, size_t most, size_t *ret_count, struct fault *fault);
 
 /* ---- keys ---- */
 
 struct account_key_options {
 	struct app_id app;
 	const struct slice *scopes; /* each a scope token of RFC 6749 */
-	size_t scope_count;	    /* 0: everything the app may */
-	uint64_t expires_ns;	    /* after now, or 0: never */
+	size_t scope_count;         /* 0: everything the app may */
+	uint64_t expires_ns;        /* after now, or 0: never */
 };
 
 /* Wipe the text (sodium_memzero) once it was shown. */
@@ -127,14 +126,13 @@ int account_key_get(struct store *store, struct key_id id, struct account_key *r
 		    struct fault *fault);
 /* Of one app, or (0) of all. `only_valid` leaves out what is revoked or expired at now_ns. */
 int account_key_list(struct store *store, struct app_id app, bool only_valid, uint64_t now_ns,
-		     struct key_id after, struct account_key *keys, size_t most,
-		     size_t *ret_count, struct fault *fault);
+		     struct key_id after, struct account_key *keys, size_t most, size_t *ret_count,
+		     struct fault *fault);
 /* Once revoked stays revoked, at the first time. */
 int account_key_revoke(struct store *store, struct key_id id, uint64_t now_ns,
 		       struct account_key *ret_key, struct fault *fault);
 /* Moves last_used forward, never back. Unknown: nothing happens. */
-int account_key_used(struct store *store, struct key_id id, uint64_t used_ns,
-		     struct fault *fault);
+int account_key_used(struct store *store, struct key_id id, uint64_t used_ns, struct fault *fault);
 /* Whether the key may be used at now_ns. */
 static inline bool account_key_valid(const struct account_key *key, uint64_t now_ns)
 {

@@ -18,11 +18,11 @@
 #include "base/random.h"
 #include "base/slice.h"
 
-#define API_KEY_MARK	     "stoa_"
+#define API_KEY_MARK         "stoa_"
 #define API_KEY_MARK_CHARS   5
 #define API_KEY_SECRET_CHARS 43
 #define API_KEY_CHECK_CHARS  6
-#define API_KEY_CHARS	     (API_KEY_MARK_CHARS + API_KEY_SECRET_CHARS + API_KEY_CHECK_CHARS)
+#define API_KEY_CHARS        (API_KEY_MARK_CHARS + API_KEY_SECRET_CHARS + API_KEY_CHECK_CHARS)
 #define API_KEY_TEXT_MAX     (API_KEY_CHARS + 1) /* with the NUL */
 #define API_KEY_DIGEST_BYTES 32
 

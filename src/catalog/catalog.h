@@ -37,25 +37,25 @@
 #include "rating/rating.h"
 #include "store/store.h"
 
-#define CATALOG_NAME_MAX	64  /* bytes with the NUL: a DNS label */
-#define CATALOG_VERSION_MAX	64  /* bytes with the NUL: a semantic version */
-#define CATALOG_TEXT_MAX	256 /* bytes with the NUL: summary, paths, an address */
-#define CATALOG_TAGS_MAX	16
-#define CATALOG_COMMAND_MAX	64   /* words */
+#define CATALOG_NAME_MAX        64  /* bytes with the NUL: a DNS label */
+#define CATALOG_VERSION_MAX     64  /* bytes with the NUL: a semantic version */
+#define CATALOG_TEXT_MAX        256 /* bytes with the NUL: summary, paths, an address */
+#define CATALOG_TAGS_MAX        16
+#define CATALOG_COMMAND_MAX     64   /* words */
 #define CATALOG_ENVIRONMENT_MAX 64   /* variables */
-#define CATALOG_VALUE_MAX	4096 /* bytes with the NUL: a word of a command, a variable */
-#define CATALOG_UPSTREAMS_MAX	16
-#define CATALOG_INSTANCES_MAX	64
-#define CATALOG_PLANS_MAX	16
-#define CATALOG_COMPLAINTS_MAX	10
-#define CATALOG_COMPLAINT_MAX	512 /* bytes with the NUL */
+#define CATALOG_VALUE_MAX       4096 /* bytes with the NUL: a word of a command, a variable */
+#define CATALOG_UPSTREAMS_MAX   16
+#define CATALOG_INSTANCES_MAX   64
+#define CATALOG_PLANS_MAX       16
+#define CATALOG_COMPLAINTS_MAX  10
+#define CATALOG_COMPLAINT_MAX   512 /* bytes with the NUL */
 
 /* ---- a service as its provider describes it ---- */
 
 enum catalog_listen { CATALOG_LISTEN_SOCKET, CATALOG_LISTEN_PORT };
 
 struct catalog_run {
-	const char *const *command;	/* NULL-terminated */
+	const char *const *command;     /* NULL-terminated */
 	const char *const *environment; /* NULL-terminated "NAME=value", in the file's order */
 	enum catalog_listen listen;
 	const char *health; /* a path, or NULL: taking a connection is enough */
@@ -83,10 +83,10 @@ struct catalog_unit {
 struct catalog_description {
 	const char *name;
 	const char *version;
-	const char *summary;	 /* "" where not given */
+	const char *summary;     /* "" where not given */
 	const char *const *tags; /* NULL-terminated */
-	const char *docs;	 /* a path beside the manifest, or NULL */
-	const char *openapi;	 /* the same */
+	const char *docs;        /* a path beside the manifest, or NULL */
+	const char *openapi;     /* the same */
 	const struct catalog_run *run;
 	uint32_t upstream_count;
 	struct catalog_upstream upstreams[CATALOG_UPSTREAMS_MAX];
@@ -98,7 +98,7 @@ struct catalog_description {
 struct catalog_limits {
 	uint64_t rate_calls;  /* so many calls in each .. */
 	uint64_t rate_per_ns; /* .. so long; 0: no limit */
-	uint32_t burst;	      /* >= 1 where a rate is set */
+	uint32_t burst;       /* >= 1 where a rate is set */
 	uint32_t concurrency; /* 0: no limit */
 	int64_t quota_calls;  /* in a calendar month (UTC); -1: none */
 	uint64_t timeout_ns;
@@ -147,9 +147,9 @@ int catalog_migrate(struct store *store, struct fault *fault);
 
 enum catalog_plan_change {
 	CATALOG_PLAN_SAME,
-	CATALOG_PLAN_NEW,	/* version 1 */
-	CATALOG_PLAN_CHANGED,	/* the next version */
-	CATALOG_PLAN_BACK,	/* the same as before it was withdrawn */
+	CATALOG_PLAN_NEW,       /* version 1 */
+	CATALOG_PLAN_CHANGED,   /* the next version */
+	CATALOG_PLAN_BACK,      /* the same as before it was withdrawn */
 	CATALOG_PLAN_WITHDRAWN, /* no longer in the manifest */
 };
 
@@ -157,10 +157,10 @@ const char *catalog_plan_change_text(enum catalog_plan_change change);
 
 struct catalog_change {
 	struct service_id service;
-	bool created;	   /* the name is new */
-	bool described;	   /* the description changed (or is new): a new revision */
-	bool moved;	   /* the folder changed */
-	bool anything;	   /* false: publishing it was a no-op */
+	bool created;      /* the name is new */
+	bool described;    /* the description changed (or is new): a new revision */
+	bool moved;        /* the folder changed */
+	bool anything;     /* false: publishing it was a no-op */
 	uint32_t revision; /* the current one */
 	uint32_t plan_count;
 	struct {
@@ -221,7 +221,7 @@ struct catalog_plan {
 	struct service_id service;
 	char name[CATALOG_NAME_MAX];
 	uint32_t version; /* from 1 */
-	bool offered;	  /* current, and not withdrawn */
+	bool offered;     /* current, and not withdrawn */
 	uint64_t created_ns;
 	struct catalog_terms terms; /* units by the service's slots */
 };
@@ -265,15 +265,15 @@ struct catalog_subscribe {
 };
 
 enum catalog_subscribed {
-	CATALOG_SUBSCRIBED_SAME,     /* it was there with these terms */
+	CATALOG_SUBSCRIBED_SAME, /* it was there with these terms */
 	CATALOG_SUBSCRIBED_NEW,
 	CATALOG_SUBSCRIBED_BUDGET,   /* only the budget changed */
 	CATALOG_SUBSCRIBED_REPLACED, /* another plan version: *ret_ended was ended */
 };
 
 /* Gets the version of the plan that is offered now. */
-int catalog_subscribe(struct store *store, const struct catalog_subscribe *wanted,
-		      uint64_t now_ns, struct catalog_subscription *ret_subscription,
+int catalog_subscribe(struct store *store, const struct catalog_subscribe *wanted, uint64_t now_ns,
+		      struct catalog_subscription *ret_subscription,
 		      enum catalog_subscribed *ret_outcome, struct subscription_id *ret_ended,
 		      struct fault *fault);
 int catalog_subscription_get(struct store *store, struct subscription_id id,
@@ -285,8 +285,7 @@ struct catalog_subscription_filter {
 	struct service_id service;
 	bool only_active;
 };
-int catalog_subscription_list(struct store *store,
-			      const struct catalog_subscription_filter *filter,
+int catalog_subscription_list(struct store *store, const struct catalog_subscription_filter *filter,
 			      struct subscription_id after,
 			      struct catalog_subscription *subscriptions, size_t most,
 			      size_t *ret_count, struct fault *fault);

@@ -1,93 +1,7 @@
 #include "rating/rating.h"
 
-#include <stddef.h>
-
 #include "base/check.h"
-
-/* An exact sum of units x rate: whole + numerator / denominator, 0 <= numerator < denominator. */
-struct exact {
-	__int128 whole;
-	int64_t numerator;
-	int64_t denominator;
-};
-
-static int64_t greatest_common_divisor(int64_t a, int64_t b)
-{
-	while (b != 0) {
-		const int64_t rest = a % b;
-		a = b;
-		b = rest;
-	}
-	return a;
-}
-
-/* False where the least common multiple does not fit int64. */
-static bool least_common_multiple(int64_t a, int64_t b, int64_t *ret_multiple)
-{
-	return !__builtin_mul_overflow(a / greatest_common_divisor(a, b), b, ret_multiple);
-}
-
-static bool exact_add_fraction(struct exact *sum, int64_t numerator, int64_t denominator)
-{
-	int64_t common = denominator;
-
-	if (numerator == 0)
-		return true;
-	if (sum->denominator != denominator) {
-		if (!least_common_multiple(sum->denominator, denominator, &common))
-			return false;
-		sum->numerator *= common / sum->denominator;
-		sum->denominator = common;
-		numerator *= common / denominator;
-	}
-	const uint64_t total = (uint64_t)sum->numerator + (uint64_t)numerator;
-	const bool carry = total >= (uint64_t)common;
-	sum->whole += carry;
-	sum->numerator = (int64_t)(total - (carry ? (uint64_t)common : 0));
-	return true;
-}
-
-static inline bool exact_add(struct exact *sum, int64_t units, struct rating_rate rate)
-{
-	int64_t product;
-
-	if (units == 0 || rate.nano == 0)
-		return true;
-	if (rate.per == 1) {
-		sum->whole += (__int128)units * rate.nano;
-		return true;
-	}
-	check(rate.per > 1);
-	/* A division of 64 bits costs a tenth of one of 128, and is nearly always enough. */
-	if (!__builtin_mul_overflow(units, rate.nano, &product)) {
-		sum->whole += product / rate.per;
-		return exact_add_fraction(sum, product % rate.per, rate.per);
-	}
-	const __int128 wide = (__int128)units * rate.nano;
-	sum->whole += wide / rate.per;
-	return exact_add_fraction(sum, (int64_t)(wide % rate.per), rate.per);
-}
-
-/* Half to even. */
-static inline bool exact_round(const struct exact *sum, int64_t *ret_nano)
-{
-	const int64_t beyond_half = sum->numerator - (sum->denominator - sum->numerator);
-	const bool up = beyond_half > 0 || (beyond_half == 0 && (sum->whole & 1));
-	const __int128 rounded = sum->whole + up;
-
-	if (rounded > INT64_MAX)
-		return false;
-	*ret_nano = (int64_t)rounded;
-	return true;
-}
-
-/* R of one rate; also what the rate card and the fee use. */
-static inline bool rate_charge(struct rating_rate rate, int64_t units, int64_t *ret_nano)
-{
-	struct exact sum = {.denominator = 1};
-
-	return exact_add(&sum, units, rate) && exact_round(&sum, ret_nano);
-}
+#include "rating/exact_internal.h"
 
 /* ---- a plan's prices ---- */
 
@@ -252,11 +166,6 @@ static struct rating_rate dearest_rate(const struct rating_price *price)
 	return dearest;
 }
 
-static bool rate_is_whole(struct rating_rate rate)
-{
-	return rate.per == 1 || rate.nano % rate.per == 0;
-}
-
 /* Whether R can be no whole number before it is rounded. */
 static bool price_rounds(const struct rating_price *price)
 {
@@ -267,25 +176,6 @@ static bool price_rounds(const struct rating_price *price)
 			return true;
 	}
 	return false;
-}
-
-/* The largest R(Q + units) - R(Q) of a rate: where R rounds, both ends may round apart, so that
- * the difference is less than x + 1 or, between two ties, equal to it: floor(x) + 1 at most. */
-static bool rate_most(struct rating_rate rate, bool rounds, int64_t units, int64_t *ret_nano)
-{
-	int64_t product;
-
-	if (units == 0 || rate.nano == 0) {
-		*ret_nano = 0;
-		return true;
-	}
-	if (!__builtin_mul_overflow(units, rate.nano, &product))
-		return !__builtin_add_overflow(product / rate.per, (int64_t)rounds, ret_nano);
-	const __int128 nano = (__int128)units * rate.nano / rate.per + rounds;
-	if (nano > INT64_MAX)
-		return false;
-	*ret_nano = (int64_t)nano;
-	return true;
 }
 
 /* The most that `units` of one call can add to a price. */
@@ -370,8 +260,8 @@ void rating_call_cap(const struct rating_plan *plan, struct rating_quantities *c
 	}
 }
 
-static bool plan_most_uncapped(const struct rating_plan *plan,
-			       const struct rating_quantities *most, int64_t *ret_nano)
+static bool plan_most_uncapped(const struct rating_plan *plan, const struct rating_quantities *most,
+			       int64_t *ret_nano)
 {
 	int64_t sum = 0;
 
@@ -448,116 +338,13 @@ bool rating_plan_valid(const struct rating_plan *plan)
 	return plan->max_charge_nano < 0 || calls <= plan->max_charge_nano;
 }
 
-/* ---- the rate card ---- */
-
-bool rating_cloud_meter_charge(const struct rating_card *card, enum rating_cloud_meter meter,
-			       int64_t quantity, int64_t *ret_nano)
-{
-	check(quantity >= 0);
-	return rate_charge(card->of[meter], quantity, ret_nano);
-}
-
-bool rating_cloud_charge(const struct rating_card *card,
-			 const struct rating_cloud_quantities *quantities, int64_t *ret_nano)
-{
-	int64_t sum = 0;
-
-	for (int meter = 0; meter < RATING_CLOUD_METERS; meter++) {
-		int64_t nano;
-		if (!rating_cloud_meter_charge(card, meter, quantities->of[meter], &nano))
-			return false;
-		if (__builtin_add_overflow(sum, nano, &sum))
-			return false;
-	}
-	*ret_nano = sum;
-	return true;
-}
-
-bool rating_cloud_advance(const struct rating_card *card, struct rating_cloud_quantities *before,
-			  const struct rating_cloud_quantities *call, int64_t *ret_nano)
-{
-	struct rating_cloud_quantities after;
-	int64_t sum = 0;
-
-	for (int meter = 0; meter < RATING_CLOUD_METERS; meter++) {
-		int64_t nano_before;
-		int64_t nano_after;
-		check(call->of[meter] >= 0);
-		if (__builtin_add_overflow(before->of[meter], call->of[meter], &after.of[meter]))
-			return false;
-		if (call->of[meter] == 0 || card->of[meter].nano == 0)
-			continue;
-		if (!rating_cloud_meter_charge(card, meter, after.of[meter], &nano_after))
-			return false;
-		if (!rating_cloud_meter_charge(card, meter, before->of[meter], &nano_before))
-			return false;
-		if (__builtin_add_overflow(sum, nano_after - nano_before, &sum))
-			return false;
-	}
-	*before = after;
-	*ret_nano = sum;
-	return true;
-}
-
-bool rating_cloud_most(const struct rating_card *card, const struct rating_cloud_quantities *call,
-		       int64_t *ret_nano)
-{
-	int64_t sum = 0;
-
-	for (int meter = 0; meter < RATING_CLOUD_METERS; meter++) {
-		const struct rating_rate rate = card->of[meter];
-		int64_t nano;
-		check(call->of[meter] >= 0);
-		if (rate.nano == 0)
-			continue;
-		if (!rate_most(rate, !rate_is_whole(rate), call->of[meter], &nano))
-			return false;
-		if (__builtin_add_overflow(sum, nano, &sum))
-			return false;
-	}
-	*ret_nano = sum;
-	return true;
-}
-
-/* Rounded down: what is left over is the operator's. */
-static int64_t share_of(uint32_t size, uint64_t duration_us, uint32_t concurrency)
-{
-	const unsigned __int128 share = (unsigned __int128)size * duration_us / concurrency;
-
-	return share < INT64_MAX ? (int64_t)share : INT64_MAX;
-}
-
-void rating_cloud_of_call(uint32_t memory_mib, uint32_t cpu_milli, uint32_t concurrency,
-			  uint64_t duration_us, enum rating_path path, uint64_t bytes,
-			  struct rating_cloud_quantities *ret_call)
-{
-	check(concurrency >= 1);
-	check(path < RATING_PATHS);
-	*ret_call = (struct rating_cloud_quantities){.of = {
-		[RATING_CLOUD_CALLS] = 1,
-		[RATING_CLOUD_MIB_US] = share_of(memory_mib, duration_us, concurrency),
-		[RATING_CLOUD_MCPU_US] = share_of(cpu_milli, duration_us, concurrency),
-	}};
-	ret_call->of[RATING_CLOUD_BYTES_HOST + path] =
-		bytes < INT64_MAX ? (int64_t)bytes : INT64_MAX;
-}
-
-/* ---- the fee ---- */
-
-bool rating_fee(int64_t usage_nano, uint32_t fee_ppm, int64_t *ret_nano)
-{
-	check(usage_nano >= 0);
-	return rate_charge((struct rating_rate){.nano = fee_ppm, .per = 1000000}, usage_nano,
-			   ret_nano);
-}
-
 /* ---- names ---- */
 
 const char *rating_meter_name(enum rating_meter meter)
 {
 	static const char *const names[RATING_METERS] = {
 		"calls",  "request_bytes", "response_bytes", "duration_ms",
-		"unit_0", "unit_1",	   "unit_2",	     "unit_3",
+		"unit_0", "unit_1",        "unit_2",         "unit_3",
 	};
 	check(meter < RATING_METERS);
 	return names[meter];
@@ -570,14 +357,4 @@ const char *rating_model_name(enum rating_model model)
 	};
 	check(model < RATING_MODELS);
 	return names[model];
-}
-
-const char *rating_cloud_meter_name(enum rating_cloud_meter meter)
-{
-	static const char *const names[RATING_CLOUD_METERS] = {
-		"calls",      "gib_seconds", "vcpu_seconds",	 "bytes_host",
-		"bytes_zone", "bytes_cloud", "bytes_intercloud",
-	};
-	check(meter < RATING_CLOUD_METERS);
-	return names[meter];
 }

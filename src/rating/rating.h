@@ -58,11 +58,11 @@ struct rating_rate {
 };
 
 enum rating_model {
-	RATING_FREE,	  /* nothing */
-	RATING_FLAT,	  /* rate.nano once a period, with the period's first call */
-	RATING_UNIT,	  /* rate times what is over the allowance, one rounding */
-	RATING_PACKAGE,	  /* rate.nano for each begun package of rate.per units */
-	RATING_GRADUATED  /* each tier's units at the tier's rate, one rounding of the sum */
+	RATING_FREE,     /* nothing */
+	RATING_FLAT,     /* rate.nano once a period, with the period's first call */
+	RATING_UNIT,     /* rate times what is over the allowance, one rounding */
+	RATING_PACKAGE,  /* rate.nano for each begun package of rate.per units */
+	RATING_GRADUATED /* each tier's units at the tier's rate, one rounding of the sum */
 };
 #define RATING_MODELS (RATING_GRADUATED + 1)
 
@@ -84,8 +84,8 @@ struct rating_plan {
 	uint32_t price_count;
 	struct rating_price prices[RATING_PRICES_MAX];
 	int64_t max_units[RATING_UNITS_MAX]; /* most that one call may count; INT64_MAX: any */
-	int64_t max_charge_nano;	     /* most that one call may cost; -1: none stated */
-	bool bill_always;		     /* else only calls answered below 500 */
+	int64_t max_charge_nano;             /* most that one call may cost; -1: none stated */
+	bool bill_always;                    /* else only calls answered below 500 */
 };
 
 /* Whether the functions below may be given this: rates and counts in range, tiers that ascend
@@ -125,8 +125,13 @@ int64_t rating_plan_flat(const struct rating_plan *plan);
 
 /* ---- what the cloud charges to run a call: the operator's rate card ---- */
 
-enum rating_path { RATING_PATH_HOST, RATING_PATH_ZONE, RATING_PATH_CLOUD, RATING_PATH_INTERCLOUD,
-		   RATING_PATHS };
+enum rating_path {
+	RATING_PATH_HOST,
+	RATING_PATH_ZONE,
+	RATING_PATH_CLOUD,
+	RATING_PATH_INTERCLOUD,
+	RATING_PATHS
+};
 
 enum rating_cloud_meter {
 	RATING_CLOUD_CALLS,
@@ -141,7 +146,7 @@ enum rating_cloud_meter {
 
 #define RATING_MIB_US_PER_GIB_SECOND   (1024ll * 1000000)
 #define RATING_MCPU_US_PER_VCPU_SECOND (1000ll * 1000000)
-#define RATING_BYTES_PER_GIB	       (1ll << 30)
+#define RATING_BYTES_PER_GIB           (1ll << 30)
 
 struct rating_cloud_quantities {
 	int64_t of[RATING_CLOUD_METERS]; /* >= 0 */
