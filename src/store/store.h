@@ -89,12 +89,14 @@ int store_transaction_read(struct store *store, store_transaction_fn work, void 
 
 /* ---- statements ---- */
 
-/* One or several statements without parameters and results. */
+/* One or several statements without parameters and results; without a transaction around, each
+ * is one of its own. */
 int store_run(struct store *store, const char *sql, struct fault *fault);
 
 /* Gives a prepared statement, from the cache where the same text was prepared before; `sql` must
- * be a text that lives as long as the program (a literal). Without a transaction each statement
- * is one of its own. Commit and rollback reset every statement. */
+ * be a text that lives as long as the program (a literal). Reading works without a transaction
+ * too, each statement then has its own view; writing needs one. Commit and rollback reset every
+ * statement. */
 int store_prepare(struct store *store, const char *sql, struct store_statement **ret_statement,
 		  struct fault *fault);
 /* Ends the statement's use: sets *statement to NULL. NULL inside is allowed. */
