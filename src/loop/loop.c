@@ -188,7 +188,11 @@ static int turn(struct loop *loop, uint64_t wait_ns, struct fault *fault)
 	loop->in_turn = true;
 	run_tasks(loop); /* deferred between turns */
 	wait_ns = bound_wait(loop, wait_ns);
+	if (loop->before_wait != NULL)
+		loop->before_wait(loop->wait_context);
 	const int result = loop->back_end->wait(loop, wait_ns, fault);
+	if (loop->after_wait != NULL)
+		loop->after_wait(loop->wait_context);
 	if (wait_ns != 0)
 		atomic_store_explicit(&loop->sleeping, false, memory_order_relaxed);
 	if (result == 0) {
@@ -205,6 +209,14 @@ static int turn(struct loop *loop, uint64_t wait_ns, struct fault *fault)
 	}
 	loop->in_turn = false;
 	return result;
+}
+
+void loop_set_wait_hooks(struct loop *loop, void (*before)(void *context),
+			 void (*after)(void *context), void *context)
+{
+	loop->before_wait = before;
+	loop->after_wait = after;
+	loop->wait_context = context;
 }
 
 int loop_turn(struct loop *loop, uint64_t wait_ns, struct fault *fault)

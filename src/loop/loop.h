@@ -88,6 +88,11 @@ int loop_turn(struct loop *loop, uint64_t wait_ns, struct fault *fault);
 /* loop_run returns after the turn under way, at once if it has not begun. Any thread. */
 void loop_stop(struct loop *loop);
 
+/* Called around every wait, in the loop's thread, before it and after it: for whoever must know
+ * that the thread holds nothing meanwhile (RCU). */
+void loop_set_wait_hooks(struct loop *loop, void (*before)(void *context),
+			 void (*after)(void *context), void *context);
+
 enum loop_io loop_io_used(const struct loop *loop);
 /* Why AUTO chose what it chose, one sentence. */
 const char *loop_io_reason(const struct loop *loop);
@@ -140,6 +145,7 @@ struct loop_listener {
 	 * close(2). Whether it blocks is the back end's choice until it is adopted. */
 	void (*on_accept)(struct loop_listener *listener, int descriptor);
 	void (*on_closed)(struct loop_listener *listener);
+	void *owner; /* the caller's */
 	struct loop *loop;
 	int descriptor;
 	uint32_t pending; /* operations of the back end that are not over */

@@ -88,6 +88,9 @@ struct loop {
 	struct loop_ready ready; /* sentinel */
 	struct loop_wheel wheel;
 	char reason[FAULT_TEXT_MAX + 64];
+	void (*before_wait)(void *context); /* NULL: nobody wants to know */
+	void (*after_wait)(void *context);
+	void *wait_context;
 
 	/* Written by other threads. */
 	alignas(64) _Atomic(struct loop_message *) inbox; /* newest first */
