@@ -165,7 +165,7 @@ struct http_server_options {
 	void *owner;		       /* http_server_owner */
 	size_t exchange_state_bytes;   /* zeroed for each exchange */
 	size_t connection_state_bytes; /* zeroed for each connection, kept between its exchanges */
-	void (*on_connection_closed)(void *connection_state); /* may be NULL */
+	void (*on_connection_closed)(void *owner, void *connection_state); /* may be NULL */
 	uint32_t connections_max;      /* more are closed at once; 0: 100,000 */
 	/* A client that ends its sending while it waits for an answer is gone (nginx's rule).
 	 * False: it still gets its answer, and is gone once writing fails (HAProxy's rule). */
