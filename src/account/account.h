@@ -69,6 +69,9 @@ struct account_key {
 	uint64_t last_used_ns; /* 0: never; no more exact than account_key_used is called */
 };
 
+extern const struct store_migration account_migrations[];
+extern const size_t account_migration_count;
+
 /* Creates and updates the tables. Outside of a transaction. */
 int account_migrate(struct store *store, struct fault *fault);
 

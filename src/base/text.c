@@ -199,3 +199,37 @@ const char *text_nearest(const char *word, const char *const *known, size_t know
 	}
 	return nearest;
 }
+
+#define SHOWN_BYTES 64u
+
+static_assert(TEXT_SHOWN_MAX == SHOWN_BYTES + sizeof("..."), "room for what is shown");
+
+/* C0, DEL, and C1 (which UTF-8 writes as 0xc2 0x80 .. 0x9f). */
+static bool is_control(struct slice bytes, size_t at, size_t length)
+{
+	const uint8_t byte = (uint8_t)bytes.data[at];
+
+	if (length == 1)
+		return byte < 0x20 || byte == 0x7f;
+	return byte == 0xc2 && (uint8_t)bytes.data[at + 1] < 0xa0;
+}
+
+const char *text_show(struct slice bytes, char text[TEXT_SHOWN_MAX])
+{
+	size_t used = 0;
+
+	for (size_t at = 0; at < bytes.length;) {
+		const size_t length = text_utf8_length(bytes, at);
+		const bool shown = length > 0 && !is_control(bytes, at, length);
+		const size_t taken = shown ? length : 1;
+		if (used + taken > SHOWN_BYTES) {
+			memcpy(text + used, "...", sizeof("..."));
+			return text;
+		}
+		memcpy(text + used, shown ? bytes.data + at : "?", taken);
+		used += taken;
+		at += length > 0 ? length : 1;
+	}
+	text[used] = '\0';
+	return text;
+}

@@ -42,6 +42,11 @@ bool text_from_hex(struct slice hex, void *bytes, size_t length);
  * is none (Unicode 15, table 3-7). */
 size_t text_utf8_length(struct slice text, size_t at);
 
+/* What somebody else wrote, fit to stand in a sentence: control characters and bytes that are not
+ * UTF-8 become '?', and what is longer than 64 bytes is cut and ends in "...". Returns `text`. */
+#define TEXT_SHOWN_MAX 68 /* bytes, with the NUL */
+const char *text_show(struct slice bytes, char text[TEXT_SHOWN_MAX]);
+
 /* The entry of `known` nearest to `word` by edit distance (Damerau-Levenshtein, optimal string
  * alignment), or NULL when none is within a third of the length of `word`: for "did you mean". */
 const char *text_nearest(const char *word, const char *const *known, size_t known_count);

@@ -152,6 +152,27 @@ static void nearness_agrees_with_the_definition_for_random_words(void **state)
 	}
 }
 
+static void what_others_wrote_is_shown_without_its_tricks(void **state)
+{
+	char shown[TEXT_SHOWN_MAX];
+	char longer[100];
+
+	(void)state;
+	assert_string_equal(text_show(slice_of("plain \xc3\xa9 \"x\""), shown),
+			    "plain \xc3\xa9 \"x\"");
+	assert_string_equal(text_show(slice_make("a\n\x1b[31m\0\x7f", 9), shown), "a??[31m??");
+	assert_string_equal(text_show(slice_of("\xff\xc2\x9b\xc3"), shown), "???");
+	assert_string_equal(text_show(slice_make(NULL, 0), shown), "");
+	memset(longer, 'x', sizeof(longer));
+	assert_int_equal(strlen(text_show(slice_make(longer, 64), shown)), 64);
+	text_show(slice_make(longer, 65), shown);
+	assert_int_equal(strlen(shown), 67);
+	assert_string_equal(shown + 62, "xx...");
+	memcpy(longer + 63, "\xc3\xa9", 2);
+	text_show(slice_make(longer, 65), shown);
+	assert_string_equal(shown + 61, "xx...");
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -160,6 +181,7 @@ int main(void)
 		cmocka_unit_test(hexadecimal_is_read_back_in_either_case),
 		cmocka_unit_test(utf8_is_what_the_standard_calls_well_formed),
 		cmocka_unit_test(the_nearest_word_is_within_a_third_of_edits),
+		cmocka_unit_test(what_others_wrote_is_shown_without_its_tricks),
 		cmocka_unit_test(nearness_agrees_with_the_definition_for_random_words),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
