@@ -1,0 +1,94 @@
+/*
+ * The client's side: an origin, its connections, and the one call that each carries at a time.
+ *
+ * Threads: the loop's.
+ */
+#pragma once
+
+#include "http/compose_internal.h"
+#include "http/http.h"
+#include "http/message_internal.h"
+#include "http/wire_internal.h"
+
+#define HTTP_LINKS_SPARE	1024 /* connections whose memory is kept for reuse */
+#define HTTP_IDLE_PER_ORIGIN	64
+
+/* The life of a connection to an origin. */
+#define HTTP_LINK_STATES(X)                                                                        \
+	X(CONNECTING, "the call's request waits for the connection")                               \
+	X(CALLING, "a call is under way")                                                          \
+	X(SETTLING, "the answer was whole before its request was with the kernel")                 \
+	X(IDLE, "among its origin's idle ones; the peer must be silent")                           \
+	X(CLOSED, "the stream is being closed; nothing but on_closed comes")
+
+enum http_link_state {
+#define X(name, text) HTTP_LINK_##name,
+	HTTP_LINK_STATES(X)
+#undef X
+};
+
+struct http_call {
+	void *owner;
+	bool head_only;
+	bool head_told; /* on_head was called */
+	bool finished;	/* the whole request was appended */
+	bool chunked;	/* of the request's body */
+	bool paused;
+	bool resumed;	/* since input was last looked at */
+	bool above_high;
+	bool answered; /* any byte of an answer came */
+	bool keep_alive;
+	int64_t announced_bytes;
+	uint64_t appended_bytes;
+	uint64_t answer_timeout_ns;
+	uint32_t interim_count;
+};
+
+struct http_link {
+	struct http_wire wire;
+	struct http_origin *origin;
+	struct http_link *next; /* idle ones and spare ones */
+	struct http_link *previous;
+	enum http_link_state state;
+	bool reused;	 /* it has carried a call before */
+	bool sent_any;	 /* of the call: something was handed to the kernel */
+	size_t position; /* of the scan for the head's end */
+	struct http_body body;
+	struct http_call call;
+};
+
+struct http_origin {
+	struct http_client *client;
+	struct loop_address address;
+	struct http_link *idle; /* the latest first */
+	uint32_t idle_count, link_count;
+	bool freed; /* goes with its last connection */
+};
+
+struct http_client {
+	struct loop *loop;
+	struct http_client_options options;
+	struct http_blocks blocks;
+	struct http_link *spare;
+	uint32_t spare_count, origin_count;
+	bool freed; /* goes with its last origin */
+	struct http_head head;
+	struct http_trailers trailers;
+	struct http_response_read read;
+};
+
+static inline struct http_link *http_call_link(const struct http_call *call)
+{
+	return (struct http_link *)((uintptr_t)call - offsetof(struct http_link, call));
+}
+
+/* An idle connection, or a new one; the state is CALLING or CONNECTING. */
+struct http_link *http_link_take(struct http_origin *origin);
+void http_link_close(struct http_link *link);
+/* The call is over and its answer was whole: keeps the connection where `clean` and allowed. */
+void http_link_release(struct http_link *link, bool clean);
+void http_link_flush(struct http_link *link);
+/* Closes the connection and tells its call, if there is one. */
+void http_link_fail(struct http_link *link, enum http_failure failure);
+/* Takes `bytes` behind what was kept. With none: looks again at what was kept. */
+void http_link_input(struct http_link *link, struct slice bytes);

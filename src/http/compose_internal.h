@@ -1,0 +1,38 @@
+/*
+ * compose: heads and chunks as they go out. Framing and connection fields are written here and
+ * only here; a caller's field of that kind is left out, whatever it is called with.
+ *
+ * Threads: the loop's.
+ */
+#pragma once
+
+#include "http/http.h"
+#include "http/wire_internal.h"
+
+#define HTTP_DATE_BYTES 29 /* "Tue, 24 Nov 2026 04:24:35 GMT" */
+
+struct http_date {
+	uint64_t second;
+	char text[HTTP_DATE_BYTES];
+};
+
+/* Formats only when the second has changed. */
+void http_date_update(struct http_date *date, uint64_t wall_ns);
+
+struct http_answer_head {
+	unsigned status;
+	const struct http_header *headers;
+	size_t header_count;
+	int64_t content_length; /* HTTP_LENGTH_UNKNOWN: no such field */
+	bool chunked;
+	bool close;
+	bool keep_alive; /* said to an HTTP/1.0 client, who does not take it for granted */
+};
+
+void http_compose_answer(struct http_wire *wire, const struct http_answer_head *answer,
+			 const struct http_date *date);
+void http_compose_request(struct http_wire *wire, const struct http_call_request *request);
+/* Not empty. */
+void http_compose_chunk(struct http_wire *wire, struct slice bytes);
+void http_compose_last_chunk(struct http_wire *wire, const struct http_header *trailers,
+			     size_t trailer_count);

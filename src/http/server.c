@@ -1,0 +1,415 @@
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "base/check.h"
+#include "http/server_internal.h"
+
+static void connection_turn(struct loop_task *task);
+static void connection_due(struct loop_timer *timer);
+static void server_drained(struct loop_task *task);
+
+static struct http_connection *of_stream(struct loop_stream *stream)
+{
+	return (struct http_connection *)((uintptr_t)stream -
+					  offsetof(struct http_connection, wire.stream));
+}
+
+/* ---- the server ---- */
+
+int http_server_new(struct loop *loop, const struct http_server_options *options,
+		    struct http_server **ret_server, struct fault *fault)
+{
+	struct http_server *server = calloc(1, sizeof(*server));
+
+	if (server == NULL)
+		return fault_set(fault, FAULT_LIMIT, "no memory for an HTTP server");
+	server->loop = loop;
+	server->options = *options;
+	server->connection_state_bytes = (options->connection_state_bytes + 15) / 16 * 16;
+	if (options->connections_max == 0)
+		server->options.connections_max = HTTP_CONNECTIONS_DEFAULT;
+	server->drained.run = server_drained;
+	*ret_server = server;
+	return 0;
+}
+
+void http_server_free(struct http_server *server)
+{
+	check_equal(server->connection_count, 0);
+	check(!server->drained.queued);
+	while (server->spare != NULL) {
+		struct http_connection *connection = server->spare;
+		server->spare = connection->next;
+		free(connection);
+	}
+	http_blocks_fini(&server->blocks);
+	free(server);
+}
+
+uint32_t http_server_connections(const struct http_server *server)
+{
+	return server->connection_count;
+}
+
+void *http_server_owner(const struct http_server *server)
+{
+	return server->options.owner;
+}
+
+/* ---- connections ---- */
+
+static size_t connection_bytes(const struct http_server *server)
+{
+	return sizeof(struct http_connection) + server->connection_state_bytes +
+	       server->options.exchange_state_bytes;
+}
+
+static struct http_connection *connection_new(struct http_server *server)
+{
+	struct http_connection *connection = server->spare;
+
+	if (connection != NULL) {
+		server->spare = connection->next;
+		server->spare_count--;
+	} else {
+		connection = malloc(connection_bytes(server));
+		check(connection != NULL);
+	}
+	memset(connection, 0, sizeof(*connection) + server->connection_state_bytes);
+	http_wire_init(&connection->wire, server->loop, &server->blocks);
+	connection->wire.turn.run = connection_turn;
+	connection->wire.timer.on_due = connection_due;
+	connection->server = server;
+	connection->next = server->connections;
+	if (server->connections != NULL)
+		server->connections->previous = connection;
+	server->connections = connection;
+	server->connection_count++;
+	return connection;
+}
+
+static void connection_free(struct http_connection *connection)
+{
+	struct http_server *server = connection->server;
+
+	http_wire_fini(&connection->wire);
+	if (connection->previous != NULL)
+		connection->previous->next = connection->next;
+	else
+		server->connections = connection->next;
+	if (connection->next != NULL)
+		connection->next->previous = connection->previous;
+	server->connection_count--;
+	if (server->spare_count == HTTP_CONNECTIONS_SPARE) {
+		free(connection);
+	} else {
+		connection->next = server->spare;
+		server->spare = connection;
+		server->spare_count++;
+	}
+	if (server->on_drained != NULL && server->connection_count == 0)
+		loop_defer(server->loop, &server->drained);
+}
+
+/* One too many is taken over only to be closed, for a descriptor is the loop's to close. */
+void http_server_adopt(struct http_server *server, int descriptor)
+{
+	struct http_connection *connection = connection_new(server);
+
+	loop_stream_adopt(server->loop, &connection->wire.stream, descriptor,
+			  &http_connection_events);
+	if (server->draining || server->connection_count > server->options.connections_max) {
+		http_connection_close(connection);
+		return;
+	}
+	http_wire_read_within(&connection->wire, server->options.limits.head_timeout_ns);
+	connection->wire.reading = true;
+	loop_stream_read(&connection->wire.stream, true);
+}
+
+/* ---- draining ---- */
+
+static void server_drained(struct loop_task *task)
+{
+	struct http_server *server = (struct http_server *)((uintptr_t)task -
+							    offsetof(struct http_server, drained));
+
+	if (server->connection_count > 0 || server->drained_told)
+		return;
+	server->drained_told = true;
+	server->on_drained(server->options.owner);
+}
+
+void http_server_drain(struct http_server *server, void (*on_drained)(void *owner))
+{
+	check(!server->draining);
+	server->draining = true;
+	server->on_drained = on_drained;
+	for (struct http_connection *connection = server->connections; connection != NULL;
+	     connection = connection->next)
+		if (connection->state == HTTP_CONNECTION_IDLE ||
+		    connection->state == HTTP_CONNECTION_HEAD)
+			http_connection_close(connection);
+	if (on_drained != NULL && server->connection_count == 0)
+		loop_defer(server->loop, &server->drained);
+}
+
+void http_server_close(struct http_server *server)
+{
+	for (struct http_connection *connection = server->connections; connection != NULL;
+	     connection = connection->next)
+		http_connection_close(connection);
+}
+
+/* ---- a connection's end ---- */
+
+void http_connection_close(struct http_connection *connection)
+{
+	connection->state = HTTP_CONNECTION_CLOSED;
+	loop_stream_close(&connection->wire.stream);
+}
+
+static void flushed(struct http_connection *connection)
+{
+	if (!connection->linger || connection->wire.ended) {
+		http_connection_close(connection);
+		return;
+	}
+	connection->state = HTTP_CONNECTION_LINGER;
+	loop_stream_shutdown(&connection->wire.stream);
+	http_wire_read_within(&connection->wire, HTTP_LINGER_NS);
+}
+
+void http_connection_end(struct http_connection *connection, bool linger)
+{
+	connection->state = HTTP_CONNECTION_FLUSH;
+	connection->linger = linger;
+	connection->wire.read_deadline_ns = 0;
+	http_wire_defer(&connection->wire);
+}
+
+static size_t compose_problem(const struct http_refusal *refusal, char *body, size_t body_bytes_max)
+{
+	const int length = snprintf(body, body_bytes_max,
+				    "{\"type\":\"about:blank\",\"title\":\"%s\",\"status\":%u,"
+				    "\"detail\":\"%s\"}\n",
+				    refusal->title, refusal->status, refusal->detail);
+
+	check(length > 0 && (size_t)length < body_bytes_max);
+	return (size_t)length;
+}
+
+void http_connection_refuse(struct http_connection *connection, enum http_refused refused)
+{
+	struct http_server *server = connection->server;
+	const struct http_refusal *refusal = http_refusal_of(refused);
+	const struct http_header type = {.name = slice_of("Content-Type"),
+					 .value = slice_of("application/problem+json"),
+					 .known = HTTP_CONTENT_TYPE};
+	char body[2048];
+	const size_t length =
+		server->options.events->refuse != NULL
+			? server->options.events->refuse(server, refusal, body, sizeof(body))
+			: compose_problem(refusal, body, sizeof(body));
+
+	check_at_most(length, sizeof(body));
+	http_date_update(&server->date, loop_wall_ns(server->loop));
+	http_compose_answer(&connection->wire,
+			    &(struct http_answer_head){
+				    .status = refusal->status,
+				    .headers = &type,
+				    .header_count = 1,
+				    .content_length = (int64_t)length,
+				    .close = true,
+			    },
+			    &server->date);
+	http_wire_append(&connection->wire, slice_make(body, length));
+	http_connection_end(connection, true);
+}
+
+/* ---- an exchange's end ---- */
+
+void http_connection_abort(struct http_connection *connection, enum http_abort reason)
+{
+	struct http_exchange *exchange = &connection->exchange;
+
+	if (!exchange->live || exchange->aborted)
+		return;
+	exchange->aborted = true;
+	connection->server->options.events->on_abort(exchange, reason);
+}
+
+static void tell_over(struct http_connection *connection)
+{
+	connection->exchange.live = false;
+	connection->server->options.events->on_over(&connection->exchange);
+}
+
+/* The answer is with the kernel: the next request, the rest of this one, or the end. */
+static void after_answer(struct http_connection *connection)
+{
+	const bool body_over = http_body_is_over(&connection->body);
+	const struct http_limits *limits = &connection->server->options.limits;
+
+	if (!connection->exchange.keep_alive || connection->server->draining) {
+		http_connection_end(connection,
+				    !body_over || connection->wire.kept_length > 0);
+	} else if (body_over) {
+		connection->state = HTTP_CONNECTION_IDLE;
+		http_wire_read_within(&connection->wire, limits->keep_alive_timeout_ns);
+	} else {
+		connection->state = HTTP_CONNECTION_DISCARD;
+		http_wire_read_within(&connection->wire, limits->body_idle_timeout_ns);
+	}
+}
+
+void http_connection_advance(struct http_connection *connection)
+{
+	struct http_exchange *exchange = &connection->exchange;
+	struct http_wire *wire = &connection->wire;
+
+	if (connection->state == HTTP_CONNECTION_CLOSED)
+		return;
+	if (exchange->live && exchange->aborted)
+		tell_over(connection);
+	if (exchange->live && exchange->finished && wire->waiting_bytes == 0) {
+		tell_over(connection);
+		if (connection->state == HTTP_CONNECTION_EXCHANGE)
+			after_answer(connection);
+	}
+	if (wire->kept_length > 0 || wire->ended || (exchange->live && !exchange->body_told))
+		http_connection_input(connection, slice_make(NULL, 0));
+	if (connection->state == HTTP_CONNECTION_CLOSED)
+		return;
+	http_wire_flush(wire, connection->server->options.limits.send_idle_timeout_ns);
+	if (connection->state == HTTP_CONNECTION_FLUSH && wire->waiting_bytes == 0)
+		flushed(connection);
+}
+
+static void connection_turn(struct loop_task *task)
+{
+	http_connection_advance((struct http_connection *)((uintptr_t)task -
+							   offsetof(struct http_connection, wire.turn)));
+}
+
+/* ---- what the stream tells ---- */
+
+static void connection_sent(struct loop_stream *stream)
+{
+	struct http_connection *connection = of_stream(stream);
+	struct http_exchange *exchange = &connection->exchange;
+	struct http_wire *wire = &connection->wire;
+
+	http_wire_sent(wire);
+	if (exchange->above_high &&
+	    wire->waiting_bytes <= connection->server->options.limits.output_bytes_high / 2) {
+		exchange->above_high = false;
+		if (exchange->live && !exchange->aborted && !exchange->finished)
+			connection->server->options.events->on_writable(exchange);
+	}
+	http_connection_advance(connection);
+}
+
+static void connection_data(struct loop_stream *stream, struct slice bytes)
+{
+	http_connection_input(of_stream(stream), bytes);
+}
+
+static void connection_peer_ended(struct loop_stream *stream)
+{
+	struct http_connection *connection = of_stream(stream);
+	const bool aborts = connection->server->options.half_close_aborts &&
+			    connection->state == HTTP_CONNECTION_EXCHANGE;
+
+	connection->wire.ended = true;
+	if (aborts) {
+		http_connection_abort(connection, HTTP_ABORT_PEER_CLOSED);
+		http_connection_close(connection);
+	} else {
+		http_connection_input(connection, slice_make(NULL, 0));
+	}
+}
+
+static void connection_failed(struct loop_stream *stream, int error)
+{
+	struct http_connection *connection = of_stream(stream);
+
+	(void)error;
+	http_connection_abort(connection, HTTP_ABORT_PEER_CLOSED);
+	http_connection_close(connection);
+}
+
+static void connection_closed(struct loop_stream *stream)
+{
+	struct http_connection *connection = of_stream(stream);
+	const struct http_server *server = connection->server;
+
+	if (connection->exchange.live) {
+		http_connection_abort(connection, HTTP_ABORT_SHUTDOWN);
+		tell_over(connection);
+	}
+	if (server->options.on_connection_closed != NULL)
+		server->options.on_connection_closed(server->options.owner, connection->states);
+	connection_free(connection);
+}
+
+const struct loop_stream_events http_connection_events = {
+	.on_data = connection_data,
+	.on_end = connection_peer_ended,
+	.on_sent = connection_sent,
+	.on_error = connection_failed,
+	.on_closed = connection_closed,
+};
+
+/* ---- time ---- */
+
+static void read_timed_out(struct http_connection *connection)
+{
+	switch (connection->state) {
+	case HTTP_CONNECTION_HEAD:
+		if (connection->wire.kept_length > 0)
+			http_connection_refuse(connection, HTTP_REFUSED_TIMEOUT);
+		else
+			http_connection_close(connection);
+		break;
+	case HTTP_CONNECTION_EXCHANGE: {
+		const bool responded = connection->exchange.responded;
+		http_connection_abort(connection, HTTP_ABORT_TIMEOUT);
+		if (responded)
+			http_connection_end(connection, false);
+		else
+			http_connection_refuse(connection, HTTP_REFUSED_TIMEOUT);
+		break;
+	}
+	case HTTP_CONNECTION_IDLE:
+	case HTTP_CONNECTION_DISCARD:
+	case HTTP_CONNECTION_FLUSH:
+	case HTTP_CONNECTION_LINGER:
+		http_connection_close(connection);
+		break;
+	case HTTP_CONNECTION_CLOSED:
+		break;
+	}
+}
+
+static void connection_due(struct loop_timer *timer)
+{
+	struct http_connection *connection =
+		(struct http_connection *)((uintptr_t)timer -
+					   offsetof(struct http_connection, wire.timer));
+
+	if (connection->state == HTTP_CONNECTION_CLOSED)
+		return;
+	switch (http_wire_due(&connection->wire,
+			      connection->server->options.limits.send_idle_timeout_ns)) {
+	case HTTP_WIRE_NOT_DUE:
+		break;
+	case HTTP_WIRE_READ_DUE:
+		read_timed_out(connection);
+		break;
+	case HTTP_WIRE_SEND_DUE:
+		http_connection_abort(connection, HTTP_ABORT_TIMEOUT);
+		http_connection_close(connection);
+		break;
+	}
+}
