@@ -242,12 +242,13 @@ int ledger_transfers_expire(struct ledger *ledger, uint64_t now_ns, size_t count
 
 int ledger_transfer_get(struct ledger *ledger, struct ledger_transfer_id id,
 			struct ledger_transfer *ret_transfer, struct fault *fault);
-/* The first `count_max` transfers that touch the account with sequences above `after`, by
- * sequence. */
-int ledger_transfers_list(struct ledger *ledger, struct ledger_account_id account, uint64_t after,
+/* The newest `count_max` transfers that touch the account, newest first; with `before` only those
+ * with a sequence below it (the last one's of the page before; 0: from the newest on). */
+int ledger_transfers_list(struct ledger *ledger, struct ledger_account_id account, uint64_t before,
 			  struct ledger_transfer *transfers, size_t count_max, size_t *ret_count,
 			  struct fault *fault);
-/* Likewise, only pending ones that nothing has resolved yet. */
+/* The pending transfers of the account that nothing has resolved yet, with sequences above
+ * `after`, oldest first. */
 int ledger_pending_list(struct ledger *ledger, struct ledger_account_id account, uint64_t after,
 			struct ledger_transfer *transfers, size_t count_max, size_t *ret_count,
 			struct fault *fault);

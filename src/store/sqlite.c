@@ -130,6 +130,7 @@ static int connection_set_up(struct sqlite_connection *connection, unsigned busy
 			       "PRAGMA cache_size = -32768;"
 			       "PRAGMA mmap_size = 0;"
 			       "PRAGMA cell_size_check = ON;"
+			       "PRAGMA recursive_triggers = ON;" /* REPLACE fires delete triggers */
 			       "PRAGMA temp_store = MEMORY",
 			       fault);
 }
