@@ -167,8 +167,11 @@ void loop_listener_close(struct loop_listener *listener)
 
 void loop_listener_finish(struct loop_listener *listener)
 {
-	remove_file(listener);
-	close(listener->descriptor);
+	/* A back end that makes its own descriptors has closed them. */
+	if (listener->loop->back_end->listen == NULL) {
+		remove_file(listener);
+		close(listener->descriptor);
+	}
 	listener->descriptor = -1;
 	listener->loop->objects--;
 	listener->on_closed(listener);

@@ -26,7 +26,9 @@ static int open_back_end(struct loop *loop, const struct loop_options *options,
 		snprintf(loop->reason, sizeof(loop->reason), "epoll was asked for");
 		break;
 	case LOOP_IO_SIMULATED:
-		return fault_set(fault, FAULT_UNSUPPORTED, "no simulated network");
+		loop->back_end = &loop_simulated;
+		snprintf(loop->reason, sizeof(loop->reason), "a simulated network was asked for");
+		break;
 	case LOOP_IO_URING:
 		loop->back_end = &loop_uring;
 		snprintf(loop->reason, sizeof(loop->reason), "io_uring was asked for");

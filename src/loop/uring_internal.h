@@ -23,6 +23,12 @@ struct uring {
 	size_t memory_bytes;
 };
 
+/* `buffer_count` and `buffer_bytes` are set before. What it opened before a fault is closed by
+ * uring_close_ring. */
+int uring_open_ring(struct uring *uring, struct fault *fault);
+void uring_close_ring(struct uring *uring);
+
+char *uring_buffer(const struct uring *uring, unsigned number);
 /* A receive buffer is the kernel's again once it was published. */
 void uring_give_back(struct uring *uring, unsigned number);
 void uring_publish_buffers(struct uring *uring);
