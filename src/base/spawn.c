@@ -10,6 +10,7 @@
 #include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
+#include <sys/socket.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -24,12 +25,31 @@
  */
 #define CHILD_STACK_BYTES (64u * 1024)
 
+/* What the keeper is told, one packet each: by the child before execve that it lives, by the
+ * parent before it reaps the child that it does not any more. */
+struct keeper_word {
+	pid_t group;
+	bool alive;
+};
+
 struct child {
 	const struct spawn_request *request;
 	pid_t parent;
+	int keeper_socket;     /* -1: none */
 	const char *failed_at; /* NULL: execve succeeded */
 	int error;
 };
+
+static bool keeper_tell(int keeper_socket, pid_t group, bool alive)
+{
+	const struct keeper_word word = {.group = group, .alive = alive};
+	ssize_t sent;
+
+	do
+		sent = send(keeper_socket, &word, sizeof(word), MSG_NOSIGNAL);
+	while (sent < 0 && errno == EINTR);
+	return sent == (ssize_t)sizeof(word);
+}
 
 _Noreturn static void child_fail(struct child *child, const char *step)
 {
@@ -96,6 +116,8 @@ static int child_run(void *argument)
 	/* The parent may have died before the binding: then nobody would kill us. */
 	if (getppid() != child->parent)
 		_exit(127);
+	if (child->keeper_socket >= 0 && !keeper_tell(child->keeper_socket, getpid(), true))
+		child_fail(child, "tell the keeper");
 	if (chdir(request->folder) != 0)
 		child_fail(child, "enter the folder");
 	child_descriptors(child);
@@ -109,13 +131,24 @@ static int child_run(void *argument)
 	child_fail(child, "execute");
 }
 
-static int system_start(struct spawner *spawner, const struct spawn_request *request,
-			pid_t *ret_pid, struct fault *fault)
+static void reap(pid_t pid, int *ret_status)
 {
-	struct child child = {.request = request, .parent = getpid()};
-	sigset_t all, before;
+	pid_t reaped;
 
-	(void)spawner;
+	do
+		reaped = waitpid(pid, ret_status, 0);
+	while (reaped < 0 && errno == EINTR);
+	check_equal(reaped, pid);
+}
+
+static int start(const struct spawn_request *request, int keeper_socket, pid_t *ret_pid,
+		 struct fault *fault)
+{
+	struct child child = {
+		.request = request, .parent = getpid(), .keeper_socket = keeper_socket};
+	sigset_t all, before;
+	int status;
+
 	check(request->arguments[0] != NULL);
 	check(request->output >= 0);
 	char *stack = mmap(NULL, CHILD_STACK_BYTES, PROT_READ | PROT_WRITE,
@@ -135,13 +168,42 @@ static int system_start(struct spawner *spawner, const struct spawn_request *req
 	if (pid < 0)
 		return fault_set_errno(fault, error, "cannot start %s", request->arguments[0]);
 	if (child.failed_at) {
-		while (waitpid(pid, NULL, 0) < 0 && errno == EINTR)
-			;
+		if (keeper_socket >= 0)
+			(void)keeper_tell(keeper_socket, pid, false);
+		reap(pid, &status);
 		return fault_set_errno(fault, child.error, "cannot start %s in %s: cannot %s",
 				       request->arguments[0], request->folder, child.failed_at);
 	}
 	*ret_pid = pid;
 	return 0;
+}
+
+static int poll_exit(pid_t pid, int keeper_socket, struct spawn_exit *ret_exit, struct fault *fault)
+{
+	struct spawn_exit ended = {.exited = true};
+	siginfo_t info = {0};
+
+	check(pid > 1);
+	if (waitid(P_PID, (id_t)pid, &info, WEXITED | WNOHANG | WNOWAIT) != 0)
+		return fault_set_errno(fault, errno, "cannot wait for process %d", (int)pid);
+	if (info.si_pid == 0) {
+		*ret_exit = (struct spawn_exit){.exited = false};
+		return 0;
+	}
+	/* While the leader is unreaped, its number cannot name another group. */
+	kill(-pid, SIGKILL);
+	if (keeper_socket >= 0)
+		(void)keeper_tell(keeper_socket, pid, false);
+	reap(pid, &ended.status);
+	*ret_exit = ended;
+	return 0;
+}
+
+static int system_start(struct spawner *spawner, const struct spawn_request *request,
+			pid_t *ret_pid, struct fault *fault)
+{
+	(void)spawner;
+	return start(request, -1, ret_pid, fault);
 }
 
 static int system_signal(struct spawner *spawner, pid_t pid, int signal_number, struct fault *fault)
@@ -158,23 +220,8 @@ static int system_signal(struct spawner *spawner, pid_t pid, int signal_number, 
 static int system_poll_exit(struct spawner *spawner, pid_t pid, struct spawn_exit *ret_exit,
 			    struct fault *fault)
 {
-	siginfo_t info = {0};
-	int status;
-
 	(void)spawner;
-	check(pid > 1);
-	if (waitid(P_PID, (id_t)pid, &info, WEXITED | WNOHANG | WNOWAIT) != 0)
-		return fault_set_errno(fault, errno, "cannot wait for process %d", (int)pid);
-	if (info.si_pid == 0) {
-		*ret_exit = (struct spawn_exit){.exited = false};
-		return 0;
-	}
-	/* While the leader is unreaped its number cannot name another group. */
-	kill(-pid, SIGKILL);
-	if (waitpid(pid, &status, WNOHANG) != pid)
-		return fault_set_errno(fault, errno, "cannot wait for process %d", (int)pid);
-	*ret_exit = (struct spawn_exit){.exited = true, .status = status};
-	return 0;
+	return poll_exit(pid, -1, ret_exit, fault);
 }
 
 struct spawner *spawner_system(void)
@@ -185,4 +232,103 @@ struct spawner *spawner_system(void)
 		.poll_exit = system_poll_exit,
 	};
 	return &system_spawner;
+}
+
+static int guarded_start(struct spawner *spawner, const struct spawn_request *request,
+			 pid_t *ret_pid, struct fault *fault)
+{
+	struct spawner_guarded *guarded = (struct spawner_guarded *)spawner;
+
+	if (guarded->alive_count == SPAWN_GUARDED_MAX)
+		return fault_set(fault, FAULT_LIMIT, "cannot start %s: %d processes are running",
+				 request->arguments[0], SPAWN_GUARDED_MAX);
+	const int code = start(request, guarded->keeper_socket, ret_pid, fault);
+	guarded->alive_count += code == 0;
+	return code;
+}
+
+static int guarded_poll_exit(struct spawner *spawner, pid_t pid, struct spawn_exit *ret_exit,
+			     struct fault *fault)
+{
+	struct spawner_guarded *guarded = (struct spawner_guarded *)spawner;
+
+	const int code = poll_exit(pid, guarded->keeper_socket, ret_exit, fault);
+	guarded->alive_count -= code == 0 && ret_exit->exited;
+	return code;
+}
+
+static void keeper_take(pid_t *groups, size_t *group_count, struct keeper_word word)
+{
+	if (word.alive && *group_count < SPAWN_GUARDED_MAX) {
+		groups[(*group_count)++] = word.group;
+		return;
+	}
+	for (size_t i = 0; i < *group_count; i++) {
+		if (groups[i] == word.group) {
+			groups[i] = groups[--*group_count];
+			return;
+		}
+	}
+}
+
+/* A copy of a process that may have threads: system calls only. Its end of the socket reads
+ * nothing more once the parent is gone, however it went. */
+_Noreturn static void keeper_run(int keeper_socket)
+{
+	pid_t groups[SPAWN_GUARDED_MAX];
+	size_t group_count = 0;
+	struct keeper_word word;
+	sigset_t all;
+
+	/* Out of the terminal's reach: Ctrl-C is for the parent. */
+	setsid();
+	sigfillset(&all);
+	sigprocmask(SIG_SETMASK, &all, NULL);
+	prctl(PR_SET_NAME, "keeper");
+	if (dup2(keeper_socket, 0) < 0 || syscall(SYS_close_range, 1u, ~0u, 0u) != 0)
+		_exit(127);
+	for (;;) {
+		const ssize_t got = recv(0, &word, sizeof(word), 0);
+		if (got == (ssize_t)sizeof(word))
+			keeper_take(groups, &group_count, word);
+		else if (got >= 0 || errno != EINTR)
+			break;
+	}
+	for (size_t i = 0; i < group_count; i++)
+		kill(-groups[i], SIGKILL);
+	_exit(0);
+}
+
+int spawner_guarded_open(struct spawner_guarded *guarded, struct fault *fault)
+{
+	int ends[2];
+
+	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, ends) != 0)
+		return fault_set_errno(fault, errno, "cannot make the keeper's socket");
+	const pid_t keeper = fork();
+	if (keeper == 0)
+		keeper_run(ends[1]);
+	const int error = errno;
+	close(ends[1]);
+	if (keeper < 0) {
+		close(ends[0]);
+		return fault_set_errno(fault, error, "cannot start the keeper");
+	}
+	*guarded = (struct spawner_guarded){
+		.spawner = {.start = guarded_start,
+			    .signal = system_signal,
+			    .poll_exit = guarded_poll_exit},
+		.keeper_socket = ends[0],
+		.keeper = keeper,
+	};
+	return 0;
+}
+
+void spawner_guarded_close(struct spawner_guarded *guarded)
+{
+	int status;
+
+	close(guarded->keeper_socket);
+	reap(guarded->keeper, &status);
+	*guarded = (struct spawner_guarded){.keeper_socket = -1};
 }
