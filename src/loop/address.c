@@ -16,8 +16,7 @@ static int parse_path(struct slice path, struct loop_address *address, struct fa
 				 SLICE_ARGS(path), most);
 	address->path.sun_family = AF_UNIX;
 	memcpy(address->path.sun_path, path.data, path.length);
-	address->length =
-		(socklen_t)(offsetof(struct sockaddr_un, sun_path) + path.length + 1);
+	address->length = (socklen_t)(offsetof(struct sockaddr_un, sun_path) + path.length + 1);
 	return 0;
 }
 
@@ -61,8 +60,7 @@ int loop_address_parse(struct slice text, struct loop_address *ret_address, stru
 	}
 	while (colon > 0 && text.data[colon - 1] != ':')
 		colon--;
-	if (colon == 0 ||
-	    !slice_to_u64(slice_part(text, colon, text.length), UINT16_MAX, &port) ||
+	if (colon == 0 || !slice_to_u64(slice_part(text, colon, text.length), UINT16_MAX, &port) ||
 	    !parse_host(slice_part(text, 0, colon - 1), (uint16_t)port, &address))
 		return fault_set(fault, FAULT_INPUT,
 				 "address \"%.*s\" is none of 127.0.0.1:8080, [::1]:8080, "
@@ -79,8 +77,7 @@ void loop_address_format(const struct loop_address *address, char text[LOOP_ADDR
 	switch (address->any.sa_family) {
 	case AF_INET:
 		inet_ntop(AF_INET, &address->ip4.sin_addr, host, sizeof(host));
-		snprintf(text, LOOP_ADDRESS_TEXT_MAX, "%s:%u", host,
-			 ntohs(address->ip4.sin_port));
+		snprintf(text, LOOP_ADDRESS_TEXT_MAX, "%s:%u", host, ntohs(address->ip4.sin_port));
 		break;
 	case AF_INET6:
 		inet_ntop(AF_INET6, &address->ip6.sin6_addr, host, sizeof(host));

@@ -9,8 +9,8 @@
 static void what_is_parsed_is_formatted_alike(void **state)
 {
 	const char *const texts[][2] = {
-		{"127.0.0.1:8080", "127.0.0.1:8080"}, {"localhost:0", "127.0.0.1:0"},
-		{"[::1]:65535", "[::1]:65535"},	      {"0.0.0.0:80", "0.0.0.0:80"},
+		{"127.0.0.1:8080", "127.0.0.1:8080"},     {"localhost:0", "127.0.0.1:0"},
+		{"[::1]:65535", "[::1]:65535"},           {"0.0.0.0:80", "0.0.0.0:80"},
 		{"unix:/run/a.sock", "unix:/run/a.sock"}, {"unix:a", "unix:a"},
 	};
 	struct loop_address address, again;
@@ -29,9 +29,21 @@ static void what_is_parsed_is_formatted_alike(void **state)
 static void what_is_no_address_is_refused_and_named(void **state)
 {
 	const char *const texts[] = {
-		"",	      "8080",	       ":8080",	     "127.0.0.1",	"127.0.0.1:",
-		"127.0.0.1:65536", "127.0.0.1:-1", "127.0.0.1: 80", "example.com:80", "::1:80",
-		"[::1]",      "[::1:80",       "[127.0.0.1]:80", "unix:",	"[]:80",
+		"",
+		"8080",
+		":8080",
+		"127.0.0.1",
+		"127.0.0.1:",
+		"127.0.0.1:65536",
+		"127.0.0.1:-1",
+		"127.0.0.1: 80",
+		"example.com:80",
+		"::1:80",
+		"[::1]",
+		"[::1:80",
+		"[127.0.0.1]:80",
+		"unix:",
+		"[]:80",
 	};
 	struct loop_address address;
 	struct fault fault;
@@ -61,7 +73,7 @@ static void a_path_may_be_as_long_as_the_kernel_takes_and_no_longer(void **state
 static void different_addresses_are_not_equal(void **state)
 {
 	const char *const texts[] = {"127.0.0.1:1", "127.0.0.1:2", "127.0.0.2:1",
-				     "[::1]:1",	    "unix:/a",	   "unix:/b"};
+				     "[::1]:1",     "unix:/a",     "unix:/b"};
 	struct loop_address a, b;
 
 	(void)state;

@@ -134,8 +134,7 @@ static void receive(struct loop_stream *stream)
 		if (!(stream->state & LOOP_STREAM_WANTED) || loop_stream_silent(stream) ||
 		    (stream->state & LOOP_STREAM_ENDED))
 			return;
-		const ssize_t got =
-			recv(stream->descriptor, epoll->buffer, epoll->buffer_bytes, 0);
+		const ssize_t got = recv(stream->descriptor, epoll->buffer, epoll->buffer_bytes, 0);
 		if (got > 0) {
 			if ((size_t)got < epoll->buffer_bytes &&
 			    !(stream->state & LOOP_STREAM_HANGUP))
@@ -330,8 +329,8 @@ static void on_listener(struct loop_listener *listener)
 	for (int count = 0; count < ACCEPTS_MAX; count++) {
 		if (listener->state & LOOP_CLOSING)
 			return;
-		const int descriptor = accept4(listener->descriptor, NULL, NULL,
-					       SOCK_CLOEXEC | SOCK_NONBLOCK);
+		const int descriptor =
+			accept4(listener->descriptor, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
 		if (descriptor >= 0) {
 			listener->on_accept(listener, descriptor);
 			continue;
@@ -363,9 +362,9 @@ static void epoll_listener_close(struct loop_listener *listener)
 
 static void epoll_watch_open(struct loop_watch *watch)
 {
-	check_equal(control(watch->loop, EPOLL_CTL_ADD, watch->descriptor, EPOLLIN, watch,
-			    OF_WATCH),
-		    0);
+	check_equal(
+		control(watch->loop, EPOLL_CTL_ADD, watch->descriptor, EPOLLIN, watch, OF_WATCH),
+		0);
 }
 
 static void watch_ready(struct loop_ready *ready)

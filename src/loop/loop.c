@@ -1,4 +1,4 @@
-#include "loop/loop_internal.h"
+#include "loop/loop.h"
 
 #include <errno.h>
 #include <netinet/tcp.h>
@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include "base/check.h"
+#include "loop/loop_internal.h"
 
 static_assert(sizeof(struct loop_address) <= sizeof(((struct loop_stream *)0)->parts),
 	      "a connecting stream keeps its address where its parts will be");
@@ -15,8 +16,7 @@ static_assert(sizeof(struct loop_address) <= sizeof(((struct loop_stream *)0)->p
 /* ---- life ---- */
 
 /* AUTO: io_uring, else epoll with the reason kept. */
-static int open_back_end(struct loop *loop, const struct loop_options *options,
-			 struct fault *fault)
+static int open_back_end(struct loop *loop, const struct loop_options *options, struct fault *fault)
 {
 	struct fault refused = {0};
 
@@ -296,7 +296,8 @@ void loop_ready_remove(struct loop_ready *ready)
 int loop_socket_open(const struct loop_address *address, int flags)
 {
 	const int on = 1;
-	const int descriptor = socket(address->any.sa_family, SOCK_STREAM | SOCK_CLOEXEC | flags, 0);
+	const int descriptor =
+		socket(address->any.sa_family, SOCK_STREAM | SOCK_CLOEXEC | flags, 0);
 
 	if (descriptor >= 0 && address->any.sa_family != AF_UNIX)
 		setsockopt(descriptor, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on));

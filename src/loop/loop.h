@@ -37,7 +37,7 @@
 #include "base/fault.h"
 #include "base/slice.h"
 
-#define LOOP_SEND_PARTS_MAX 16
+#define LOOP_SEND_PARTS_MAX   16
 #define LOOP_ADDRESS_TEXT_MAX 128
 
 enum loop_io { LOOP_IO_AUTO, LOOP_IO_URING, LOOP_IO_EPOLL, LOOP_IO_SIMULATED };
@@ -68,10 +68,10 @@ struct loop_ready {
 };
 
 struct loop_options {
-	enum loop_io io;	      /* AUTO: io_uring where it works in full, else epoll */
-	const struct clock *clock;    /* NULL: the system's; simulated: the network's */
-	uint32_t receive_buffers;     /* io_uring; power of two, at most 32768; 0: 256 */
-	uint32_t receive_buffer_bytes; /* most of one on_data; 0: 16384 */
+	enum loop_io io;                   /* AUTO: io_uring where it works in full, else epoll */
+	const struct clock *clock;         /* NULL: the system's; simulated: the network's */
+	uint32_t receive_buffers;          /* io_uring; power of two, at most 32768; 0: 256 */
+	uint32_t receive_buffer_bytes;     /* most of one on_data; 0: 16384 */
 	struct simulated_network *network; /* LOOP_IO_SIMULATED: which one it belongs to */
 };
 
@@ -187,8 +187,8 @@ struct loop_stream {
 	const struct loop_stream_events *events;
 	int descriptor;
 	uint32_t pending; /* operations of the back end that are not over */
-	uint32_t state;	  /* bits, the back end's */
-	int error;	  /* to be told, 0: none */
+	uint32_t state;   /* bits, the back end's */
+	int error;        /* to be told, 0: none */
 	struct iovec parts[LOOP_SEND_PARTS_MAX];
 	uint32_t part_count, part_first; /* of the send under way */
 	struct msghdr message;

@@ -17,11 +17,11 @@
 
 #include "loop/loop.h"
 
-#define LOOP_WHEEL_LEVELS  8 /* of 6 bits: 2^48 ms reaches beyond any uint64_t nanoseconds */
-#define LOOP_WHEEL_SLOTS   64
-#define LOOP_READY_PASSES  4		  /* over the ready list in one turn */
+#define LOOP_WHEEL_LEVELS    8 /* of 6 bits: 2^48 ms reaches beyond any uint64_t nanoseconds */
+#define LOOP_WHEEL_SLOTS     64
+#define LOOP_READY_PASSES    4           /* over the ready list in one turn */
 #define LOOP_ACCEPT_PAUSE_NS 50000000ull /* after EMFILE, ENFILE, ENOMEM, ENOBUFS */
-#define LOOP_BACKLOG	   4096
+#define LOOP_BACKLOG         4096
 
 static_assert(LOOP_WHEEL_SLOTS == 64, "a level's occupancy is one 64-bit word");
 
@@ -31,7 +31,7 @@ struct loop_wheel {
 	uint64_t tick; /* all timers up to this millisecond have been taken out */
 	uint64_t occupied[LOOP_WHEEL_LEVELS]; /* may have bits of empty slots, never lacks one */
 	struct loop_timer slots[LOOP_WHEEL_LEVELS][LOOP_WHEEL_SLOTS]; /* sentinels */
-	struct loop_timer due;	  /* sentinel: to run in the next timer phase */
+	struct loop_timer due;     /* sentinel: to run in the next timer phase */
 	struct loop_timer running; /* sentinel: being run */
 };
 
@@ -101,22 +101,22 @@ struct loop {
 /* Bits of loop_stream.state; those behind the line are one back end's. */
 enum {
 	LOOP_STREAM_CONNECTING = 1 << 0,
-	LOOP_STREAM_WANTED = 1 << 1,   /* the owner wants on_data */
-	LOOP_STREAM_SENDING = 1 << 2,  /* a send has been given and on_sent not told */
-	LOOP_STREAM_SHUT = 1 << 3,     /* the owner will send no more */
-	LOOP_STREAM_ENDED = 1 << 4,    /* the peer will send no more */
+	LOOP_STREAM_WANTED = 1 << 1,  /* the owner wants on_data */
+	LOOP_STREAM_SENDING = 1 << 2, /* a send has been given and on_sent not told */
+	LOOP_STREAM_SHUT = 1 << 3,    /* the owner will send no more */
+	LOOP_STREAM_ENDED = 1 << 4,   /* the peer will send no more */
 	LOOP_STREAM_ENDED_TOLD = 1 << 5,
-	LOOP_STREAM_FAILED = 1 << 6,   /* the error was told; silence from here on */
+	LOOP_STREAM_FAILED = 1 << 6, /* the error was told; silence from here on */
 	LOOP_STREAM_CLOSING = 1 << 7,
-	LOOP_STREAM_CONNECTED = 1 << 8, /* on_connected is to be told */
-	LOOP_STREAM_SENT = 1 << 9,	/* on_sent is to be told */
+	LOOP_STREAM_CONNECTED = 1 << 8,    /* on_connected is to be told */
+	LOOP_STREAM_SENT = 1 << 9,         /* on_sent is to be told */
 	LOOP_STREAM_SEND_FAILED = 1 << 10, /* `error` is a send's: not held back */
 
 	LOOP_STREAM_RECEIVING = 1 << 16,  /* io_uring: a receive is armed */
 	LOOP_STREAM_CANCELLING = 1 << 17, /* io_uring: it is being cancelled */
-	LOOP_STREAM_READABLE = 1 << 18,	  /* epoll, simulated: there may be something to read */
-	LOOP_STREAM_HANGUP = 1 << 19,	  /* epoll: read on until the end or an error shows */
-	LOOP_STREAM_BLOCKED = 1 << 20,	  /* epoll, simulated: the rest goes out when writable */
+	LOOP_STREAM_READABLE = 1 << 18,   /* epoll, simulated: there may be something to read */
+	LOOP_STREAM_HANGUP = 1 << 19,     /* epoll: read on until the end or an error shows */
+	LOOP_STREAM_BLOCKED = 1 << 20,    /* epoll, simulated: the rest goes out when writable */
 	LOOP_STREAM_REGISTERED = 1 << 21, /* epoll: the kernel knows it */
 };
 
@@ -162,5 +162,5 @@ void loop_listener_failed(struct loop_listener *listener, int error);
 void loop_ready_add(struct loop *loop, struct loop_ready *ready);
 void loop_ready_remove(struct loop_ready *ready);
 
-#define loop_container(pointer, type, member)                                                      \
+#define loop_container(pointer, type, member) \
 	((type *)(void *)((char *)(pointer)-offsetof(type, member)))

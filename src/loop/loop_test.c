@@ -10,8 +10,9 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#define SENDERS	 4
-#define MESSAGES 20000
+#define SENDERS    4
+#define MESSAGES   20000
+#define FOLDER_MAX 64
 
 /* ---- timers and tasks in the turn ---- */
 
@@ -41,9 +42,11 @@ static void timers_wake_the_loop_in_order_and_cleared_ones_do_not(void **state)
 
 	assert_int_equal(loop_turn(world->loop, 0, NULL), 0);
 	for (int i = 0; i < 5; i++) {
-		alarms[i] = (struct alarm){
-			.timer.on_due = on_alarm, .world = world, .order = &order,
-			.due_ns = loop_now_ns(world->loop) + after_ms[i] * CLOCK_NS_PER_MS};
+		alarms[i] = (struct alarm){.timer.on_due = on_alarm,
+					   .world = world,
+					   .order = &order,
+					   .due_ns = loop_now_ns(world->loop) +
+						     after_ms[i] * CLOCK_NS_PER_MS};
 		loop_timer_set(world->loop, &alarms[i].timer, alarms[i].due_ns);
 	}
 	loop_timer_clear(world->loop, &alarms[2].timer);
@@ -266,10 +269,12 @@ static void a_watch_calls_while_there_is_something_to_read(void **state)
 
 /* ---- listeners ---- */
 
-static struct loop_address path_address(char *folder, char text[LOOP_ADDRESS_TEXT_MAX])
+/* Makes the folder; `text` is the address of a socket in it. */
+static struct loop_address path_address(char folder[FOLDER_MAX], char text[LOOP_ADDRESS_TEXT_MAX])
 {
 	struct loop_address address;
 
+	snprintf(folder, FOLDER_MAX, "%s/loop-XXXXXX", P_tmpdir);
 	assert_non_null(mkdtemp(folder));
 	snprintf(text, LOOP_ADDRESS_TEXT_MAX, "unix:%s/socket", folder);
 	assert_int_equal(loop_address_parse(slice_of(text), &address, NULL), 0);
@@ -305,7 +310,7 @@ static void close_listener(struct world *world, struct loop_listener *listener)
 static void a_stale_socket_file_is_replaced_and_a_live_one_is_not(void **state)
 {
 	struct world *world = *state;
-	char folder[] = "/tmp/stoa-loop-XXXXXX";
+	char folder[FOLDER_MAX];
 	char text[LOOP_ADDRESS_TEXT_MAX], text_again[LOOP_ADDRESS_TEXT_MAX];
 	const struct loop_address address = path_address(folder, text);
 	struct loop_address told;
@@ -331,7 +336,7 @@ static void a_stale_socket_file_is_replaced_and_a_live_one_is_not(void **state)
 static void a_file_that_is_no_socket_or_not_ours_stays(void **state)
 {
 	struct world *world = *state;
-	char folder[] = "/tmp/stoa-loop-XXXXXX";
+	char folder[FOLDER_MAX];
 	char text[LOOP_ADDRESS_TEXT_MAX];
 	const struct loop_address address = path_address(folder, text);
 	struct loop_listener listener;
@@ -393,8 +398,8 @@ static void running_out_of_descriptors_pauses_accepting(void **state)
 	while (filled < 64 && (fillers[filled] = dup(0)) >= 0)
 		filled++;
 	for (int i = 0; i < 3; i++)
-		assert_int_equal(
-			connect(clients[i], &world->address.any, world->address.length), 0);
+		assert_int_equal(connect(clients[i], &world->address.any, world->address.length),
+				 0);
 	const uint64_t begin_ns = loop_now_ns(world->loop);
 	uint32_t turns = 0;
 	while (loop_now_ns(world->loop) < begin_ns + 120 * CLOCK_NS_PER_MS) {

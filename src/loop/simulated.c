@@ -1,10 +1,11 @@
 /* The network as its user sees it: made, cut, run. */
-#include "loop/simulated_internal.h"
+#include "loop/simulated.h"
 
 #include <stdlib.h>
 #include <string.h>
 
 #include "base/check.h"
+#include "loop/simulated_internal.h"
 
 #define DELAY_LEAST_NS (10 * CLOCK_NS_PER_US)
 #define DELAY_MOST_NS  (100 * CLOCK_NS_PER_US)
@@ -61,7 +62,8 @@ void simulated_network_free(struct simulated_network *network)
 
 void network_add_loop(struct simulated_network *network, struct loop *loop)
 {
-	network->loops = network_grow(network->loops, network->loop_count + 1, sizeof(*network->loops));
+	network->loops =
+		network_grow(network->loops, network->loop_count + 1, sizeof(*network->loops));
 	network->loops[network->loop_count++] = loop;
 }
 
@@ -123,7 +125,7 @@ void simulated_close(struct simulated_network *network, int descriptor)
 /* ---- cables ---- */
 
 bool network_is_cut(const struct simulated_network *network, const struct loop *a,
-		   const struct loop *b)
+		    const struct loop *b)
 {
 	for (size_t i = 0; i < network->cut_count; i++) {
 		struct loop *const *cut = network->cuts[i];

@@ -24,10 +24,10 @@
 
 struct simulated_options {
 	uint64_t seed;
-	uint64_t delay_least_ns; /* of a piece, one way; 0: 10 us */
-	uint64_t delay_most_ns;	 /* 0: 100 us */
-	uint32_t piece_bytes_max; /* pieces are 1 to this long; 0: 16384 */
-	uint32_t window_bytes;	  /* sent but not received, one way; 0: 65536 */
+	uint64_t delay_least_ns;      /* of a piece, one way; 0: 10 us */
+	uint64_t delay_most_ns;       /* 0: 100 us */
+	uint32_t piece_bytes_max;     /* pieces are 1 to this long; 0: 16384 */
+	uint32_t window_bytes;        /* sent but not received, one way; 0: 65536 */
 	uint32_t resets_per_million;  /* pieces that reset their connection instead */
 	uint32_t refused_per_million; /* connects that are refused though somebody listens */
 	uint32_t descriptors_max;     /* open at once; beyond it EMFILE; 0: 65536 */

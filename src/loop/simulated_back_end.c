@@ -38,8 +38,9 @@ static int simulated_wait(struct loop *loop, uint64_t wait_ns, struct fault *fau
 	while (loop->ready.next == &loop->ready && network_now(network) < until_ns) {
 		const uint64_t next_ns = network_next_ns(network);
 		if (next_ns == UINT64_MAX && until_ns == UINT64_MAX)
-			return fault_set(fault, FAULT_CONFLICT,
-					 "nothing in the simulated network will ever wake the loop");
+			return fault_set(
+				fault, FAULT_CONFLICT,
+				"nothing in the simulated network will ever wake the loop");
 		network_advance_to(network, next_ns < until_ns ? next_ns : until_ns);
 		network_deliver_due(network);
 	}
@@ -114,8 +115,8 @@ static void send_on(struct loop_stream *stream)
 
 	while (!over && endpoint->error == 0) {
 		const struct iovec *part = &stream->parts[stream->part_first];
-		const size_t sent = network_send(network_of(stream->loop), endpoint,
-						 part->iov_base, part->iov_len);
+		const size_t sent = network_send(network_of(stream->loop), endpoint, part->iov_base,
+						 part->iov_len);
 		const bool whole = sent == part->iov_len;
 		over = loop_stream_advance(stream, sent);
 		if (!whole)
@@ -249,8 +250,7 @@ static int simulated_listen(struct loop *loop, struct loop_listener *listener,
 static void simulated_listener_address(const struct loop_listener *listener,
 				       struct loop_address *ret_address)
 {
-	*ret_address =
-		network_endpoint(network_of(listener->loop), listener->descriptor)->address;
+	*ret_address = network_endpoint(network_of(listener->loop), listener->descriptor)->address;
 }
 
 static void simulated_listener_start(struct loop_listener *listener)

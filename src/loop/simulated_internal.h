@@ -21,15 +21,15 @@ struct endpoint {
 	uint32_t references;
 	int descriptor; /* 0: none (any more) */
 	bool closed;
-	struct loop *loop;	  /* NULL: not adopted */
+	struct loop *loop;        /* NULL: not adopted */
 	struct loop_ready *owner; /* the adopting object's entry in the ready list */
 
 	/* a stream's */
 	struct endpoint *peer;
-	struct loop *from;	       /* who connected or accepted it; NULL: a pair's */
+	struct loop *from;              /* who connected or accepted it; NULL: a pair's */
 	struct loop_held *first, *last; /* arrived, not read */
-	uint64_t window;	       /* bytes that may still be sent */
-	uint64_t arrival_ns;	       /* of the newest piece sent: order is kept */
+	uint64_t window;                /* bytes that may still be sent */
+	uint64_t arrival_ns;            /* of the newest piece sent: order is kept */
 	bool connected, ended;
 	int error;
 
@@ -42,7 +42,14 @@ struct endpoint {
 	bool raised;
 };
 
-enum event_kind { EVENT_PIECE, EVENT_END, EVENT_RESET, EVENT_WINDOW, EVENT_CONNECT, EVENT_CONNECTED };
+enum event_kind {
+	EVENT_PIECE,
+	EVENT_END,
+	EVENT_RESET,
+	EVENT_WINDOW,
+	EVENT_CONNECT,
+	EVENT_CONNECTED
+};
 
 struct event {
 	uint64_t due_ns;
@@ -101,8 +108,8 @@ bool network_is_cut(const struct simulated_network *network, const struct loop *
 void network_tell(struct endpoint *endpoint);
 
 /* Sends as much as the window allows and returns it. */
-size_t network_send(struct simulated_network *network, struct endpoint *endpoint,
-		    const char *bytes, size_t length);
+size_t network_send(struct simulated_network *network, struct endpoint *endpoint, const char *bytes,
+		    size_t length);
 void network_send_end(struct simulated_network *network, struct endpoint *endpoint);
 /* The oldest piece that arrived, which becomes the caller's to free; NULL: none. */
 struct loop_held *network_receive(struct simulated_network *network, struct endpoint *endpoint);

@@ -58,8 +58,8 @@ static void event_add(struct simulated_network *network, struct event event)
 {
 	if (network->event_count == network->event_room) {
 		network->event_room = network->event_room * 2 + 64;
-		network->events =
-			network_grow(network->events, network->event_room, sizeof(*network->events));
+		network->events = network_grow(network->events, network->event_room,
+					       sizeof(*network->events));
 	}
 	event.number = network->event_number++;
 	event.endpoint->references++;
@@ -226,8 +226,8 @@ void network_join(struct endpoint *a, struct endpoint *b)
 
 /* ---- bytes ---- */
 
-size_t network_send(struct simulated_network *network, struct endpoint *endpoint,
-		    const char *bytes, size_t length)
+size_t network_send(struct simulated_network *network, struct endpoint *endpoint, const char *bytes,
+		    size_t length)
 {
 	size_t sent = 0;
 
@@ -274,11 +274,11 @@ struct loop_held *network_receive(struct simulated_network *network, struct endp
 	if (endpoint->first == NULL)
 		endpoint->last = NULL;
 	if (endpoint->peer != NULL && !endpoint->peer->closed)
-		event_add(network, (struct event){.kind = EVENT_WINDOW,
-						  .due_ns = network_now(network) +
-							    draw_delay(network),
-						  .endpoint = endpoint->peer,
-						  .window = piece->length});
+		event_add(network,
+			  (struct event){.kind = EVENT_WINDOW,
+					 .due_ns = network_now(network) + draw_delay(network),
+					 .endpoint = endpoint->peer,
+					 .window = piece->length});
 	return piece;
 }
 
@@ -299,11 +299,10 @@ struct endpoint *network_listener(const struct simulated_network *network,
 void network_connect(struct simulated_network *network, struct endpoint *endpoint,
 		     const struct loop_address *address)
 {
-	event_add(network,
-		  (struct event){.kind = EVENT_CONNECT,
-				 .due_ns = network_now(network) + draw_delay(network),
-				 .endpoint = endpoint,
-				 .address = *address});
+	event_add(network, (struct event){.kind = EVENT_CONNECT,
+					  .due_ns = network_now(network) + draw_delay(network),
+					  .endpoint = endpoint,
+					  .address = *address});
 }
 
 /* The request has reached the other side. */

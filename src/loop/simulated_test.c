@@ -17,7 +17,7 @@ struct town {
 	struct simulated_network *network;
 	struct loop *server_loop, *client_loop;
 	struct loop_listener listener;
-	struct citizen *citizens[CLIENTS * 2];
+	struct citizen *citizens[CLIENTS * 3];
 	uint32_t citizen_count;
 	uint64_t history;
 	uint32_t echoed, failed;
@@ -108,6 +108,7 @@ static struct citizen *citizen_new(struct town *town, bool server)
 
 	citizen->town = town;
 	citizen->server = server;
+	assert_true(town->citizen_count < CLIENTS * 3);
 	town->citizens[town->citizen_count++] = citizen;
 	return citizen;
 }
@@ -239,7 +240,8 @@ static void descriptors_run_out_and_come_back(void **state)
 
 	(void)state;
 	/* Room for the listener, the clients and three of the connections that they wait for. */
-	town_begin(&town, (struct simulated_options){.seed = 5, .descriptors_max = 1 + CLIENTS + 3});
+	town_begin(&town,
+		   (struct simulated_options){.seed = 5, .descriptors_max = 1 + CLIENTS + 3});
 	simulated_network_run(town.network, UINT64_MAX);
 	assert_int_equal(town.echoed, CLIENTS);
 	town_end(&town);
@@ -303,8 +305,7 @@ static void time_stops_where_it_was_told_to(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(
-			the_same_seed_gives_the_same_history_and_another_a_different_one),
+		cmocka_unit_test(the_same_seed_gives_the_same_history_and_another_a_different_one),
 		cmocka_unit_test(resets_and_refusals_come_as_often_as_asked),
 		cmocka_unit_test(a_cut_cable_resets_and_refuses_until_it_is_joined),
 		cmocka_unit_test(descriptors_run_out_and_come_back),

@@ -61,8 +61,7 @@ void loop_stream_send(struct loop_stream *stream, const struct iovec *parts, uin
 	check(part_count >= 1 && part_count <= LOOP_SEND_PARTS_MAX);
 	if (loop_stream_silent(stream))
 		return;
-	check(!(stream->state &
-		(LOOP_STREAM_CONNECTING | LOOP_STREAM_SENDING | LOOP_STREAM_SHUT)));
+	check(!(stream->state & (LOOP_STREAM_CONNECTING | LOOP_STREAM_SENDING | LOOP_STREAM_SHUT)));
 	memcpy(stream->parts, parts, part_count * sizeof(*parts));
 	stream->part_first = 0;
 	stream->part_count = part_count;

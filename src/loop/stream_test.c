@@ -356,9 +356,8 @@ static void a_socket_file_that_is_not_there_is_told_as_such(void **state)
 {
 	struct world *world = *state;
 
-	assert_int_equal(loop_address_parse(slice_of("unix:/nonexistent/socket"), &world->address,
-					    NULL),
-			 0);
+	assert_int_equal(
+		loop_address_parse(slice_of("unix:/nonexistent/socket"), &world->address, NULL), 0);
 	struct peer *client = peer_connect(world);
 	world_until(world, client->connects == 1);
 	assert_int_equal(client->error, ENOENT);

@@ -50,9 +50,10 @@ enum loop_io world_io(void)
 static uint64_t seed_of_run(void)
 {
 	const char *text = getenv("SEED");
-	const uint64_t seed =
-		text != NULL ? strtoull(text, NULL, 0) : random_u64(random_system());
+	uint64_t seed;
 
+	if (text == NULL || !slice_to_u64(slice_of(text), UINT64_MAX, &seed))
+		seed = random_u64(random_system());
 	printf("SEED=%llu\n", (unsigned long long)seed);
 	return seed;
 }
@@ -107,8 +108,8 @@ void world_turn(struct world *world)
 
 static void on_accept(struct loop_listener *listener, int descriptor)
 {
-	struct world *world = (struct world *)(void *)((char *)listener -
-							offsetof(struct world, listener));
+	struct world *world =
+		(struct world *)(void *)((char *)listener - offsetof(struct world, listener));
 
 	assert_true(world->accepted_count < PEERS_MAX);
 	struct peer *peer = peer_adopt(world, descriptor);
@@ -119,8 +120,8 @@ static void on_accept(struct loop_listener *listener, int descriptor)
 
 static void on_listener_closed(struct loop_listener *listener)
 {
-	struct world *world = (struct world *)(void *)((char *)listener -
-							offsetof(struct world, listener));
+	struct world *world =
+		(struct world *)(void *)((char *)listener - offsetof(struct world, listener));
 
 	assert_true(world->listening);
 	world->listening = false;
@@ -132,8 +133,7 @@ void world_listen(struct world *world)
 
 	world->listener.on_accept = on_accept;
 	world->listener.on_closed = on_listener_closed;
-	assert_int_equal(
-		loop_address_parse(slice_of("127.0.0.1:0"), &world->address, &fault), 0);
+	assert_int_equal(loop_address_parse(slice_of("127.0.0.1:0"), &world->address, &fault), 0);
 	if (loop_listener_open(world->loop, &world->listener, &world->address, &fault) < 0)
 		fail_msg("%s", fault.text);
 	world->listening = true;
@@ -186,8 +186,7 @@ static void send_more(struct peer *peer)
 		return;
 	}
 	for (size_t i = 0; i < length; i++)
-		peer->buffer[i] =
-			(char)pattern_byte(peer->send_nonce, peer->send_position + i);
+		peer->buffer[i] = (char)pattern_byte(peer->send_nonce, peer->send_position + i);
 	/* In one to three parts. */
 	const size_t first = random_below(&peer->world->random.random, length + 1);
 	const size_t second = random_below(&peer->world->random.random, length - first + 1);

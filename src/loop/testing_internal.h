@@ -37,10 +37,10 @@ struct peer {
 	struct loop_stream stream; /* first */
 	struct world *world;
 	uint64_t send_nonce, send_position, send_until; /* what it sends, and how much of it */
-	uint64_t receive_nonce, receive_position;	/* what it expects */
+	uint64_t receive_nonce, receive_position;       /* what it expects */
 	bool nonce_known;
-	bool echoes;	       /* sends back what it gets */
-	bool shuts_when_sent;  /* half close once all is sent */
+	bool echoes;          /* sends back what it gets */
+	bool shuts_when_sent; /* half close once all is sent */
 	bool closes_when_ended;
 	bool inside; /* a call of ours on the stream is under way: nothing may be told */
 	uint32_t connects, datas, ends, errors, sents, closes;
@@ -63,11 +63,11 @@ int world_teardown(void **state);
 void world_listen(struct world *world);
 void world_stop_listening(struct world *world);
 void world_turn(struct world *world);
-#define world_until(world, condition)                                                              \
-	do {                                                                                       \
-		(world)->turns = 0;                                                                \
-		while (!(condition))                                                               \
-			world_turn(world);                                                         \
+#define world_until(world, condition)      \
+	do {                               \
+		(world)->turns = 0;        \
+		while (!(condition))       \
+			world_turn(world); \
 	} while (0)
 
 struct peer *peer_new(struct world *world);

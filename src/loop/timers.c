@@ -2,7 +2,7 @@
 
 #include "base/check.h"
 
-#define TICK_NS	  1000000ull
+#define TICK_NS   1000000ull
 #define SLOT_BITS 6
 
 static_assert(LOOP_WHEEL_SLOTS == 1 << SLOT_BITS, "six bits of a tick name a slot");

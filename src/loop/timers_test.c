@@ -12,7 +12,7 @@
 
 struct alarm {
 	struct loop_timer timer; /* first */
-	uint64_t wanted_ns;	 /* 0: must not go off */
+	uint64_t wanted_ns;      /* 0: must not go off */
 	uint32_t count;
 };
 

@@ -22,9 +22,9 @@
 #include "base/check.h"
 
 #define BUFFERS_DEFAULT 256
-#define BUFFERS_MAX	32768
-#define BUFFER_DEFAULT	16384
-#define SEND_BYTES_MAX	(1u << 30)
+#define BUFFERS_MAX     32768
+#define BUFFER_DEFAULT  16384
+#define SEND_BYTES_MAX  (1u << 30)
 
 /* The low bits of user_data; the rest is the object's address. */
 enum {
@@ -316,8 +316,8 @@ static void uring_stream_connect(struct loop_stream *stream, const struct loop_a
 
 static void uring_stream_read(struct loop_stream *stream)
 {
-	const bool ended = (stream->state & LOOP_STREAM_ENDED) &&
-			   !(stream->state & LOOP_STREAM_ENDED_TOLD);
+	const bool ended =
+		(stream->state & LOOP_STREAM_ENDED) && !(stream->state & LOOP_STREAM_ENDED_TOLD);
 
 	/* Off costs nothing now: the receive stays armed, and what it brings is held back. */
 	if (!(stream->state & LOOP_STREAM_WANTED))

@@ -19,7 +19,7 @@ struct uring {
 	uint32_t buffer_count;
 	uint32_t buffer_bytes;
 	unsigned given_back; /* not yet published to the kernel */
-	void *memory;	     /* of ring and buffers */
+	void *memory;        /* of ring and buffers */
 	size_t memory_bytes;
 };
 

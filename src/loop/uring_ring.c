@@ -6,7 +6,7 @@
 
 #define SUBMISSIONS 2048
 #define COMPLETIONS 8192
-#define PAGE	    4096ul
+#define PAGE        4096ul
 #define HUGE_PAGE   (2ul << 20)
 /* Buffers do not lie a power of two apart, else their beginnings share a few cache sets. */
 #define BUFFER_GAP 256

@@ -8,6 +8,7 @@
  * It prints `ready` with its address, and on SIGTERM the CPU time that it used. Divided by the
  * requests that a load tool counted, that is the floor on which the gateway stands.
  */
+#include <errno.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -60,7 +61,8 @@ static void on_connected(struct loop_stream *stream, int error)
 	struct side *side = side_of(stream);
 
 	if (error != 0) {
-		fprintf(stderr, "upstream: %s\n", strerror(error));
+		errno = error;
+		fprintf(stderr, "upstream: %m\n");
 		pair_close(side->pair);
 		return;
 	}
