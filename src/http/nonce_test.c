@@ -1,0 +1,336 @@
+/* Clients and a server in one loop: every answer must carry its request's nonce. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include <cmocka.h>
+
+#include "base/check.h"
+#include "base/clock.h"
+#include "base/random.h"
+#include "http/http.h"
+
+#define CALLERS	   64
+#define CALLS	   3000
+#define BODY_MAX   50000
+#define NONCE_MAX  24
+
+static const struct http_header host = {
+	.name = {"Host", 4}, .value = {"a", 1}, .known = HTTP_HOST};
+
+/* ---- the service: sends nonce and body back, in one of several ways ---- */
+
+struct service {
+	char nonce[NONCE_MAX];
+	size_t nonce_length;
+};
+
+static void service_request(struct http_exchange *exchange, const struct http_request *request)
+{
+	struct service *service = http_exchange_state(exchange);
+	const bool known = request->body_bytes != HTTP_LENGTH_UNKNOWN;
+
+	service->nonce_length = request->query.length;
+	check_at_most(service->nonce_length, NONCE_MAX);
+	memcpy(service->nonce, request->query.data, request->query.length);
+	http_exchange_respond(exchange, 200, NULL, 0,
+			      known ? (int64_t)service->nonce_length + request->body_bytes
+				    : HTTP_LENGTH_UNKNOWN);
+	http_exchange_send(exchange, slice_make(service->nonce, service->nonce_length));
+}
+
+static void service_body(struct http_exchange *exchange, struct slice bytes)
+{
+	http_exchange_send(exchange, bytes);
+	if (!http_exchange_writable(exchange))
+		http_exchange_pause(exchange);
+}
+
+static void service_writable(struct http_exchange *exchange)
+{
+	http_exchange_resume(exchange);
+}
+
+static void service_end(struct http_exchange *exchange, const struct http_header *trailers,
+			size_t trailer_count)
+{
+	http_exchange_finish(exchange, trailers, trailer_count);
+}
+
+static void service_abort(struct http_exchange *exchange, enum http_abort reason)
+{
+	(void)exchange;
+	(void)reason;
+}
+
+static void service_over(struct http_exchange *exchange)
+{
+	(void)exchange;
+}
+
+static const struct http_server_events service_events = {
+	.on_request = service_request,
+	.on_body = service_body,
+	.on_request_end = service_end,
+	.on_writable = service_writable,
+	.on_abort = service_abort,
+	.on_over = service_over,
+};
+
+/* ---- the callers ---- */
+
+struct caller {
+	struct crowd *crowd;
+	struct http_call *call;
+	char nonce[NONCE_MAX + 1];
+	char *body;	   /* nonce, then content */
+	size_t body_bytes; /* of the content */
+	size_t sent, seen;
+	bool chunked;
+};
+
+struct crowd {
+	struct loop *loop;
+	struct http_server *server;
+	struct http_client *client;
+	struct http_origin *origin;
+	struct loop_listener listener;
+	struct random_seeded random;
+	struct caller callers[CALLERS];
+	int started, ended, failed, under_way;
+	bool may_fail; /* the network breaks connections */
+	bool listener_closed, over;
+};
+
+static void caller_start(struct caller *caller);
+
+static void caller_send(struct caller *caller)
+{
+	struct random *random = &caller->crowd->random.random;
+
+	while (caller->sent < caller->body_bytes && http_call_writable(caller->call)) {
+		size_t length = 1 + random_below(random, 9000);
+		if (length > caller->body_bytes - caller->sent)
+			length = caller->body_bytes - caller->sent;
+		http_call_send(caller->call, slice_make(caller->body + strlen(caller->nonce) +
+								caller->sent, length));
+		caller->sent += length;
+	}
+	if (caller->sent == caller->body_bytes && caller->body_bytes > 0)
+		http_call_finish(caller->call, NULL, 0);
+}
+
+static void on_head(void *owner, const struct http_response *response)
+{
+	struct caller *caller = owner;
+
+	check_equal(response->status, 200);
+	check_equal(caller->seen, 0);
+}
+
+static void on_body(void *owner, struct slice bytes)
+{
+	struct caller *caller = owner;
+
+	check_at_most(caller->seen + bytes.length, strlen(caller->nonce) + caller->body_bytes);
+	check(memcmp(caller->body + caller->seen, bytes.data, bytes.length) == 0);
+	caller->seen += bytes.length;
+}
+
+static void on_more(void *owner)
+{
+	(void)owner;
+}
+
+static void caller_next(struct caller *caller)
+{
+	struct crowd *crowd = caller->crowd;
+
+	free(caller->body);
+	caller->body = NULL;
+	caller->call = NULL;
+	crowd->under_way--;
+	if (crowd->started < CALLS)
+		caller_start(caller);
+	else if (crowd->under_way == 0)
+		crowd->over = true;
+}
+
+static void on_end(void *owner, const struct http_header *trailers, size_t trailer_count)
+{
+	struct caller *caller = owner;
+
+	(void)trailers;
+	check_equal(trailer_count, 0);
+	check_equal(caller->seen, strlen(caller->nonce) + caller->body_bytes);
+	caller->crowd->ended++;
+	caller_next(caller);
+}
+
+static void on_failed(void *owner, enum http_failure failure)
+{
+	struct caller *caller = owner;
+
+	check(caller->crowd->may_fail);
+	check(failure != HTTP_FAILED_INVALID);
+	caller->crowd->failed++;
+	caller_next(caller);
+}
+
+static void on_writable(void *owner)
+{
+	caller_send(owner);
+}
+
+static const struct http_client_events caller_events = {
+	.on_head = on_head,
+	.on_body = on_body,
+	.on_more = on_more,
+	.on_end = on_end,
+	.on_failed = on_failed,
+	.on_writable = on_writable,
+};
+
+static void caller_start(struct caller *caller)
+{
+	struct crowd *crowd = caller->crowd;
+	struct random *random = &crowd->random.random;
+	char target[64];
+
+	snprintf(caller->nonce, sizeof(caller->nonce), "%d-%016llx", crowd->started++,
+		 (unsigned long long)random_u64(random));
+	crowd->under_way++;
+	caller->sent = caller->seen = 0;
+	caller->body_bytes = random_below(random, 3) == 0 ? random_below(random, BODY_MAX) : 0;
+	caller->chunked = caller->body_bytes > 0 && random_below(random, 2) == 0;
+	caller->body = malloc(strlen(caller->nonce) + caller->body_bytes);
+	memcpy(caller->body, caller->nonce, strlen(caller->nonce));
+	random->fill(random, caller->body + strlen(caller->nonce), caller->body_bytes);
+	snprintf(target, sizeof(target), "/echo?%s", caller->nonce);
+	caller->call = http_call_start(crowd->origin,
+				       &(struct http_call_request){
+					       .method = slice_of("POST"),
+					       .target = slice_of(target),
+					       .headers = &host,
+					       .header_count = 1,
+					       .body_bytes = caller->chunked
+								     ? HTTP_LENGTH_UNKNOWN
+								     : (int64_t)caller->body_bytes,
+				       },
+				       caller);
+	caller_send(caller);
+}
+
+/* ---- all together ---- */
+
+static void on_accept(struct loop_listener *listener, int descriptor)
+{
+	struct crowd *crowd =
+		(struct crowd *)((uintptr_t)listener - offsetof(struct crowd, listener));
+
+	http_server_adopt(crowd->server, descriptor);
+}
+
+static void on_listener_closed(struct loop_listener *listener)
+{
+	struct crowd *crowd =
+		(struct crowd *)((uintptr_t)listener - offsetof(struct crowd, listener));
+
+	crowd->listener_closed = true;
+}
+
+static void crowd_begin(struct crowd *crowd, const char *where)
+{
+	const uint64_t seed = random_u64(random_system());
+	struct loop_address address;
+	struct http_limits limits;
+	struct fault fault;
+
+	print_message("seed %llu\n", (unsigned long long)seed);
+	random_seeded_init(&crowd->random, seed);
+	http_limits_default(&limits);
+	limits.output_bytes_high = 16 * 1024;
+	crowd->listener.on_accept = on_accept;
+	crowd->listener.on_closed = on_listener_closed;
+	assert_int_equal(loop_address_parse(slice_of(where), &address, &fault), 0);
+	assert_int_equal(loop_listener_open(crowd->loop, &crowd->listener, &address, &fault), 0);
+	loop_listener_address(&crowd->listener, &address);
+	assert_int_equal(
+		http_server_new(crowd->loop,
+				&(struct http_server_options){
+					.limits = limits,
+					.events = &service_events,
+					.exchange_state_bytes = sizeof(struct service)},
+				&crowd->server, &fault),
+		0);
+	assert_int_equal(http_client_new(crowd->loop,
+					 &(struct http_client_options){.limits = limits,
+								       .events = &caller_events},
+					 &crowd->client, &fault),
+			 0);
+	crowd->origin = http_origin_new(crowd->client, &address);
+	for (int i = 0; i < CALLERS; i++) {
+		crowd->callers[i].crowd = crowd;
+		caller_start(&crowd->callers[i]);
+	}
+}
+
+static void crowd_end(struct crowd *crowd)
+{
+	assert_int_equal(crowd->started, CALLS);
+	assert_int_equal(crowd->ended + crowd->failed, CALLS);
+	http_origin_free(crowd->origin);
+	http_client_free(crowd->client);
+	loop_listener_close(&crowd->listener);
+	http_server_close(crowd->server);
+}
+
+static void every_answer_carries_its_requests_nonce(enum loop_io io)
+{
+	struct crowd *crowd = calloc(1, sizeof(*crowd));
+	struct fault fault;
+
+	if (loop_new(&(struct loop_options){.io = io, .receive_buffer_bytes = 4096}, &crowd->loop,
+		     &fault) != 0) {
+		free(crowd);
+		if (io != LOOP_IO_URING)
+			fail_msg("%s", fault.text);
+		print_message("%s\n", fault.text);
+		skip();
+	}
+	crowd_begin(crowd, "127.0.0.1:0");
+	while (!crowd->over)
+		assert_int_equal(loop_turn(crowd->loop, CLOCK_NS_PER_S, &fault), 0);
+	assert_int_equal(crowd->failed, 0);
+	assert_in_range(http_origin_connections(crowd->origin), 1, CALLERS);
+	crowd_end(crowd);
+	while (http_server_connections(crowd->server) > 0 || !crowd->listener_closed)
+		assert_int_equal(loop_turn(crowd->loop, CLOCK_NS_PER_S / 100, &fault), 0);
+	http_server_free(crowd->server);
+	for (int i = 0; i < 4; i++)
+		assert_int_equal(loop_turn(crowd->loop, 0, &fault), 0);
+	loop_free(crowd->loop);
+	free(crowd);
+}
+
+static void every_answer_carries_its_requests_nonce_over_io_uring(void **state)
+{
+	(void)state;
+	every_answer_carries_its_requests_nonce(LOOP_IO_URING);
+}
+
+static void every_answer_carries_its_requests_nonce_over_epoll(void **state)
+{
+	(void)state;
+	every_answer_carries_its_requests_nonce(LOOP_IO_EPOLL);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(every_answer_carries_its_requests_nonce_over_io_uring),
+		cmocka_unit_test(every_answer_carries_its_requests_nonce_over_epoll),
+	};
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
