@@ -182,8 +182,8 @@ static enum step answer_is_whole(struct http_link *link, const struct slice *vie
 {
 	struct http_client *client = link->origin->client;
 	const struct http_call *call = &link->call;
-	const bool clean = call->keep_alive && call->finished && view->length == 0 &&
-			   !link->wire.ended;
+	const bool clean =
+		call->keep_alive && call->finished && view->length == 0 && !link->wire.ended;
 
 	/* Its bytes stay until the callback has returned. */
 	link->wire.kept_length = 0;

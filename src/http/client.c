@@ -141,8 +141,7 @@ static void idle_add(struct http_link *link)
 	origin->idle = link;
 	origin->idle_count++;
 	link->state = HTTP_LINK_IDLE;
-	http_wire_read_within(&link->wire,
-			      origin->client->options.limits.keep_alive_timeout_ns);
+	http_wire_read_within(&link->wire, origin->client->options.limits.keep_alive_timeout_ns);
 }
 
 static void idle_remove(struct http_link *link)
@@ -242,8 +241,7 @@ static void link_connected(struct loop_stream *stream, int error)
 	link->state = HTTP_LINK_CALLING;
 	link->wire.reading = true;
 	loop_stream_read(stream, true);
-	http_wire_read_within(&link->wire,
-			      link->call.finished ? link->call.answer_timeout_ns : 0);
+	http_wire_read_within(&link->wire, link->call.finished ? link->call.answer_timeout_ns : 0);
 	http_wire_defer(&link->wire);
 }
 

@@ -10,15 +10,15 @@
 #include "http/message_internal.h"
 #include "http/wire_internal.h"
 
-#define HTTP_LINKS_SPARE	1024 /* connections whose memory is kept for reuse */
-#define HTTP_IDLE_PER_ORIGIN	64
+#define HTTP_LINKS_SPARE     1024 /* connections whose memory is kept for reuse */
+#define HTTP_IDLE_PER_ORIGIN 64
 
 /* The life of a connection to an origin. */
-#define HTTP_LINK_STATES(X)                                                                        \
-	X(CONNECTING, "the call's request waits for the connection")                               \
-	X(CALLING, "a call is under way")                                                          \
-	X(SETTLING, "the answer was whole before its request was with the kernel")                 \
-	X(IDLE, "among its origin's idle ones; the peer must be silent")                           \
+#define HTTP_LINK_STATES(X)                                                        \
+	X(CONNECTING, "the call's request waits for the connection")               \
+	X(CALLING, "a call is under way")                                          \
+	X(SETTLING, "the answer was whole before its request was with the kernel") \
+	X(IDLE, "among its origin's idle ones; the peer must be silent")           \
 	X(CLOSED, "the stream is being closed; nothing but on_closed comes")
 
 enum http_link_state {
@@ -31,10 +31,10 @@ struct http_call {
 	void *owner;
 	bool head_only;
 	bool head_told; /* on_head was called */
-	bool finished;	/* the whole request was appended */
-	bool chunked;	/* of the request's body */
+	bool finished;  /* the whole request was appended */
+	bool chunked;   /* of the request's body */
 	bool paused;
-	bool resumed;	/* since input was last looked at */
+	bool resumed; /* since input was last looked at */
 	bool above_high;
 	bool answered; /* any byte of an answer came */
 	bool keep_alive;
@@ -50,8 +50,8 @@ struct http_link {
 	struct http_link *next; /* idle ones and spare ones */
 	struct http_link *previous;
 	enum http_link_state state;
-	bool reused;	 /* it has carried a call before */
-	bool sent_any;	 /* of the call: something was handed to the kernel */
+	bool reused;     /* it has carried a call before */
+	bool sent_any;   /* of the call: something was handed to the kernel */
 	size_t position; /* of the scan for the head's end */
 	struct http_body body;
 	struct http_call call;

@@ -55,8 +55,7 @@ static bool is_ours(const struct http_header *header)
 	const enum http_name known =
 		header->known != HTTP_OTHER ? header->known : http_name_classify(header->name);
 
-	return header->hop_by_hop || http_name_is_hop_by_hop(known) ||
-	       known == HTTP_CONTENT_LENGTH;
+	return header->hop_by_hop || http_name_is_hop_by_hop(known) || known == HTTP_CONTENT_LENGTH;
 }
 
 static size_t fields_bytes(const struct http_header *headers, size_t count)
@@ -134,9 +133,9 @@ void http_compose_answer(struct http_wire *wire, const struct http_answer_head *
 
 void http_compose_request(struct http_wire *wire, const struct http_call_request *request)
 {
-	char *at = http_wire_reserve(
-		wire, FIXED_BYTES + request->method.length + request->target.length +
-			      fields_bytes(request->headers, request->header_count));
+	char *at = http_wire_reserve(wire,
+				     FIXED_BYTES + request->method.length + request->target.length +
+					     fields_bytes(request->headers, request->header_count));
 
 	check(http_is_token(request->method));
 	check(request->target.length > 0 && http_is_field_text(request->target) &&

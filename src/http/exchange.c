@@ -84,26 +84,26 @@ void http_exchange_respond(struct http_exchange *exchange, unsigned status,
 	check(!exchange->responded);
 	exchange->responded = true;
 	exchange->dropped = exchange->head_only || has_no_length;
-	exchange->chunked = !exchange->dropped && !exchange->http_1_0 &&
-			    body_bytes == HTTP_LENGTH_UNKNOWN;
+	exchange->chunked =
+		!exchange->dropped && !exchange->http_1_0 && body_bytes == HTTP_LENGTH_UNKNOWN;
 	exchange->announced_bytes = body_bytes;
 	if (server->draining || is_rest_unwelcome(connection) ||
 	    (exchange->http_1_0 && !exchange->dropped && body_bytes == HTTP_LENGTH_UNKNOWN))
 		exchange->keep_alive = false;
 
 	http_date_update(&server->date, loop_wall_ns(server->loop));
-	http_compose_answer(&connection->wire,
-			    &(struct http_answer_head){
-				    .status = status,
-				    .headers = headers,
-				    .header_count = header_count,
-				    .content_length =
-					    has_no_length ? HTTP_LENGTH_UNKNOWN : body_bytes,
-				    .chunked = exchange->chunked,
-				    .close = !exchange->keep_alive,
-				    .keep_alive = exchange->http_1_0,
-			    },
-			    &server->date);
+	http_compose_answer(
+		&connection->wire,
+		&(struct http_answer_head){
+			.status = status,
+			.headers = headers,
+			.header_count = header_count,
+			.content_length = has_no_length ? HTTP_LENGTH_UNKNOWN : body_bytes,
+			.chunked = exchange->chunked,
+			.close = !exchange->keep_alive,
+			.keep_alive = exchange->http_1_0,
+		},
+		&server->date);
 	http_wire_defer(&connection->wire);
 }
 

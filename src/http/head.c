@@ -270,8 +270,10 @@ enum http_refused http_head_read(struct http_head *head, enum http_head_kind kin
 static bool is_allowed_in_trailers(const struct http_header *header)
 {
 	static const char *const forbidden[] = {
-		"cache-control",    "content-encoding", "content-range", "cookie",
-		"max-forwards",	    "range",		"set-cookie",	 "www-authenticate",
+		"cache-control",    "content-encoding",
+		"content-range",    "cookie",
+		"max-forwards",     "range",
+		"set-cookie",       "www-authenticate",
 		"content-location", "authentication-info",
 	};
 

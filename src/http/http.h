@@ -32,32 +32,32 @@
 
 /* Header names that somebody in Stoa asks for; the parser classifies once.
  * name, text, hop: 1 where RFC 9110 7.6.1 forbids to forward it. */
-#define HTTP_NAMES(X)                                                                              \
-	X(HTTP_OTHER, "", 0)                                                                       \
-	X(HTTP_ACCEPT, "accept", 0)                                                                \
-	X(HTTP_AUTHORIZATION, "authorization", 0)                                                  \
-	X(HTTP_CONNECTION, "connection", 1)                                                        \
-	X(HTTP_CONTENT_LENGTH, "content-length", 0)                                                \
-	X(HTTP_CONTENT_TYPE, "content-type", 0)                                                    \
-	X(HTTP_DATE, "date", 0)                                                                    \
-	X(HTTP_EXPECT, "expect", 0)                                                                \
-	X(HTTP_FORWARDED, "forwarded", 0)                                                          \
-	X(HTTP_HOST, "host", 0)                                                                    \
-	X(HTTP_KEEP_ALIVE, "keep-alive", 1)                                                        \
-	X(HTTP_PROXY_AUTHENTICATE, "proxy-authenticate", 1)                                        \
-	X(HTTP_PROXY_AUTHORIZATION, "proxy-authorization", 1)                                      \
-	X(HTTP_PROXY_CONNECTION, "proxy-connection", 1)                                            \
-	X(HTTP_SERVER, "server", 0)                                                                \
-	X(HTTP_TE, "te", 1)                                                                        \
-	X(HTTP_TRACEPARENT, "traceparent", 0)                                                      \
-	X(HTTP_TRAILER, "trailer", 1)                                                              \
-	X(HTTP_TRANSFER_ENCODING, "transfer-encoding", 1)                                          \
-	X(HTTP_UPGRADE, "upgrade", 1)                                                              \
-	X(HTTP_X_API_KEY, "x-api-key", 0)                                                          \
-	X(HTTP_X_FORWARDED_FOR, "x-forwarded-for", 0)                                              \
-	X(HTTP_X_FORWARDED_HOST, "x-forwarded-host", 0)                                            \
-	X(HTTP_X_FORWARDED_PROTO, "x-forwarded-proto", 0)                                          \
-	X(HTTP_STOA_UNITS, "stoa-units", 0)                                                        \
+#define HTTP_NAMES(X)                                         \
+	X(HTTP_OTHER, "", 0)                                  \
+	X(HTTP_ACCEPT, "accept", 0)                           \
+	X(HTTP_AUTHORIZATION, "authorization", 0)             \
+	X(HTTP_CONNECTION, "connection", 1)                   \
+	X(HTTP_CONTENT_LENGTH, "content-length", 0)           \
+	X(HTTP_CONTENT_TYPE, "content-type", 0)               \
+	X(HTTP_DATE, "date", 0)                               \
+	X(HTTP_EXPECT, "expect", 0)                           \
+	X(HTTP_FORWARDED, "forwarded", 0)                     \
+	X(HTTP_HOST, "host", 0)                               \
+	X(HTTP_KEEP_ALIVE, "keep-alive", 1)                   \
+	X(HTTP_PROXY_AUTHENTICATE, "proxy-authenticate", 1)   \
+	X(HTTP_PROXY_AUTHORIZATION, "proxy-authorization", 1) \
+	X(HTTP_PROXY_CONNECTION, "proxy-connection", 1)       \
+	X(HTTP_SERVER, "server", 0)                           \
+	X(HTTP_TE, "te", 1)                                   \
+	X(HTTP_TRACEPARENT, "traceparent", 0)                 \
+	X(HTTP_TRAILER, "trailer", 1)                         \
+	X(HTTP_TRANSFER_ENCODING, "transfer-encoding", 1)     \
+	X(HTTP_UPGRADE, "upgrade", 1)                         \
+	X(HTTP_X_API_KEY, "x-api-key", 0)                     \
+	X(HTTP_X_FORWARDED_FOR, "x-forwarded-for", 0)         \
+	X(HTTP_X_FORWARDED_HOST, "x-forwarded-host", 0)       \
+	X(HTTP_X_FORWARDED_PROTO, "x-forwarded-proto", 0)     \
+	X(HTTP_STOA_UNITS, "stoa-units", 0)                   \
 	X(HTTP_STOA_RESERVED, "stoa-", 0) /* any other name that begins with stoa- */
 
 enum http_name {
@@ -81,18 +81,18 @@ enum { HTTP_LENGTH_UNKNOWN = -1 }; /* chunked, or until the connection ends */
 
 struct http_request {
 	struct slice method;
-	struct slice target;	/* origin form, or "*"; of an absolute form what follows its host */
+	struct slice target;    /* origin form, or "*"; of an absolute form what follows its host */
 	struct slice authority; /* Host, with its port; an absolute form must agree with it */
-	struct slice path;	/* of the target, begins with '/' */
-	struct slice query;	/* of the target after '?', may be empty */
+	struct slice path;      /* of the target, begins with '/' */
+	struct slice query;     /* of the target after '?', may be empty */
 	bool has_query;
 	const struct http_header *headers;
 	size_t header_count;
 	int64_t body_bytes; /* 0: no body; HTTP_LENGTH_UNKNOWN: chunked */
 	bool http_1_0;
-	bool idempotent;	/* RFC 9110 9.2.2: GET, HEAD, OPTIONS, TRACE, PUT, DELETE */
-	bool head_only;		/* HEAD */
-	bool accepts_trailers;	/* TE: trailers */
+	bool idempotent;       /* RFC 9110 9.2.2: GET, HEAD, OPTIONS, TRACE, PUT, DELETE */
+	bool head_only;        /* HEAD */
+	bool accepts_trailers; /* TE: trailers */
 	bool expects_continue;
 	bool upgrade; /* Connection: upgrade with an Upgrade field */
 };
@@ -106,16 +106,16 @@ struct http_response {
 
 /* A timeout of 0 never comes. */
 struct http_limits {
-	uint32_t head_bytes_max;     /* request line and fields; default 32 KiB */
-	uint32_t target_bytes_max;   /* default 8 KiB */
-	uint64_t body_bytes_max;     /* default 1 GiB; a request beyond it gets 413 */
-	uint32_t output_bytes_high;  /* default 256 KiB: above it http_*_writable says no */
-	uint64_t head_timeout_ns;    /* from the first byte to the whole head; default 10 s */
-	uint64_t body_idle_timeout_ns; /* between pieces of a body; default 30 s */
+	uint32_t head_bytes_max;        /* request line and fields; default 32 KiB */
+	uint32_t target_bytes_max;      /* default 8 KiB */
+	uint64_t body_bytes_max;        /* default 1 GiB; a request beyond it gets 413 */
+	uint32_t output_bytes_high;     /* default 256 KiB: above it http_*_writable says no */
+	uint64_t head_timeout_ns;       /* from the first byte to the whole head; default 10 s */
+	uint64_t body_idle_timeout_ns;  /* between pieces of a body; default 30 s */
 	uint64_t keep_alive_timeout_ns; /* between requests; default 60 s */
-	uint64_t send_idle_timeout_ns; /* the peer takes nothing; default 30 s */
-	uint64_t connect_timeout_ns; /* client; default 1 s */
-	uint64_t answer_timeout_ns;  /* client: request sent, no head yet; default 60 s */
+	uint64_t send_idle_timeout_ns;  /* the peer takes nothing; default 30 s */
+	uint64_t connect_timeout_ns;    /* client; default 1 s */
+	uint64_t answer_timeout_ns;     /* client: request sent, no head yet; default 60 s */
 };
 
 void http_limits_default(struct http_limits *limits);
@@ -126,7 +126,7 @@ struct http_server;
 struct http_exchange;
 
 enum http_abort {
-	HTTP_ABORT_PEER_CLOSED,	 /* the client went away */
+	HTTP_ABORT_PEER_CLOSED,  /* the client went away */
 	HTTP_ABORT_PEER_INVALID, /* its body broke the rules; it was or will be told */
 	HTTP_ABORT_TIMEOUT,
 	HTTP_ABORT_SHUTDOWN
@@ -135,7 +135,7 @@ enum http_abort {
 /* Why a request was refused by the parser; `status` and a sentence. */
 struct http_refusal {
 	unsigned status;
-	const char *title; /* static */
+	const char *title;  /* static */
 	const char *detail; /* static */
 };
 
@@ -155,18 +155,18 @@ struct http_server_events {
 	void (*on_over)(struct http_exchange *exchange);
 	/* Composes the body of an answer to a request that the parser refused (no exchange was
 	 * begun). Returns the bytes written; may be NULL: a plain problem+json. */
-	size_t (*refuse)(struct http_server *server, const struct http_refusal *refusal,
-			 char *body, size_t body_bytes_max);
+	size_t (*refuse)(struct http_server *server, const struct http_refusal *refusal, char *body,
+			 size_t body_bytes_max);
 };
 
 struct http_server_options {
 	struct http_limits limits;
 	const struct http_server_events *events;
-	void *owner;		       /* http_server_owner */
+	void *owner;                   /* http_server_owner */
 	size_t exchange_state_bytes;   /* zeroed for each exchange */
 	size_t connection_state_bytes; /* zeroed for each connection, kept between its exchanges */
 	void (*on_connection_closed)(void *owner, void *connection_state); /* may be NULL */
-	uint32_t connections_max;      /* more are closed at once; 0: 100,000 */
+	uint32_t connections_max; /* more are closed at once; 0: 100,000 */
 	/* A client that ends its sending while it waits for an answer is gone (nginx's rule).
 	 * False: it still gets its answer, and is gone once writing fails (HAProxy's rule). */
 	bool half_close_aborts;
@@ -224,11 +224,11 @@ struct http_origin; /* one address and its kept-alive connections */
 struct http_call;   /* one request and its answer */
 
 enum http_failure {
-	HTTP_FAILED_CONNECT,	/* refused, or not in time: nothing was sent */
-	HTTP_FAILED_STALE,	/* a kept-alive connection ended before the answer's first byte */
-	HTTP_FAILED_CLOSED,	/* ended within the answer or after the request */
-	HTTP_FAILED_INVALID,	/* the answer broke the rules */
-	HTTP_FAILED_TIMEOUT	/* no answer, or a pause within it, or it takes no request body */
+	HTTP_FAILED_CONNECT, /* refused, or not in time: nothing was sent */
+	HTTP_FAILED_STALE,   /* a kept-alive connection ended before the answer's first byte */
+	HTTP_FAILED_CLOSED,  /* ended within the answer or after the request */
+	HTTP_FAILED_INVALID, /* the answer broke the rules */
+	HTTP_FAILED_TIMEOUT  /* no answer, or a pause within it, or it takes no request body */
 };
 
 struct http_client_events {
@@ -269,8 +269,8 @@ struct http_call_request {
 	struct slice target;
 	const struct http_header *headers; /* with Host; framing and hop by hop are left out */
 	size_t header_count;
-	int64_t body_bytes; /* 0 none, n, or HTTP_LENGTH_UNKNOWN: chunked */
-	bool head_only;	    /* HEAD: the answer has no body */
+	int64_t body_bytes;         /* 0 none, n, or HTTP_LENGTH_UNKNOWN: chunked */
+	bool head_only;             /* HEAD: the answer has no body */
 	uint64_t answer_timeout_ns; /* 0: the client's limit */
 };
 

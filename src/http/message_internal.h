@@ -12,12 +12,12 @@
 
 #include "http/http.h"
 
-#define HTTP_BLANK_LINES_MAX	 4    /* CR LF before a request line, RFC 9112 2.2 */
-#define HTTP_CHUNK_LINE_MAX	 1024 /* bytes, with its extensions */
-#define HTTP_CHUNK_DIGITS_MAX	 16   /* leading zeros included */
-#define HTTP_CHUNK_EXCESS_MAX	 (16 * 1024) /* bytes of framing beyond what is fair */
+#define HTTP_BLANK_LINES_MAX        4           /* CR LF before a request line, RFC 9112 2.2 */
+#define HTTP_CHUNK_LINE_MAX         1024        /* bytes, with its extensions */
+#define HTTP_CHUNK_DIGITS_MAX       16          /* leading zeros included */
+#define HTTP_CHUNK_EXCESS_MAX       (16 * 1024) /* bytes of framing beyond what is fair */
 #define HTTP_CONNECTION_OPTIONS_MAX 32
-#define HTTP_INTERIM_MAX	 16 /* 1xx answers before the real one */
+#define HTTP_INTERIM_MAX            16 /* 1xx answers before the real one */
 
 /* Why a message is refused. name, status, title, detail. */
 #define HTTP_REFUSALS(X)                                                                           \
@@ -95,12 +95,7 @@ enum http_refused http_trailers_read(struct http_trailers *trailers, struct slic
 
 /* ---- a body ---- */
 
-enum http_body_kind {
-	HTTP_BODY_NONE,
-	HTTP_BODY_LENGTH,
-	HTTP_BODY_CHUNKED,
-	HTTP_BODY_UNTIL_CLOSE
-};
+enum http_body_kind { HTTP_BODY_NONE, HTTP_BODY_LENGTH, HTTP_BODY_CHUNKED, HTTP_BODY_UNTIL_CLOSE };
 
 enum http_body_part {
 	HTTP_BODY_CHUNK_LINE,

@@ -1,23 +1,16 @@
 /* Clients and a server in one loop: every answer must carry its request's nonce. */
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stdio.h>
-#include <stdlib.h>
-
-#include <cmocka.h>
+#include "base/testing.h"
 
 #include "base/check.h"
 #include "base/clock.h"
-#include "base/random.h"
 #include "http/http.h"
 
-#define CALLERS	   64
-#define CALLS	   3000
-#define BODY_MAX   50000
-#define NONCE_MAX  24
+#define CALLERS   64
+#define CALLS     3000
+#define BODY_MAX  50000
+#define NONCE_MAX 24
 
-static const struct http_header host = {
-	.name = {"Host", 4}, .value = {"a", 1}, .known = HTTP_HOST};
+static const struct http_header host = {.name = {"Host", 4}, .value = {"a", 1}, .known = HTTP_HOST};
 
 /* ---- the service: sends nonce and body back, in one of several ways ---- */
 
@@ -84,7 +77,7 @@ struct caller {
 	struct crowd *crowd;
 	struct http_call *call;
 	char nonce[NONCE_MAX + 1];
-	char *body;	   /* nonce, then content */
+	char *body;        /* nonce, then content */
 	size_t body_bytes; /* of the content */
 	size_t sent, seen;
 	bool chunked;
@@ -113,8 +106,9 @@ static void caller_send(struct caller *caller)
 		size_t length = 1 + random_below(random, 9000);
 		if (length > caller->body_bytes - caller->sent)
 			length = caller->body_bytes - caller->sent;
-		http_call_send(caller->call, slice_make(caller->body + strlen(caller->nonce) +
-								caller->sent, length));
+		http_call_send(
+			caller->call,
+			slice_make(caller->body + strlen(caller->nonce) + caller->sent, length));
 		caller->sent += length;
 	}
 	if (caller->sent == caller->body_bytes && caller->body_bytes > 0)
@@ -208,17 +202,17 @@ static void caller_start(struct caller *caller)
 	memcpy(caller->body, caller->nonce, strlen(caller->nonce));
 	random->fill(random, caller->body + strlen(caller->nonce), caller->body_bytes);
 	snprintf(target, sizeof(target), "/echo?%s", caller->nonce);
-	caller->call = http_call_start(crowd->origin,
-				       &(struct http_call_request){
-					       .method = slice_of("POST"),
-					       .target = slice_of(target),
-					       .headers = &host,
-					       .header_count = 1,
-					       .body_bytes = caller->chunked
-								     ? HTTP_LENGTH_UNKNOWN
-								     : (int64_t)caller->body_bytes,
-				       },
-				       caller);
+	caller->call =
+		http_call_start(crowd->origin,
+				&(struct http_call_request){
+					.method = slice_of("POST"),
+					.target = slice_of(target),
+					.headers = &host,
+					.header_count = 1,
+					.body_bytes = caller->chunked ? HTTP_LENGTH_UNKNOWN
+								      : (int64_t)caller->body_bytes,
+				},
+				caller);
 	caller_send(caller);
 }
 
@@ -242,12 +236,11 @@ static void on_listener_closed(struct loop_listener *listener)
 
 static void crowd_begin(struct crowd *crowd, const char *where)
 {
-	const uint64_t seed = random_u64(random_system());
+	const uint64_t seed = testing_seed();
 	struct loop_address address;
 	struct http_limits limits;
 	struct fault fault;
 
-	print_message("seed %llu\n", (unsigned long long)seed);
 	random_seeded_init(&crowd->random, seed);
 	http_limits_default(&limits);
 	limits.output_bytes_high = 16 * 1024;
@@ -256,14 +249,13 @@ static void crowd_begin(struct crowd *crowd, const char *where)
 	assert_int_equal(loop_address_parse(slice_of(where), &address, &fault), 0);
 	assert_int_equal(loop_listener_open(crowd->loop, &crowd->listener, &address, &fault), 0);
 	loop_listener_address(&crowd->listener, &address);
-	assert_int_equal(
-		http_server_new(crowd->loop,
-				&(struct http_server_options){
-					.limits = limits,
-					.events = &service_events,
-					.exchange_state_bytes = sizeof(struct service)},
-				&crowd->server, &fault),
-		0);
+	assert_int_equal(http_server_new(crowd->loop,
+					 &(struct http_server_options){
+						 .limits = limits,
+						 .events = &service_events,
+						 .exchange_state_bytes = sizeof(struct service)},
+					 &crowd->server, &fault),
+			 0);
 	assert_int_equal(http_client_new(crowd->loop,
 					 &(struct http_client_options){.limits = limits,
 								       .events = &caller_events},

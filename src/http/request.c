@@ -41,7 +41,8 @@ static enum http_refused read_start_line(struct slice line, const struct http_li
 /* What a method promises, RFC 9110 9.2.2. CONNECT is a tunnel, which is nothing to forward. */
 static enum http_refused read_method(struct http_request *request)
 {
-	static const char *const idempotent[] = {"GET", "HEAD", "OPTIONS", "TRACE", "PUT", "DELETE"};
+	static const char *const idempotent[] = {"GET",   "HEAD", "OPTIONS",
+						 "TRACE", "PUT",  "DELETE"};
 
 	for (size_t i = 0; i < sizeof(idempotent) / sizeof(idempotent[0]); i++)
 		if (slice_equal(request->method, slice_of(idempotent[i])))
@@ -91,8 +92,8 @@ static enum http_refused split_absolute(struct http_request *request, bool has_h
 	request->authority = authority;
 	request->target = http_rest(rest, path);
 	if (request->target.length == 0)
-		request->target = slice_of(
-			slice_equal(request->method, slice_of("OPTIONS")) ? "*" : "/");
+		request->target =
+			slice_of(slice_equal(request->method, slice_of("OPTIONS")) ? "*" : "/");
 	return HTTP_REFUSED_NOT;
 }
 

@@ -36,7 +36,8 @@ static void frame(struct http_response_read *read, const struct http_head *head,
 		http_body_begin(&read->body, HTTP_BODY_UNTIL_CLOSE, 0, limits);
 		read->keep_alive = false;
 	}
-	/* An answer's size is the service's affair; a request's is bounded, for it is a stranger's. */
+	/* An answer's size is the service's affair; a request's is bounded, for it is a stranger's.
+	 */
 	read->body.bytes_max = INT64_MAX;
 }
 

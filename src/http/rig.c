@@ -1,9 +1,6 @@
 #include "http/rig_internal.h"
 
 #include <errno.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <unistd.h>
 
 #include "base/check.h"
 
@@ -22,8 +19,9 @@ static struct rig *rig_of(struct http_exchange *exchange)
 
 static void note(struct rig *rig, const char *word)
 {
-	if (strlen(rig->log) + strlen(word) + 2 < sizeof(rig->log))
-		strcat(strcat(rig->log, word), " ");
+	const size_t used = strlen(rig->log);
+
+	snprintf(rig->log + used, sizeof(rig->log) - used, "%s ", word);
 }
 
 static void on_request(struct http_exchange *exchange, const struct http_request *request)
@@ -213,9 +211,8 @@ static bool raw_receive(struct rig *rig)
 	bool any = false;
 
 	while (rig->raw >= 0 && !rig->raw_ended) {
-		const ssize_t length =
-			read(rig->raw, rig->received + rig->received_length,
-			     RIG_TEXT_MAX - 1 - rig->received_length);
+		const ssize_t length = read(rig->raw, rig->received + rig->received_length,
+					    RIG_TEXT_MAX - 1 - rig->received_length);
 		if (length < 0 && errno == EAGAIN)
 			break;
 		any = true;

@@ -12,12 +12,7 @@
  */
 #pragma once
 
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-
-#include <cmocka.h>
+#include "base/testing.h"
 
 #include "base/clock.h"
 #include "http/http.h"
@@ -33,21 +28,21 @@ struct rig {
 	bool half_close_aborts;
 	struct http_server *server;
 	struct http_exchange *held;
-	char log[4096];	 /* the service's events, one word each */
+	char log[4096];    /* the service's events, one word each */
 	size_t body_bytes; /* that the service has seen */
 	bool drained;
 
-	int raw;	/* the test's end of the latest connection */
+	int raw;        /* the test's end of the latest connection */
 	char *received; /* by it, NUL-terminated, Date fields taken out */
 	size_t received_length;
 	bool raw_ended; /* the server has ended it, or reset it */
 };
 
 /* Tests that run on both real back ends: the group's name in the state. */
-#define rig_test(function)                                                                         \
-	{#function " (io_uring)", function, rig_setup_uring, rig_teardown, NULL},                  \
-	{                                                                                          \
-		#function " (epoll)", function, rig_setup_epoll, rig_teardown, NULL                \
+#define rig_test(function)                                                          \
+	{#function " (io_uring)", function, rig_setup_uring, rig_teardown, NULL},   \
+	{                                                                           \
+#function " (epoll)", function, rig_setup_epoll, rig_teardown, NULL \
 	}
 
 int rig_setup_uring(void **state);

@@ -131,8 +131,8 @@ void http_server_adopt(struct http_server *server, int descriptor)
 
 static void server_drained(struct loop_task *task)
 {
-	struct http_server *server = (struct http_server *)((uintptr_t)task -
-							    offsetof(struct http_server, drained));
+	struct http_server *server =
+		(struct http_server *)((uintptr_t)task - offsetof(struct http_server, drained));
 
 	if (server->connection_count > 0 || server->drained_told)
 		return;
@@ -252,8 +252,7 @@ static void after_answer(struct http_connection *connection)
 	const struct http_limits *limits = &connection->server->options.limits;
 
 	if (!connection->exchange.keep_alive || connection->server->draining) {
-		http_connection_end(connection,
-				    !body_over || connection->wire.kept_length > 0);
+		http_connection_end(connection, !body_over || connection->wire.kept_length > 0);
 	} else if (body_over) {
 		connection->state = HTTP_CONNECTION_IDLE;
 		http_wire_read_within(&connection->wire, limits->keep_alive_timeout_ns);
@@ -288,8 +287,9 @@ void http_connection_advance(struct http_connection *connection)
 
 static void connection_turn(struct loop_task *task)
 {
-	http_connection_advance((struct http_connection *)((uintptr_t)task -
-							   offsetof(struct http_connection, wire.turn)));
+	http_connection_advance(
+		(struct http_connection *)((uintptr_t)task -
+					   offsetof(struct http_connection, wire.turn)));
 }
 
 /* ---- what the stream tells ---- */

@@ -10,20 +10,20 @@
 #include "http/message_internal.h"
 #include "http/wire_internal.h"
 
-#define HTTP_DISCARD_MAX	 (64 * 1024)		/* of a request's body after its answer */
-#define HTTP_LINGER_NS		 (2 * 1000000000ull)	/* for an answer to be read before the end */
-#define HTTP_CONNECTIONS_SPARE	 1024			/* kept for reuse */
+#define HTTP_DISCARD_MAX         (64 * 1024)         /* of a request's body after its answer */
+#define HTTP_LINGER_NS           (2 * 1000000000ull) /* for an answer to be read before the end */
+#define HTTP_CONNECTIONS_SPARE   1024                /* kept for reuse */
 #define HTTP_CONNECTIONS_DEFAULT 100000
 
 /* The life of a connection. Input in each state is what server_input.c's table says. */
-#define HTTP_CONNECTION_STATES(X)                                                                  \
-	X(IDLE, "before a request's first byte")                                                   \
-	X(HEAD, "a part of a request's head is there")                                             \
-	X(EXCHANGE, "an exchange is under way; its body may be over or not")                       \
-	X(DISCARD, "the answer is out; the rest of the request's body is dropped")                 \
-	X(FLUSH, "the last bytes leave, then the connection ends; input is dropped")               \
-	X(LINGER, "our side has ended; input is dropped until the peer ends, so that no reset "    \
-		  "overtakes the answer")                                                          \
+#define HTTP_CONNECTION_STATES(X)                                                               \
+	X(IDLE, "before a request's first byte")                                                \
+	X(HEAD, "a part of a request's head is there")                                          \
+	X(EXCHANGE, "an exchange is under way; its body may be over or not")                    \
+	X(DISCARD, "the answer is out; the rest of the request's body is dropped")              \
+	X(FLUSH, "the last bytes leave, then the connection ends; input is dropped")            \
+	X(LINGER, "our side has ended; input is dropped until the peer ends, so that no reset " \
+		  "overtakes the answer")                                                       \
 	X(CLOSED, "the stream is being closed; nothing but on_closed comes")
 
 enum http_connection_state {

@@ -9,9 +9,10 @@
 
 /* RFC 9110 5.6.2. */
 static const bool token_bytes[256] = {
-	['!'] = true, ['#'] = true, ['$'] = true, ['%'] = true,	 ['&'] = true, ['\''] = true,
-	['*'] = true, ['+'] = true, ['-'] = true, ['.'] = true,	 ['^'] = true, ['_'] = true,
-	['`'] = true, ['|'] = true, ['~'] = true, ['0' ... '9'] = true,
+	['!'] = true,         ['#'] = true,         ['$'] = true, ['%'] = true,
+	['&'] = true,         ['\''] = true,        ['*'] = true, ['+'] = true,
+	['-'] = true,         ['.'] = true,         ['^'] = true, ['_'] = true,
+	['`'] = true,         ['|'] = true,         ['~'] = true, ['0' ... '9'] = true,
 	['A' ... 'Z'] = true, ['a' ... 'z'] = true,
 };
 
@@ -135,7 +136,8 @@ static bool is_bracketed_ip6(struct slice text, size_t *ret_length)
 	char address[INET6_ADDRSTRLEN];
 	struct in6_addr parsed;
 
-	if (end == text.length || !slice_to_text(slice_part(text, 1, end), address, sizeof(address)))
+	if (end == text.length ||
+	    !slice_to_text(slice_part(text, 1, end), address, sizeof(address)))
 		return false;
 	*ret_length = end + 1;
 	return inet_pton(AF_INET6, address, &parsed) == 1;

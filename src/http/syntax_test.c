@@ -1,12 +1,7 @@
 #include "http/syntax_internal.h"
 
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stdlib.h>
+#include "base/testing.h"
 
-#include <cmocka.h>
-
-#include "base/random.h"
 #include "http/http.h"
 
 static void every_known_name_is_classified_in_any_case(void **state)
@@ -80,18 +75,18 @@ static void scanning_in_pieces_agrees_with_a_plain_reading_of_the_whole(void **s
 {
 	static const char alphabet[] = "\r\n\r\n\r\n\t ab\x7f\x1f\xff:";
 	struct random_seeded seeded;
-	const uint64_t seed = random_u64(random_system());
+	const uint64_t seed = testing_seed();
 	(void)state;
 
-	print_message("seed %llu\n", (unsigned long long)seed);
 	random_seeded_init(&seeded, seed);
 	for (int round = 0; round < 20000; round++) {
 		char bytes[40];
 		const size_t length = random_below(&seeded.random, sizeof(bytes));
 		for (size_t i = 0; i < length; i++) {
-			bytes[i] = random_below(&seeded.random, 4) > 0
-					   ? 'x'
-					   : alphabet[random_below(&seeded.random, sizeof(alphabet))];
+			bytes[i] =
+				random_below(&seeded.random, 4) > 0
+					? 'x'
+					: alphabet[random_below(&seeded.random, sizeof(alphabet))];
 			if (i > 0 && bytes[i - 1] == '\r' && random_below(&seeded.random, 4) > 0)
 				bytes[i] = '\n';
 			if (i > 0 && bytes[i - 1] == '\n' && random_below(&seeded.random, 4) > 0)
@@ -110,12 +105,12 @@ static void scanning_in_pieces_agrees_with_a_plain_reading_of_the_whole(void **s
 
 static void only_hosts_with_a_proper_port_are_authorities(void **state)
 {
-	static const char *const good[] = {"a", "thumbs.localhost:8080", "10.0.0.1", "[::1]:1",
-					   "[fe80::1]", "a_b-c.d:65535"};
-	static const char *const bad[] = {"",	     ":80",	"a:",	  "a:0",   "a:65536", "a:-1",
-					  "a:+1",    "a b",	"a,b",	  "u@a",   "a/b",     "[::1",
-					  "[::1]80", "[::zz]", "a:80:90", "a#b",   "a%41",    "a?b",
-					  "a:00000080", "[]", "a\\b"};
+	static const char *const good[] = {
+		"a", "thumbs.localhost:8080", "10.0.0.1", "[::1]:1", "[fe80::1]", "a_b-c.d:65535"};
+	static const char *const bad[] = {
+		"",        ":80", "a:",   "a:0", "a:65536",    "a:-1",    "a:+1",
+		"a b",     "a,b", "u@a",  "a/b", "[::1",       "[::1]80", "[::zz]",
+		"a:80:90", "a#b", "a%41", "a?b", "a:00000080", "[]",      "a\\b"};
 	(void)state;
 
 	for (size_t i = 0; i < sizeof(good) / sizeof(good[0]); i++)

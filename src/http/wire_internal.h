@@ -17,9 +17,9 @@
 #include "http/http.h"
 
 #define HTTP_BLOCK_BYTES  (16 * 1024 - 64)
-#define HTTP_BLOCKS_SPARE 256	       /* blocks that the pool keeps */
-#define HTTP_KEPT_HIGH	  (16 * 1024)  /* unwanted input beyond it stops reading */
-#define HTTP_SEND_MAX	  (128 * 1024) /* one send, so that its progress shows */
+#define HTTP_BLOCKS_SPARE 256          /* blocks that the pool keeps */
+#define HTTP_KEPT_HIGH    (16 * 1024)  /* unwanted input beyond it stops reading */
+#define HTTP_SEND_MAX     (128 * 1024) /* one send, so that its progress shows */
 
 struct http_block {
 	struct http_block *next;

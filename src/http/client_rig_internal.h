@@ -1,0 +1,61 @@
+/*
+ * client_rig: a loop, an HTTP client with one origin, and raw sockets as the service behind it,
+ * for the tests of this folder.
+ *
+ * Threads: one. Time stands still unless the test moves it.
+ */
+#pragma once
+
+#include "base/testing.h"
+
+#include "base/clock.h"
+#include "http/http.h"
+#include "loop/loop.h"
+
+#define CLIENT_RIG_TURN_NS       500000ull
+#define CLIENT_RIG_UPSTREAMS_MAX 8
+
+struct client_rig {
+	struct clock_manual clock;
+	struct loop *loop;
+	struct http_limits limits;
+	struct http_client *client;
+	struct http_origin *origin;
+	struct loop_listener listener;
+	int upstreams[CLIENT_RIG_UPSTREAMS_MAX]; /* in the order of their acceptance; -1: closed */
+	int upstream_count;
+	bool listener_closed;
+	char log[4096]; /* the call's events, one word each */
+	size_t body_bytes;
+	bool pauses;      /* on_head pauses the call */
+	bool calls_again; /* on_end starts a call */
+	struct http_call *call;
+};
+
+/* Tests that run on both real back ends. */
+#define client_rig_test(function)                                                                 \
+	{#function " (io_uring)", function, client_rig_setup_uring, client_rig_teardown, NULL},   \
+	{                                                                                         \
+#function " (epoll)", function, client_rig_setup_epoll, client_rig_teardown, NULL \
+	}
+
+int client_rig_setup_uring(void **state);
+int client_rig_setup_epoll(void **state);
+int client_rig_teardown(void **state);
+/* First in a test: listens and makes client and origin. Skips where there is no io_uring. */
+struct client_rig *client_rig_begin(void **state);
+void client_rig_close_listener(struct client_rig *rig);
+
+/* Starts a call for /x. */
+struct http_call *client_rig_call(struct client_rig *rig, const char *method, int64_t body_bytes);
+void client_rig_turn(struct client_rig *rig, uint64_t wait_ns);
+/* Some turns: what can happen has happened. */
+void client_rig_settle(struct client_rig *rig);
+void client_rig_advance(struct client_rig *rig, uint64_t ns);
+
+/* What connection `number` of the service received since the last time. */
+void client_rig_expect_request(struct client_rig *rig, int number, const char *text);
+void client_rig_answer(struct client_rig *rig, int number, const char *text);
+void client_rig_close_upstream(struct client_rig *rig, int number);
+/* Settles, then compares the events since the last time. */
+void client_rig_expect_log(struct client_rig *rig, const char *log);
