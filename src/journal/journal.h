@@ -38,16 +38,16 @@
 #include "base/fault.h"
 #include "base/ids.h"
 
-#define JOURNAL_RECORD_BYTES	192
-#define JOURNAL_RECORD_UNITS	4
+#define JOURNAL_RECORD_BYTES    192
+#define JOURNAL_RECORD_UNITS    4
 #define JOURNAL_SEGMENT_RECORDS (1u << 18) /* 48 MiB and a page */
-#define JOURNAL_STREAMS_MAX	64
+#define JOURNAL_STREAMS_MAX     64
 
 enum journal_outcome {
 	JOURNAL_ANSWERED = 1, /* the whole answer was received from the service */
 	JOURNAL_ABORTED = 2,  /* the caller went away; what was delivered counts */
 	JOURNAL_FAILED = 3,   /* the service failed after the call was forwarded */
-	JOURNAL_CUT = 4	      /* Stoa ended the call: timeout, money, revocation, shutdown */
+	JOURNAL_CUT = 4       /* Stoa ended the call: timeout, money, revocation, shutdown */
 };
 
 enum journal_flag {
@@ -56,11 +56,11 @@ enum journal_flag {
 
 /* In memory as on disk. */
 struct journal_record {
-	uint32_t crc;	  /* CRC32C of the 188 bytes behind it */
-	uint8_t version;  /* 1 */
-	uint8_t outcome;  /* enum journal_outcome */
-	uint8_t flags;	  /* enum journal_flag */
-	uint8_t path;	  /* enum rating_path: how far the bytes went */
+	uint32_t crc;      /* CRC32C of the 188 bytes behind it */
+	uint8_t version;   /* 1 */
+	uint8_t outcome;   /* enum journal_outcome */
+	uint8_t flags;     /* enum journal_flag */
+	uint8_t path;      /* enum rating_path: how far the bytes went */
 	uint64_t position; /* in its stream, from 0 without a gap */
 	struct call_id call;
 	uint64_t started_ns;  /* Unix */
@@ -77,8 +77,8 @@ struct journal_record {
 	struct service_id service;
 	struct plan_id plan;
 	uint32_t instance;
-	uint32_t unit_excess; /* bits: units cut by a cap, slot by slot */
-	uint64_t request_bytes;	 /* bodies */
+	uint32_t unit_excess;   /* bits: units cut by a cap, slot by slot */
+	uint64_t request_bytes; /* bodies */
 	uint64_t response_bytes;
 	uint64_t units[JOURNAL_RECORD_UNITS]; /* counted (after caps) */
 	uint64_t memory_mib_us; /* share of the instance: rating.h, RATING_CLOUD_MIB_US */
