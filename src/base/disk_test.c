@@ -5,7 +5,7 @@
 
 #include "base/disk.h"
 
-static char folder[] = "/tmp/stoa-disk-XXXXXX";
+static char folder[] = P_tmpdir "/stoa-disk-XXXXXX";
 static struct fault fault;
 
 static int setup(void **state)
