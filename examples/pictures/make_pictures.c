@@ -12,7 +12,7 @@
 #define STOA_WIDTH  800
 #define STOA_HEIGHT 500
 #define MAP_SIDE    512
-#define SAMPLES	    3 /* a side: nine rays a pixel */
+#define SAMPLES     3 /* a side: nine rays a pixel */
 
 struct vector {
 	double x, y, z;
@@ -52,13 +52,13 @@ static double clamp(double value, double low, double high)
 
 /* ---- the colonnade: rays through a floor, a wall, a ceiling and a row of columns ---- */
 
-#define COLUMNS	       16
+#define COLUMNS        16
 #define COLUMN_X       (-1.7)
 #define COLUMN_SPACING 2.1
 #define CEILING_Y      3.6
-#define WALL_X	       2.3
-#define EDGE_X	       (-2.3) /* where the floor ends and the sea begins */
-#define FAR	       1e9
+#define WALL_X         2.3
+#define EDGE_X         (-2.3) /* where the floor ends and the sea begins */
+#define FAR            1e9
 
 static const struct vector eye = {0.7, 1.65, -2.2};
 static const struct vector to_sun = {-0.66, 0.20, 0.72};
@@ -85,7 +85,8 @@ static void hit_columns(struct vector from, struct vector direction, struct hit 
 		const double z = from.z - column * COLUMN_SPACING;
 		const double b = x * direction.x + z * direction.z;
 
-		for (size_t part = 0; part < sizeof(column_parts) / sizeof(column_parts[0]); part++) {
+		for (size_t part = 0; part < sizeof(column_parts) / sizeof(column_parts[0]);
+		     part++) {
 			const double radius = column_parts[part].radius;
 			const double root = b * b - a * (x * x + z * z - radius * radius);
 
@@ -122,7 +123,8 @@ static void hit_planes(struct vector from, struct vector direction, struct hit *
 	if (to_wall > 1e-4 && to_wall < hit->distance) {
 		const struct vector at = add(from, scale(direction, to_wall));
 		const double course = floor(at.y / 0.6);
-		const double joint = stripe(at.y, 0.6, 0.008) + stripe(at.z + course * 0.7, 1.4, 0.01);
+		const double joint =
+			stripe(at.y, 0.6, 0.008) + stripe(at.z + course * 0.7, 1.4, 0.01);
 
 		hit->distance = to_wall;
 		hit->normal = (struct vector){-1, 0, 0};
@@ -135,8 +137,8 @@ static void hit_planes(struct vector from, struct vector direction, struct hit *
 
 		hit->distance = to_floor;
 		hit->normal = (struct vector){0, 1, 0};
-		hit->colour = odd ? (struct vector){0.72, 0.62, 0.52}
-				  : (struct vector){0.56, 0.46, 0.42};
+		hit->colour =
+			odd ? (struct vector){0.72, 0.62, 0.52} : (struct vector){0.56, 0.46, 0.42};
 	}
 	if (to_ceiling > 1e-4 && to_ceiling < hit->distance &&
 	    from.x + to_ceiling * direction.x > EDGE_X) {
@@ -177,8 +179,8 @@ static struct vector outside(struct vector from, struct vector direction)
 
 static struct vector paint_stoa(double x, double y, int width, int height)
 {
-	const struct vector direction = unit((struct vector){
-		(x - width * 0.56) / height, (height * 0.52 - y) / height, 0.80});
+	const struct vector direction = unit(
+		(struct vector){(x - width * 0.56) / height, (height * 0.52 - y) / height, 0.80});
 	struct hit hit = {.distance = FAR};
 
 	hit_columns(eye, direction, &hit);
@@ -194,8 +196,8 @@ static struct vector paint_stoa(double x, double y, int width, int height)
 	hit_planes(add(at, scale(hit.normal, 1e-3)), unit(to_sun), &shade);
 	if (shade.distance < FAR)
 		sun = 0;
-	const struct vector light = add(scale(sunlight, 1.5 * sun),
-					scale(skylight, 0.75 - 0.25 * hit.normal.x));
+	const struct vector light =
+		add(scale(sunlight, 1.5 * sun), scale(skylight, 0.75 - 0.25 * hit.normal.x));
 	const struct vector lit = {hit.colour.x * light.x, hit.colour.y * light.y,
 				   hit.colour.z * light.z};
 
@@ -209,9 +211,9 @@ static double hills(double x, double y)
 	static const struct {
 		double x, y, width, height;
 	} hill[] = {
-		{0.40, 0.42, 0.17, 0.95},  {0.62, 0.58, 0.13, 0.75}, {0.55, 0.30, 0.10, 0.45},
-		{0.30, 0.66, 0.11, 0.50},  {0.74, 0.38, 0.08, 0.35}, {0.47, 0.55, 0.05, -0.35},
-		{0.70, 0.76, 0.09, 0.30},  {0.18, 0.30, 0.06, 0.22}, {0.84, 0.62, 0.05, 0.20},
+		{0.40, 0.42, 0.17, 0.95}, {0.62, 0.58, 0.13, 0.75}, {0.55, 0.30, 0.10, 0.45},
+		{0.30, 0.66, 0.11, 0.50}, {0.74, 0.38, 0.08, 0.35}, {0.47, 0.55, 0.05, -0.35},
+		{0.70, 0.76, 0.09, 0.30}, {0.18, 0.30, 0.06, 0.22}, {0.84, 0.62, 0.05, 0.20},
 	};
 	double height = -0.22 + 0.04 * sin(17 * x + 5 * y) * sin(13 * y - 4 * x);
 
@@ -237,8 +239,8 @@ static struct vector paint_map(double x, double y, int width, int height)
 	const double slope = fabs(hills(x / width + step, y / height) * 8 - level) +
 			     fabs(hills(x / width, y / height + step) * 8 - level);
 	const double nearest = fabs(level - round(level));
-	const struct vector colour = level < 0 ? sea[(int)clamp(-level * 2.2, 0, 2)]
-					       : land[(int)clamp(level, 0, 7)];
+	const struct vector colour =
+		level < 0 ? sea[(int)clamp(-level * 2.2, 0, 2)] : land[(int)clamp(level, 0, 7)];
 
 	return nearest < slope * 0.35 ? scale(colour, 0.62) : colour;
 }
@@ -261,7 +263,8 @@ static VipsImage *paint(paint_fn painter, int width, int height, int samples)
 						       y + (i / samples + 0.5) / samples, width,
 						       height));
 			const struct vector colour = scale(sum, 255.0 / (samples * samples));
-			unsigned char *const pixel = pixels + ((size_t)y * (size_t)width + (size_t)x) * 3;
+			unsigned char *const pixel =
+				pixels + ((size_t)y * (size_t)width + (size_t)x) * 3;
 
 			pixel[0] = (unsigned char)clamp(colour.x + 0.5, 0, 255);
 			pixel[1] = (unsigned char)clamp(colour.y + 0.5, 0, 255);
@@ -287,10 +290,9 @@ int main(int argc, char **argv)
 	VipsImage *const map = paint(paint_map, MAP_SIDE, MAP_SIDE, 1);
 	char *const stoa_path = g_build_filename(argv[1], "stoa.jpg", NULL);
 	char *const map_path = g_build_filename(argv[1], "island.png", NULL);
-	const int failed =
-		!stoa || !map ||
-		vips_jpegsave(stoa, stoa_path, "Q", 80, "strip", TRUE, NULL) != 0 ||
-		vips_pngsave(map, map_path, "compression", 9, "strip", TRUE, NULL) != 0;
+	const int failed = !stoa || !map ||
+			   vips_jpegsave(stoa, stoa_path, "Q", 80, "strip", TRUE, NULL) != 0 ||
+			   vips_pngsave(map, map_path, "compression", 9, "strip", TRUE, NULL) != 0;
 
 	if (failed)
 		fprintf(stderr, "make_pictures: %s", vips_error_buffer());

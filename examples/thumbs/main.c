@@ -54,7 +54,8 @@ int main(int argc, char **argv)
 {
 	setvbuf(stdout, NULL, _IOLBF, 0);
 	if (argc > 1) {
-		fprintf(stderr, "usage: STOA_SOCKET=PATH %s, or PORT=NUMBER %s\n", argv[0], argv[0]);
+		fprintf(stderr, "usage: STOA_SOCKET=PATH %s, or PORT=NUMBER %s\n", argv[0],
+			argv[0]);
 		return 2;
 	}
 	if (!resize_start(argv[0])) {
@@ -111,14 +112,15 @@ static bool resize_answer(struct connection *connection, const struct request *r
 	char fields[64];
 
 	if (!method_is(request, "POST"))
-		return message_refusal_write(connection, request,
-					     &(struct refusal){405, "Send the picture with POST.",
-							       "POST"});
+		return message_refusal_write(
+			connection, request,
+			&(struct refusal){405, "Send the picture with POST.", "POST"});
 	detail = wish_parse(request->query, &wish);
 	if (detail)
 		return refuse(connection, request, 400, detail);
 	if (request->body_length == 0)
-		return refuse(connection, request, 400, "The body is empty; it is to be the picture.");
+		return refuse(connection, request, 400,
+			      "The body is empty; it is to be the picture.");
 
 	const int status = resize(request->body, request->body_length, &wish, &result, &detail);
 

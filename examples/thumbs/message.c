@@ -10,9 +10,9 @@
 #include <time.h>
 #include <unistd.h>
 
-#define CHUNK_LINE_MAX	  1024 /* bytes of a chunk's size and extensions */
+#define CHUNK_LINE_MAX    1024 /* bytes of a chunk's size and extensions */
 #define TRAILER_LINES_MAX 100
-#define LINGER_MS	  1000
+#define LINGER_MS         1000
 
 static enum message_outcome head_read(struct connection *connection, struct request *request,
 				      struct refusal *refusal);
@@ -143,7 +143,8 @@ static size_t body_take(struct connection *connection, struct request *request, 
 	const size_t there = connection->end - connection->start;
 	const size_t length = want < there ? want : there;
 
-	memcpy(request->body + request->body_length, connection->buffer + connection->start, length);
+	memcpy(request->body + request->body_length, connection->buffer + connection->start,
+	       length);
 	request->body_length += length;
 	connection->start += length;
 	return length;
@@ -181,7 +182,8 @@ static enum message_outcome body_append(struct connection *connection, struct re
 			if (outcome != MESSAGE_READ)
 				return outcome;
 		}
-		if (!body_reserve(request, capacity, request->body_length + sizeof(connection->buffer)))
+		if (!body_reserve(request, capacity,
+				  request->body_length + sizeof(connection->buffer)))
 			return refuse(refusal, 503, "There is no memory left; try again later.");
 		length -= body_take(connection, request, length);
 	}
@@ -210,7 +212,8 @@ static enum message_outcome line_read(struct connection *connection, char line[C
 			const size_t line_length = (size_t)(newline - data);
 
 			if (line_length == 0 || newline[-1] != '\r' || line_length > CHUNK_LINE_MAX)
-				return refuse(refusal, 400, "A line of the chunked body is malformed.");
+				return refuse(refusal, 400,
+					      "A line of the chunked body is malformed.");
 			memcpy(line, data, line_length - 1);
 			line[line_length - 1] = '\0';
 			connection->start += line_length + 1;
@@ -349,10 +352,11 @@ bool message_refusal_write(struct connection *connection, const struct request *
 			   const struct refusal *refusal)
 {
 	char body[1024];
-	const int length = snprintf(body, sizeof(body),
-				    "{\"type\": \"about:blank\", \"title\": \"%s\", \"status\": %d, "
-				    "\"detail\": \"%s\"}\n",
-				    reason_of(refusal->status), refusal->status, refusal->detail);
+	const int length =
+		snprintf(body, sizeof(body),
+			 "{\"type\": \"about:blank\", \"title\": \"%s\", \"status\": %d, "
+			 "\"detail\": \"%s\"}\n",
+			 reason_of(refusal->status), refusal->status, refusal->detail);
 
 	return message_answer_write(connection, request,
 				    &(struct answer){

@@ -14,16 +14,16 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#define MESSAGE_HEAD_MAX      16384	  /* bytes of request line and fields */
-#define MESSAGE_FIELDS_MAX    100
-#define MESSAGE_TARGET_MAX    2048	  /* bytes */
-#define MESSAGE_BODY_MAX      (16u << 20) /* bytes */
-#define MESSAGE_HEAD_MS	      10000	  /* from the first byte to the head's end */
-#define MESSAGE_BODY_MS	      30000
-#define MESSAGE_WRITE_MS      30000
+#define MESSAGE_HEAD_MAX   16384 /* bytes of request line and fields */
+#define MESSAGE_FIELDS_MAX 100
+#define MESSAGE_TARGET_MAX 2048        /* bytes */
+#define MESSAGE_BODY_MAX   (16u << 20) /* bytes */
+#define MESSAGE_HEAD_MS    10000       /* from the first byte to the head's end */
+#define MESSAGE_BODY_MS    30000
+#define MESSAGE_WRITE_MS   30000
 
 struct connection {
-	int fd; /* does not block */
+	int fd;            /* does not block */
 	size_t start, end; /* what was received and not yet consumed */
 	char buffer[MESSAGE_HEAD_MAX];
 };
@@ -43,7 +43,7 @@ struct request {
 	bool chunked;
 	bool expects_continue;
 	int64_t content_length; /* -1: not told */
-	char *body;		/* heap; message_request_fini frees it */
+	char *body;             /* heap; message_request_fini frees it */
 	size_t body_length;
 };
 
@@ -58,7 +58,7 @@ struct answer {
 
 enum message_outcome {
 	MESSAGE_READ,
-	MESSAGE_CLOSED,	 /* the peer left; there is nobody to answer */
+	MESSAGE_CLOSED,  /* the peer left; there is nobody to answer */
 	MESSAGE_REFUSED, /* answer with the refusal, then close */
 };
 

@@ -113,8 +113,9 @@ static bool target_parse(struct span target, struct request *request, struct ref
 {
 	for (size_t i = 0; i < target.length; i++)
 		if (target.data[i] <= ' ' || target.data[i] > '~')
-			return refuse(refusal, 400, "The target has a character that is not "
-						    "allowed; percent-encode it.");
+			return refuse(refusal, 400,
+				      "The target has a character that is not "
+				      "allowed; percent-encode it.");
 	if (target.length > 7 && strncasecmp(target.data, "http://", 7) == 0) {
 		const char *slash = memchr(target.data + 7, '/', target.length - 7);
 
@@ -166,8 +167,7 @@ static bool field_parse(struct span line, struct request *request, struct head_c
 	if (!colon)
 		return refuse(refusal, 400, "A field has no colon.");
 	const struct span name = {line.data, (size_t)(colon - line.data)};
-	const struct span value =
-		trimmed((struct span){colon + 1, line.length - name.length - 1});
+	const struct span value = trimmed((struct span){colon + 1, line.length - name.length - 1});
 
 	if (!is_token(name)) /* a folded line and white space before the colon too */
 		return refuse(refusal, 400, "A field's name is not a token.");

@@ -13,7 +13,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#define RESIZE_SIDE_MAX	  4096	    /* pixels of the result */
+#define RESIZE_SIDE_MAX   4096     /* pixels of the result */
 #define RESIZE_PIXELS_MAX 50000000 /* of the source; the manifest's max_units */
 
 enum resize_format { RESIZE_AS_SOURCE, RESIZE_JPEG, RESIZE_PNG, RESIZE_WEBP };

@@ -181,7 +181,8 @@ static struct slot *slot_first(struct server *server, enum slot_state state)
 {
 	struct slot *first = NULL;
 
-	for (struct slot *slot = server->slots; slot < server->slots + SERVER_CONNECTIONS_MAX; slot++)
+	for (struct slot *slot = server->slots; slot < server->slots + SERVER_CONNECTIONS_MAX;
+	     slot++)
 		if (slot->state == state && (!first || slot->turn < first->turn))
 			first = slot;
 	return first;
@@ -238,7 +239,8 @@ static void accept_one(struct server *server)
 		if (slot)
 			slot_close_idle(server, slot);
 	}
-	const int fd = slot ? accept4(server->listener, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK) : -1;
+	const int fd =
+		slot ? accept4(server->listener, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK) : -1;
 
 	if (fd >= 0) {
 		const int one = 1;
@@ -264,7 +266,8 @@ static void server_stop(struct server *server)
 {
 	pthread_mutex_lock(&server->lock);
 	server->stopping = true;
-	for (struct slot *slot = server->slots; slot < server->slots + SERVER_CONNECTIONS_MAX; slot++)
+	for (struct slot *slot = server->slots; slot < server->slots + SERVER_CONNECTIONS_MAX;
+	     slot++)
 		if (slot->state == SLOT_IDLE)
 			slot_close_idle(server, slot);
 	pthread_cond_broadcast(&server->ready);

@@ -10,7 +10,7 @@
 
 #include "message.h"
 
-#define SERVER_THREADS	       8 /* the manifest's concurrency */
+#define SERVER_THREADS         8 /* the manifest's concurrency */
 #define SERVER_CONNECTIONS_MAX 256
 
 /* Answers one request; false: the peer left. Called by several threads at once. */

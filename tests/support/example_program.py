@@ -122,5 +122,5 @@ def request(method, target, body=b"", fields=""):
 
 def chunked_request(target, *chunks, trailers=""):
     coded = b"".join(b"%x\r\n%s\r\n" % (len(chunk), chunk) for chunk in chunks)
-    return (f"POST {target} HTTP/1.1\r\nHost: example\r\nTransfer-Encoding: chunked\r\n\r\n".encode()
-            + coded + f"0\r\n{trailers}\r\n".encode())
+    head = f"POST {target} HTTP/1.1\r\nHost: example\r\nTransfer-Encoding: chunked\r\n\r\n"
+    return head.encode() + coded + f"0\r\n{trailers}\r\n".encode()
