@@ -182,6 +182,12 @@ void rating_cloud_of_call(uint32_t memory_mib, uint32_t cpu_milli, uint32_t conc
 bool rating_fee(int64_t usage_nano, uint32_t fee_ppm, int64_t *ret_nano)
 	__attribute__((warn_unused_result));
 
+/* How a service's time counts for RATING_DURATION_MS: begun milliseconds. */
+static inline int64_t rating_milliseconds(uint64_t duration_us)
+{
+	return (int64_t)(duration_us / 1000 + (duration_us % 1000 != 0));
+}
+
 /* ---- names, for manifests, statements and records ---- */
 
 const char *rating_meter_name(enum rating_meter meter); /* units: "unit_0" .. */
