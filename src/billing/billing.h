@@ -205,7 +205,8 @@ int billing_poster_recover(struct billing_poster *poster, struct fault *fault);
  * that the journal's durable records are drained. Call it when woken, and every 10 ms. */
 int billing_poster_turn(struct billing_poster *poster, uint64_t *ret_posted, struct fault *fault);
 
-/* After the gateway has stopped: posts what is left and gives all leases back to the ledger. */
+/* After the gateway has stopped and the journal is durable to its end (FAULT_BUSY else): posts
+ * what is left and gives all leases back to the ledger. */
 int billing_poster_finish(struct billing_poster *poster, struct fault *fault);
 
 /* ---- any thread; taken up by the next turn ---- */

@@ -1,0 +1,30 @@
+#include "billing/billing.h"
+
+static const struct store_migration migrations[] = {
+	{.domain = "billing",
+	 .number = 1,
+	 .sql = "CREATE TABLE billing_turn ("
+		" node BIGINT NOT NULL, turn BIGINT NOT NULL, records BIGINT NOT NULL,"
+		" poster BIGINT NOT NULL, PRIMARY KEY (node));"
+		"CREATE TABLE billing_cursor ("
+		" node BIGINT NOT NULL, stream BIGINT NOT NULL, position BIGINT NOT NULL,"
+		" PRIMARY KEY (node, stream));"
+		"CREATE TABLE billing_parked ("
+		" node BIGINT NOT NULL, stream BIGINT NOT NULL, position BIGINT NOT NULL,"
+		" record BLOB NOT NULL, PRIMARY KEY (node, stream, position));"
+		"CREATE TABLE billing_budget ("
+		" account BIGINT NOT NULL, granted_nano BIGINT NOT NULL, PRIMARY KEY (account));"
+		"CREATE TABLE billing_card ("
+		" number BIGINT NOT NULL, fee_ppm BIGINT NOT NULL,"
+		" nano0 BIGINT NOT NULL, per0 BIGINT NOT NULL, nano1 BIGINT NOT NULL,"
+		" per1 BIGINT NOT NULL, nano2 BIGINT NOT NULL, per2 BIGINT NOT NULL,"
+		" nano3 BIGINT NOT NULL, per3 BIGINT NOT NULL, nano4 BIGINT NOT NULL,"
+		" per4 BIGINT NOT NULL, nano5 BIGINT NOT NULL, per5 BIGINT NOT NULL,"
+		" nano6 BIGINT NOT NULL, per6 BIGINT NOT NULL, in_force_since BIGINT NOT NULL,"
+		" PRIMARY KEY (number));"},
+};
+
+int billing_migrate(struct store *store, struct fault *fault)
+{
+	return store_migrate(store, migrations, sizeof(migrations) / sizeof(migrations[0]), fault);
+}

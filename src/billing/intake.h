@@ -1,0 +1,151 @@
+/*
+ * intake: call records summed by subscription, month and minute, until they are posted.
+ *
+ * Reading touches the store for nothing but terms. What a turn read stays in it until its
+ * transaction is committed, so a failed turn is done again with the same content. Between turns
+ * a subscription keeps its quantities and its last minutes in memory: the poster is the only
+ * writer of them, so the store is read once for each and then only written.
+ *
+ * Memory: a subscription, a month and a minute are allocated when first met and freed when they
+ * were not met for a while; a record allocates nothing, but for one that is parked.
+ * Threads: the poster's.
+ */
+#pragma once
+
+#include "base/map.h"
+#include "billing/billing.h"
+#include "meter/meter.h"
+
+struct lease;
+struct intake_subscription;
+
+/* What one turn does to a month, worked out in its transaction. */
+struct intake_charges {
+	struct meter_usage usage; /* after it */
+	struct meter_cloud cloud;
+	int64_t usage_nano;
+	int64_t cloud_nano;
+	int64_t fee_nano;
+};
+
+/* A subscription in a month. */
+struct intake_posting {
+	struct intake_subscription *subscription;
+	struct intake_posting *next;         /* of the subscription */
+	struct intake_posting *next_touched; /* of the intake */
+	uint32_t month;
+	bool touched;
+	bool loaded;              /* usage and cloud are the store's */
+	struct meter_usage usage; /* as committed */
+	struct meter_cloud cloud;
+	uint64_t records; /* in this intake, with the sums of what they count */
+	struct rating_quantities calls;
+	struct rating_cloud_quantities cloud_calls;
+	int64_t told_nano;
+	struct intake_charges charges;
+	/* What callers were told less what was posted, since this poster runs. */
+	int64_t difference_nano;
+	int64_t difference_known_nano; /* counted already */
+	bool compared;
+	uint64_t posted_ns; /* monotonic */
+};
+
+struct intake_minute {
+	struct intake_minute *next; /* of the subscription, newest met first */
+	struct intake_minute *next_touched;
+	bool touched;
+	bool loaded; /* what the store had is in it */
+	struct meter_minute sum;
+};
+
+struct intake_subscription {
+	struct subscription_id id;
+	struct intake_posting *postings;
+	struct intake_minute *minutes;
+	uint64_t met_ns; /* monotonic: of the last turn that had a record of it */
+	bool terms_known;
+	uint64_t asked_turn; /* terms were looked for in this turn */
+	/* From the terms. */
+	struct plan_id plan;
+	const struct rating_plan *rating; /* the intake's, shared by its subscriptions */
+	int64_t budget_nano;
+	bool budget_monthly;
+	char account_name[BILLING_NAME_MAX];
+	char provider_name[BILLING_NAME_MAX];
+	/* Found in a transaction; forgotten when one fails, for it may have made them. */
+	bool accounts_known;
+	struct ledger_account_id account;
+	struct ledger_account_id provider;
+	struct ledger_account_id budget; /* of budget_month; 0: not known */
+	uint32_t budget_month;
+	struct lease *budget_lease; /* or NULL */
+};
+
+struct intake_stream {
+	struct journal_reader *reader; /* NULL: not open */
+	uint64_t read;                 /* behind the last record read */
+	_Atomic uint64_t posted;       /* behind the last record committed */
+};
+
+struct intake_parked {
+	uint32_t stream;
+	uint64_t position;
+	struct journal_record record; /* of those newly parked */
+};
+
+struct intake_parked_list {
+	struct intake_parked *of;
+	size_t count;
+	size_t capacity;
+};
+
+struct intake {
+	const struct billing_options *options;
+	struct intake_stream streams[JOURNAL_STREAMS_MAX];
+	struct map subscriptions; /* id -> struct intake_subscription */
+	struct map plans;         /* id -> struct rating_plan */
+	uint64_t turn;            /* the one that is read for */
+	/* In the intake. */
+	uint64_t records; /* read from the journal or taken back from the parked ones */
+	uint64_t records_billed;
+	struct intake_posting *postings;
+	struct intake_minute *minutes;
+	struct intake_parked_list parked;   /* to be parked */
+	struct intake_parked_list unparked; /* to be parked no more */
+	/* Parked rows in the store, and where looking through them again stands. */
+	uint64_t parked_count;
+	bool unparking;
+	uint32_t unpark_stream;
+	uint64_t unpark_position;
+	/* The month that the last record fell into. */
+	uint32_t month;
+	uint64_t month_start_ns;
+	uint64_t month_end_ns;
+	uint64_t newest_minute;
+	uint64_t swept_minute;
+};
+
+/* `options` must outlive it. */
+void intake_init(struct intake *intake, const struct billing_options *options);
+void intake_fini(struct intake *intake);
+
+/* Reads up to `most` durable records. *ret_drained: there were no more in any stream. After a
+ * fault what was read before it is in the intake. */
+int intake_read(struct intake *intake, uint64_t most, bool *ret_drained, struct fault *fault);
+/* Goes on looking through the parked records (once `unparking` is set): takes back some whose
+ * terms are known by now. */
+int intake_unpark(struct intake *intake, uint64_t most, struct fault *fault);
+/* Written and durable, to the last record, and all of it committed. */
+bool intake_is_drained(const struct intake *intake);
+
+/* The subscription, with its terms, or FAULT_NOT_FOUND. */
+int intake_subscription_get(struct intake *intake, struct subscription_id id,
+			    struct intake_subscription **ret_subscription, struct fault *fault);
+/* NULL where it was not met. */
+struct intake_subscription *intake_subscription_find(const struct intake *intake,
+						     struct subscription_id id);
+
+/* The transaction of the turn was committed: it is emptied. */
+void intake_committed(struct intake *intake, uint64_t now_ns);
+/* It failed: the content stays. */
+void intake_aborted(struct intake *intake);
