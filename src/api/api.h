@@ -1,0 +1,82 @@
+/*
+ * api: the control plane's JSON API: accounts, apps, keys, services, subscriptions, money, the
+ * journal, status. The CLI and the console speak nothing else.
+ *
+ * One routes table (routes.c) has every route with its method, path, arguments and a sentence;
+ * one file a resource has the handlers. Answers are application/json, errors
+ * application/problem+json with a JSON pointer where a body is at fault. Amounts are decimal
+ * texts, ids opaque texts, times RFC 3339 in UTC.
+ *
+ * Each request carries the cloud's admin token (`Authorization: Bearer TOKEN`), compared in
+ * constant time; without it nothing but `GET /healthz` is answered. A handler runs to its end in
+ * the loop's turn, writes in one store transaction, and tells the node what changed (api_ports)
+ * after the commit and before the answer: so what an answer acknowledges is in force.
+ *
+ * Threads: all of it belongs to the control thread, which runs the loop and owns the store
+ * handle. The port's functions are called in that thread.
+ */
+#pragma once
+
+#include <jansson.h>
+#include <stdint.h>
+
+#include "account/account.h"
+#include "base/clock.h"
+#include "base/fault.h"
+#include "base/ids.h"
+#include "base/random.h"
+#include "billing/billing.h"
+#include "catalog/catalog.h"
+#include "journal/journal.h"
+#include "loop/loop.h"
+#include "store/store.h"
+
+#define API_BODY_MAX	(2u << 20) /* bytes of a request's body */
+#define API_TOKEN_MAX	128
+#define API_PAGE_MAX	1000 /* items of a list; the default is 100 */
+#define API_CURRENCY_MAX 8
+
+struct api;
+
+/* What the node does with what the API changed. A fault is answered as 500 and logged; the store
+ * holds the change all the same, and it is in force after the next start. */
+struct api_ports {
+	/* Published anew or changed: runs, routes and plans follow. */
+	int (*service_changed)(void *context, struct service_id service, struct fault *fault);
+	/* Made, changed or ended. */
+	int (*subscription_changed)(void *context, struct subscription_id subscription,
+				    struct fault *fault);
+	/* `count` keys, made or revoked. */
+	int (*keys_changed)(void *context, const struct account_key *keys, size_t count,
+			    struct fault *fault);
+	/* The account got money. */
+	void (*account_funded)(void *context, struct ledger_account_id account);
+	/* Members of the node's part of GET /v1/status: "version", "started", "gateway" (addresses,
+	 * io), "workers", "calls", "instances", "poster", "journal". A new reference. */
+	json_t *(*status)(void *context);
+	void *context;
+};
+
+struct api_options {
+	struct store *store;
+	struct journal *journal;
+	const struct clock *clock;
+	struct random *random;
+	struct billing_terms_source terms;
+	struct rating_card card;
+	const char *cloud_name;
+	const char *currency; /* "USD" */
+	const char *folder;   /* the cloud's: logs of services are read from log/ in it */
+	const char *token;    /* the admin token */
+	struct api_ports ports;
+};
+
+int api_new(struct loop *loop, const struct api_options *options, struct api **ret_api,
+	    struct fault *fault);
+/* A TCP (loopback) or Unix address; several are allowed. *ret_address has a port 0 replaced. */
+int api_listen(struct api *api, const struct loop_address *address,
+	       struct loop_address *ret_address, struct fault *fault);
+/* Closes the listeners, lets answers end, then calls `on_stopped` in a later turn. */
+void api_stop(struct api *api, void (*on_stopped)(void *context), void *context);
+/* After on_stopped. */
+void api_free(struct api *api);

@@ -1,0 +1,217 @@
+#include "gateway/admit.h"
+
+#include "base/check.h"
+
+#define PERIOD_CHANGING UINT32_MAX /* a worker empties the slot for its new month */
+
+/* The slot of a month. Whoever comes first in a new month empties the slot of two months ago;
+ * the others wait these few stores. */
+static struct admit_period *period_of(struct admit_state *state, uint64_t wall_ns)
+{
+	const uint32_t month = clock_month_of(wall_ns);
+	struct admit_period *period = &state->periods[month % 2];
+	uint32_t seen = atomic_load_explicit(&period->month, memory_order_acquire);
+
+	while (seen != month) {
+		if (seen == PERIOD_CHANGING) {
+			seen = atomic_load_explicit(&period->month, memory_order_acquire);
+			continue;
+		}
+		if (!atomic_compare_exchange_weak(&period->month, &seen, PERIOD_CHANGING))
+			continue;
+		atomic_store(&period->calls_admitted, 0);
+		for (unsigned i = 0; i < RATING_METERS; i++)
+			atomic_store(&period->used[i], 0);
+		for (unsigned i = 0; i < RATING_CLOUD_METERS; i++)
+			atomic_store(&period->cloud_used[i], 0);
+		atomic_store_explicit(&period->month, month, memory_order_release);
+		break;
+	}
+	return period;
+}
+
+void admit_state_init(struct admit_state *state, uint32_t month,
+		      const struct rating_quantities *used,
+		      const struct rating_cloud_quantities *cloud_used)
+{
+	*state = (struct admit_state){0};
+	struct admit_period *period = &state->periods[month % 2];
+
+	atomic_store(&period->month, month);
+	atomic_store(&period->calls_admitted, used->of[RATING_CALLS]);
+	for (unsigned i = 0; i < RATING_METERS; i++)
+		atomic_store(&period->used[i], used->of[i]);
+	for (unsigned i = 0; i < RATING_CLOUD_METERS; i++)
+		atomic_store(&period->cloud_used[i], cloud_used->of[i]);
+}
+
+/* GCRA, ITU-T I.371, "virtual scheduling". Nothing else is published with the word, so relaxed
+ * order is enough. */
+static bool rate_take(struct admit_state *state, const struct gateway_limits *limits,
+		      uint64_t now_ns, uint64_t *ret_retry_after_ns)
+{
+	const uint64_t interval_ns = limits->rate_interval_ns;
+	const uint64_t depth_ns = interval_ns * limits->burst;
+	uint64_t seen_ns = atomic_load_explicit(&state->arrival_ns, memory_order_relaxed);
+	uint64_t full_ns;
+
+	do {
+		full_ns = (seen_ns > now_ns ? seen_ns : now_ns) + interval_ns;
+		if (full_ns - now_ns > depth_ns) {
+			*ret_retry_after_ns = full_ns - now_ns - depth_ns;
+			return false;
+		}
+	} while (!atomic_compare_exchange_weak_explicit(&state->arrival_ns, &seen_ns, full_ns,
+							memory_order_relaxed, memory_order_relaxed));
+	return true;
+}
+
+enum admit_outcome admit_enter(struct admit_state *state, const struct admit_plan *plan,
+			       uint64_t now_ns, uint64_t wall_ns, uint64_t *ret_retry_after_ns)
+{
+	const struct gateway_limits *limits = &plan->limits;
+	const uint32_t before =
+		atomic_fetch_add_explicit(&state->in_flight, 1, memory_order_relaxed);
+
+	if (limits->concurrency != 0 && before >= limits->concurrency) {
+		atomic_fetch_sub_explicit(&state->in_flight, 1, memory_order_release);
+		return ADMIT_CONCURRENCY;
+	}
+	if (limits->quota_calls >= 0) {
+		struct admit_period *period = period_of(state, wall_ns);
+		const int64_t admitted = atomic_fetch_add_explicit(&period->calls_admitted, 1,
+								   memory_order_relaxed);
+		if (admitted >= limits->quota_calls) {
+			atomic_fetch_sub_explicit(&period->calls_admitted, 1, memory_order_relaxed);
+			atomic_fetch_sub_explicit(&state->in_flight, 1, memory_order_release);
+			return ADMIT_QUOTA;
+		}
+	}
+	if (limits->rate_interval_ns != 0 &&
+	    !rate_take(state, limits, now_ns, ret_retry_after_ns)) {
+		admit_leave(state, plan, wall_ns, false);
+		return ADMIT_RATE;
+	}
+	return ADMIT_DONE;
+}
+
+void admit_leave(struct admit_state *state, const struct admit_plan *plan, uint64_t wall_ns,
+		 bool counted)
+{
+	if (!counted && plan->limits.quota_calls >= 0)
+		atomic_fetch_sub_explicit(&period_of(state, wall_ns)->calls_admitted, 1,
+					  memory_order_relaxed);
+	const uint32_t before =
+		atomic_fetch_sub_explicit(&state->in_flight, 1, memory_order_release);
+	check(before > 0);
+}
+
+static enum admit_outcome take_both(struct admit_hold *hold, int64_t nano, uint64_t now_ns)
+{
+	switch (lease_take(hold->account, nano, now_ns)) {
+	case LEASE_WAIT:
+		return ADMIT_WAIT;
+	case LEASE_REFUSED:
+		return ADMIT_BALANCE;
+	case LEASE_TAKEN:
+		break;
+	}
+	if (hold->budget != NULL) {
+		const enum lease_outcome outcome = lease_take(hold->budget, nano, now_ns);
+		if (outcome != LEASE_TAKEN) {
+			lease_release(hold->account, nano);
+			return outcome == LEASE_WAIT ? ADMIT_WAIT : ADMIT_BUDGET;
+		}
+	}
+	hold->nano += nano;
+	return ADMIT_DONE;
+}
+
+enum admit_outcome admit_hold(struct admit_state *state, const struct admit_plan *plan,
+			      int64_t cloud_most_nano, uint64_t now_ns, uint64_t wall_ns,
+			      struct admit_hold *hold)
+{
+	check_equal(hold->nano, 0);
+	int64_t nano;
+
+	if (__builtin_add_overflow(plan->call_most_nano, cloud_most_nano, &nano))
+		return ADMIT_BALANCE;
+	if (plan->flat_nano != 0) {
+		/* A month's end may fall between hold and settlement, so the flat price is
+		 * held unless it is charged already and the month has two days to go. */
+		struct admit_period *period = period_of(state, wall_ns);
+		const uint64_t later_ns = wall_ns + 2 * 86400 * CLOCK_NS_PER_S;
+		if ((atomic_load(&period->used[RATING_CALLS]) == 0 ||
+		     clock_month_of(later_ns) != clock_month_of(wall_ns)) &&
+		    __builtin_add_overflow(nano, plan->flat_nano, &nano))
+			return ADMIT_BALANCE;
+	}
+	return take_both(hold, nano, now_ns);
+}
+
+enum admit_outcome admit_extend(struct admit_hold *hold, int64_t nano, uint64_t now_ns)
+{
+	return take_both(hold, nano, now_ns);
+}
+
+static void release(struct admit_hold *hold, int64_t nano)
+{
+	lease_release(hold->account, nano);
+	if (hold->budget != NULL)
+		lease_release(hold->budget, nano);
+	hold->nano = 0;
+}
+
+void admit_release(struct admit_hold *hold)
+{
+	if (hold->nano > 0)
+		release(hold, hold->nano);
+}
+
+/* Moves the shared counters by the call's quantities; `before` is what they were. Each call gets
+ * an interval [before, before + q) of its own, so the charges telescope over all threads. */
+static void period_advance(struct admit_period *period, const struct admit_charge *charge,
+			   int sign, struct rating_quantities *before,
+			   struct rating_cloud_quantities *cloud_before)
+{
+	for (unsigned i = 0; i < RATING_METERS; i++) {
+		const int64_t quantity = charge->used.of[i];
+		before->of[i] = quantity == 0
+					? 0
+					: atomic_fetch_add_explicit(&period->used[i], sign * quantity,
+								    memory_order_relaxed);
+	}
+	for (unsigned i = 0; i < RATING_CLOUD_METERS; i++) {
+		const int64_t quantity = charge->cloud_used.of[i];
+		cloud_before->of[i] =
+			quantity == 0 ? 0
+				      : atomic_fetch_add_explicit(&period->cloud_used[i],
+								  sign * quantity,
+								  memory_order_relaxed);
+	}
+}
+
+bool admit_settle(struct admit_state *state, const struct admit_plan *plan,
+		  const struct rating_card *card, uint64_t wall_ns, struct admit_hold *hold,
+		  struct admit_charge *charge)
+{
+	struct admit_period *period = period_of(state, wall_ns);
+	struct rating_quantities before;
+	struct rating_cloud_quantities cloud_before;
+	int64_t nano = 0;
+
+	rating_call_cap(&plan->rating, &charge->used);
+	period_advance(period, charge, 1, &before, &cloud_before);
+	if (rating_plan_advance(&plan->rating, &before, &charge->used, &charge->usage_nano) &&
+	    rating_cloud_advance(card, &cloud_before, &charge->cloud_used, &charge->cloud_nano) &&
+	    !__builtin_add_overflow(charge->usage_nano, charge->cloud_nano, &nano) &&
+	    nano <= hold->nano) {
+		release(hold, hold->nano - nano);
+		return true;
+	}
+	period_advance(period, charge, -1, &before, &cloud_before);
+	charge->usage_nano = 0;
+	charge->cloud_nano = 0;
+	admit_release(hold);
+	return false;
+}

@@ -1,0 +1,220 @@
+/*
+ * The service's answer: handed on as it comes, settled before its last byte can leave.
+ *
+ * What arrives in one piece is held until the piece has been read (on_more or on_end): so a small
+ * answer leaves as one, with its charge among its fields. A longer one begins without and ends
+ * with the charge as a trailer, where its framing has trailers.
+ */
+#include "gateway/call.h"
+
+#include "base/check.h"
+#include "base/log.h"
+#include "gateway/units.h"
+
+#define COMPLAINT_INTERVAL_NS (10 * CLOCK_NS_PER_S)
+
+static void read_units(struct call *call, const struct http_header *headers, size_t count)
+{
+	struct directory_service *service = call->service;
+
+	for (size_t i = 0; i < count; i++) {
+		if (headers[i].known != HTTP_STOA_UNITS)
+			continue;
+		const enum units_outcome outcome =
+			units_read(headers[i].value, service->units, &call->units);
+		if (outcome == UNITS_READ)
+			continue;
+		/* Once in a while, so that a misspelt unit is seen and a flood is not. */
+		const uint64_t now_ns = loop_now_ns(call->worker->loop);
+		const uint64_t told_ns = atomic_load(&service->complained_ns);
+		if (told_ns != 0 && now_ns - told_ns < COMPLAINT_INTERVAL_NS)
+			continue;
+		atomic_store(&service->complained_ns, now_ns);
+		log_event(LOG_WARN,
+			  outcome == UNITS_UNKNOWN ? "units.unknown" : "units.invalid",
+			  log_text("service", service->name),
+			  log_slice("value", headers[i].value));
+	}
+}
+
+static void on_head(void *owner, const struct http_response *response)
+{
+	struct call *call = owner;
+
+	call->head = response;
+	call->status = (uint16_t)response->status;
+	read_units(call, response->headers, response->header_count);
+}
+
+/* Begins the answer without knowing its end. */
+static void begin_answer(struct call *call)
+{
+	const struct http_response *response = call->head;
+
+	call->trailers_wanted =
+		response->body_bytes == HTTP_LENGTH_UNKNOWN || call->accepts_trailers;
+	present_answer(call, call->trailers_wanted ? HTTP_LENGTH_UNKNOWN : response->body_bytes,
+		       NULL);
+	for (uint32_t i = 0; i < call->piece_count; i++)
+		http_exchange_send(call->exchange, call->pieces[i]);
+	call->piece_count = 0;
+	call->head = NULL;
+}
+
+static void on_body(void *owner, struct slice bytes)
+{
+	struct call *call = owner;
+
+	call->response_bytes += bytes.length;
+	if (!call->responded && call->piece_count < GATEWAY_PIECES_MAX) {
+		call->pieces[call->piece_count++] = bytes;
+		return;
+	}
+	if (!call->responded)
+		begin_answer(call);
+	http_exchange_send(call->exchange, bytes);
+}
+
+static void on_more(void *owner)
+{
+	struct call *call = owner;
+
+	if (call->head != NULL)
+		begin_answer(call);
+	if (!call_reserve(call)) {
+		if (call->step != CALL_ANSWER)
+			return;
+		call->starved_answer = true;
+		http_call_pause(call->upstream);
+	} else if (!http_exchange_writable(call->exchange)) {
+		http_call_pause(call->upstream);
+	}
+}
+
+static void on_writable(void *owner)
+{
+	struct call *call = owner;
+
+	if (!call->starved_request)
+		http_exchange_resume(call->exchange);
+}
+
+static int64_t pieces_bytes(const struct call *call)
+{
+	int64_t bytes = 0;
+
+	for (uint32_t i = 0; i < call->piece_count; i++)
+		bytes += (int64_t)call->pieces[i].length;
+	return bytes;
+}
+
+static void finish_answer(struct call *call, int64_t charge_nano,
+			  const struct http_header *trailers, size_t trailer_count)
+{
+	struct http_header fields[HTTP_HEADERS_MAX + 1];
+	char charge[64];
+	size_t count = 0;
+
+	for (size_t i = 0; i < trailer_count; i++) {
+		if (trailers[i].known != HTTP_STOA_RESERVED)
+			fields[count++] = trailers[i];
+	}
+	if (!call->responded) {
+		const bool chunked = count > 0;
+		const int64_t body_bytes = call->head->body_bytes == HTTP_LENGTH_UNKNOWN
+						   ? pieces_bytes(call)
+						   : call->head->body_bytes;
+		call->trailers_wanted = chunked;
+		present_answer(call, chunked ? HTTP_LENGTH_UNKNOWN : body_bytes, &charge_nano);
+		for (uint32_t i = 0; i < call->piece_count; i++)
+			http_exchange_send(call->exchange, call->pieces[i]);
+		call->head = NULL;
+	} else if (call->trailers_wanted) {
+		const size_t length = present_charge(call, charge_nano, charge, sizeof(charge));
+		fields[count++] = (struct http_header){.name = slice_of("Stoa-Charge"),
+						       .value = slice_make(charge, length)};
+	}
+	http_exchange_finish(call->exchange, fields, call->trailers_wanted ? count : 0);
+}
+
+static void on_end(void *owner, const struct http_header *trailers, size_t trailer_count)
+{
+	struct call *call = owner;
+	struct worker *worker = call->worker;
+	int64_t charge_nano;
+
+	call->upstream = NULL;
+	read_units(call, trailers, trailer_count);
+	balance_answered(call->instance, (uint32_t)((loop_now_ns(worker->loop) -
+						     call->forwarded_ns) /
+						    CLOCK_NS_PER_US));
+	/* First on record, then the last byte: nothing leaves before this callback returns. */
+	call_settle(call, JOURNAL_ANSWERED, &charge_nano);
+	finish_answer(call, charge_nano, trailers, trailer_count);
+}
+
+/* Whether to try another instance: nothing of the request was acted upon, or acting twice is
+ * the same as once; the request is still there in full; once; within the worker's credit. */
+static bool may_retry(const struct call *call, enum http_failure failure)
+{
+	const struct keep *keep = call->keep;
+	const bool harmless = failure == HTTP_FAILED_CONNECT ||
+			      (failure == HTTP_FAILED_STALE && keep->idempotent);
+
+	return harmless && !call->retried && keep->body_whole &&
+	       call->worker->retry_credit >= WORKER_RETRY_COST;
+}
+
+static bool retry(struct call *call, enum http_failure failure)
+{
+	struct worker *worker = call->worker;
+	struct directory_instance *failed = call->instance;
+
+	if (!may_retry(call, failure))
+		return false;
+	struct directory_instance *other = balance_choose(call, failed);
+	if (other != NULL) {
+		balance_release(failed);
+		call->instance = other;
+	} else if (failure != HTTP_FAILED_STALE) {
+		return false; /* it will not be reached a moment later */
+	}
+	call->retried = true;
+	worker->retry_credit -= WORKER_RETRY_COST;
+	worker_count(&worker->counts.retries, 1);
+	call->step = CALL_FORWARD;
+	call_run(call);
+	return true;
+}
+
+static void on_failed(void *owner, enum http_failure failure)
+{
+	struct call *call = owner;
+	const bool untouched = call->head == NULL && !call->responded;
+
+	call->upstream = NULL;
+	if (failure == HTTP_FAILED_CONNECT)
+		balance_failed(call->instance, loop_now_ns(call->worker->loop));
+	if (untouched && retry(call, failure))
+		return;
+	switch (failure) {
+	case HTTP_FAILED_CONNECT:
+	case HTTP_FAILED_STALE:
+		call_fail(call, PROBLEM_SERVICE_UNREACHABLE, JOURNAL_FAILED);
+		break;
+	case HTTP_FAILED_TIMEOUT:
+		call_fail(call, PROBLEM_TIMEOUT, JOURNAL_FAILED);
+		break;
+	default:
+		call_fail(call, PROBLEM_SERVICE_INVALID, JOURNAL_FAILED);
+	}
+}
+
+const struct http_client_events call_client_events = {
+	.on_head = on_head,
+	.on_body = on_body,
+	.on_more = on_more,
+	.on_end = on_end,
+	.on_failed = on_failed,
+	.on_writable = on_writable,
+};

@@ -1,0 +1,499 @@
+#include "gateway/call.h"
+
+#include <sodium.h>
+#include <stdio.h>
+
+#include "base/api_key.h"
+#include "base/check.h"
+#include "gateway/route.h"
+
+#define RESERVE_MARGIN_BYTES 65536u    /* at least one receive buffer on each side */
+#define RESERVE_RETRY_NS     5000000ull /* how soon a starved transfer asks again */
+
+static enum call_step call_route(struct call *call);
+static enum call_step call_authenticate(struct call *call);
+static enum call_step call_admit(struct call *call);
+static enum call_step call_hold(struct call *call);
+static enum call_step call_balance(struct call *call);
+static enum call_step call_forward(struct call *call);
+
+static enum call_step (*const steps[])(struct call *call) = {
+#define X(step, function, sentence) function,
+	CALL_STEPS(X)
+#undef X
+};
+
+static void call_wait(struct call *call);
+static void call_on_time(struct loop_timer *timer);
+
+void call_run(struct call *call)
+{
+	while (call->step < CALL_ANSWER) {
+		const enum call_step next = steps[call->step](call);
+		if (next == CALL_WAIT) {
+			call_wait(call);
+			return;
+		}
+		call->step = next;
+	}
+}
+
+static void on_request(struct http_exchange *exchange, const struct http_request *request)
+{
+	struct call *call = http_exchange_state(exchange);
+
+	call->exchange = exchange;
+	call->worker = http_server_owner(http_exchange_server(exchange));
+	call->request = request;
+	call->accepts_trailers = request->accepts_trailers;
+	call->started_ns = loop_now_ns(call->worker->loop);
+	call->started_wall_ns = loop_wall_ns(call->worker->loop);
+	call->timer.on_due = call_on_time;
+	call->step = CALL_ROUTE;
+	call_run(call);
+	call->request = NULL;
+}
+
+/* ---- the steps ---- */
+
+static enum call_step call_route(struct call *call)
+{
+	struct directory *directory = &call->worker->gateway->directory;
+	const struct http_request *request = call->request;
+	struct slice name, rest;
+	bool bare;
+
+	call->target = request->target;
+	if (route_host_label(request->authority, &name))
+		call->service = directory_find_service(directory, name);
+	if (call->service == NULL && route_path_segment(request->target, &name, &rest, &bare)) {
+		call->service = directory_find_service(directory, name);
+		call->target = rest;
+		call->target_bare = bare;
+	}
+	return call->service == NULL ? call_refuse(call, PROBLEM_NO_SUCH_SERVICE, 0)
+				     : CALL_AUTHENTICATE;
+}
+
+/* The one key of the request, or the problem with it. */
+static bool find_key_text(struct call *call, struct slice *ret_key, enum problem *ret_problem)
+{
+	const struct http_request *request = call->request;
+	static const struct slice bearer = {.data = "bearer ", .length = 7};
+	uint32_t found = 0, api_keys = 0;
+
+	for (size_t i = 0; i < request->header_count; i++) {
+		const struct http_header *header = &request->headers[i];
+		if (header->known == HTTP_X_API_KEY) {
+			*ret_key = header->value;
+			api_keys++;
+		}
+	}
+	for (size_t i = 0; i < request->header_count && api_keys == 0; i++) {
+		const struct http_header *header = &request->headers[i];
+		if (header->known != HTTP_AUTHORIZATION)
+			continue;
+		found++;
+		if (slice_equal_ignore_case(slice_part(header->value, 0, bearer.length), bearer)) {
+			*ret_key = slice_trim(
+				slice_part(header->value, bearer.length, header->value.length));
+			call->key_in_authorization = true;
+		}
+	}
+	if (found > 1 || api_keys > 1) {
+		*ret_problem = PROBLEM_KEY_AMBIGUOUS;
+		return false;
+	}
+	*ret_problem = PROBLEM_KEY_MISSING;
+	return ret_key->length > 0;
+}
+
+/* The digest, computed once for all calls of a connection that send the same key. */
+static const uint8_t *digest_of(struct call *call, struct slice key)
+{
+	struct call_connection *connection = http_exchange_connection_state(call->exchange);
+
+	if (connection->key_bytes != key.length ||
+	    sodium_memcmp(connection->key, key.data, key.length) != 0) {
+		if (key.length > sizeof(connection->key) || !api_key_shape(key))
+			return NULL;
+		const struct api_key_digest digest = api_key_digest(key);
+		memcpy(connection->digest, digest.bytes, sizeof(connection->digest));
+		memcpy(connection->key, key.data, key.length);
+		connection->key_bytes = (uint32_t)key.length;
+	}
+	return connection->digest;
+}
+
+static enum call_step call_authenticate(struct call *call)
+{
+	struct directory *directory = &call->worker->gateway->directory;
+	struct slice text = {0};
+	enum problem problem;
+
+	if (!find_key_text(call, &text, &problem))
+		return call_refuse(call, problem, 0);
+	const uint8_t *digest = digest_of(call, text);
+	const struct directory_key *key =
+		digest == NULL ? NULL : directory_find_key(directory, digest);
+	if (key == NULL || (key->expires_ns != 0 && call->started_wall_ns >= key->expires_ns))
+		return call_refuse(call, PROBLEM_KEY_INVALID, 0);
+	call->key = key->id;
+	call->subscription = directory_find_subscription(directory, key->app, call->service);
+	if (call->subscription == NULL)
+		return call_refuse(call, PROBLEM_NO_SUBSCRIPTION, 0);
+	return CALL_ADMIT;
+}
+
+static enum call_step call_admit(struct call *call)
+{
+	struct worker *worker = call->worker;
+	uint64_t retry_after_ns = 0;
+	uint8_t entropy[16];
+
+	call->plan = atomic_load_explicit(&call->subscription->plan, memory_order_acquire);
+	call->deadline_ns = call->started_ns + call->plan->admit.limits.timeout_ns;
+	switch (admit_enter(&call->subscription->admit, &call->plan->admit, call->started_ns,
+			    call->started_wall_ns, &retry_after_ns)) {
+	case ADMIT_RATE:
+		return call_refuse(call, PROBLEM_RATE, retry_after_ns);
+	case ADMIT_CONCURRENCY:
+		return call_refuse(call, PROBLEM_CONCURRENCY, 0);
+	case ADMIT_QUOTA:
+		return call_refuse(call, PROBLEM_QUOTA, 0);
+	default:
+		break;
+	}
+	call->entered = true;
+	worker_count(&worker->counts.calls_in_flight, 1);
+	worker->unsettled++;
+	if (journal_stream_room(worker->stream) < worker->unsettled)
+		return call_refuse(call, PROBLEM_JOURNAL_FULL, 0);
+
+	for (unsigned i = 0; i < 2; i++) {
+		const uint64_t chance = random_seeded_next(&worker->random);
+		memcpy(entropy + 8 * i, &chance, sizeof(chance));
+	}
+	call->id = call_id_make(call->started_wall_ns / CLOCK_NS_PER_MS, entropy);
+	call->keep = keep_take(&worker->keeps, call->request, call->target_bare, call->target);
+	if (call->keep == NULL)
+		return call_refuse(call, PROBLEM_OVERLOADED, 0);
+
+	struct directory_subscription *subscription = call->subscription;
+	call->hold.account = subscription->account_lease;
+	call->hold.budget =
+		atomic_load_explicit(&subscription->budget_lease, memory_order_acquire);
+	return CALL_HOLD;
+}
+
+static enum call_step call_hold(struct call *call)
+{
+	struct worker *worker = call->worker;
+	const struct directory_shape *shape = &call->service->shape;
+
+	/* The shape before the hold that was worked out from it: see directory.c. */
+	call->memory_mib_share = atomic_load(&shape->memory_mib_share);
+	call->cpu_milli_share = atomic_load(&shape->cpu_milli_share);
+	switch (admit_hold(&call->subscription->admit, &call->plan->admit,
+			   atomic_load(&call->subscription->cloud_most_nano),
+			   loop_now_ns(worker->loop), call->started_wall_ns, &call->hold)) {
+	case ADMIT_DONE:
+		call->hold_bytes = GATEWAY_HOLD_BYTES;
+		return CALL_BALANCE;
+	case ADMIT_WAIT:
+		return CALL_WAIT;
+	case ADMIT_BUDGET:
+		return call_refuse(call, PROBLEM_BUDGET, 0);
+	default:
+		return call_refuse(call, PROBLEM_BALANCE, 0);
+	}
+}
+
+static enum call_step call_balance(struct call *call)
+{
+	call->instance = balance_choose(call, NULL);
+	if (call->instance == NULL) {
+		/* Look again once whoever frees a place knows that this worker waits. */
+		atomic_fetch_or(&call->service->waiting_workers, 1ull << call->worker->number);
+		call->instance = balance_choose(call, NULL);
+	}
+	return call->instance == NULL ? CALL_WAIT : CALL_FORWARD;
+}
+
+static struct http_origin *origin_of(struct call *call)
+{
+	struct worker *worker = call->worker;
+	struct worker_origin **slot = &call->instance->origins[worker->number];
+
+	if (*slot == NULL)
+		*slot = worker_origin_new(worker, call->instance);
+	return *slot == NULL ? NULL : (*slot)->origin;
+}
+
+static enum call_step call_forward(struct call *call)
+{
+	struct worker *worker = call->worker;
+	struct keep *keep = call->keep;
+	struct http_origin *origin = origin_of(call);
+
+	if (origin == NULL)
+		return call_refuse(call, PROBLEM_OVERLOADED, 0);
+	if (call->forwarded_ns == 0) {
+		call->forwarded_ns = loop_now_ns(worker->loop);
+		worker->retry_credit += worker->retry_credit < WORKER_RETRY_CREDIT_MAX;
+	}
+	call->step = CALL_ANSWER;
+	loop_timer_set(worker->loop, &call->timer, call->deadline_ns);
+	present_request(call, origin);
+	/* The rest of the body comes by on_body; what a waiting client is told to send too. */
+	const struct slice body = keep_body_slice(keep);
+	if (body.length > 0)
+		http_call_send(call->upstream, body);
+	if (call->request_ended)
+		http_call_finish(call->upstream, NULL, 0);
+	else
+		http_exchange_resume(call->exchange);
+	return CALL_ANSWER;
+}
+
+/* ---- waiting ---- */
+
+static void waiting_remove(struct call *call)
+{
+	struct worker *worker = call->worker;
+
+	if (!call->waiting)
+		return;
+	*(call->previous == NULL ? &worker->waiting_first : &call->previous->next) = call->next;
+	*(call->next == NULL ? &worker->waiting_last : &call->next->previous) = call->previous;
+	call->next = call->previous = NULL;
+	call->waiting = false;
+	worker->waiting_count--;
+	worker_count(&worker->counts.calls_waiting, -1);
+}
+
+static void call_wait(struct call *call)
+{
+	struct worker *worker = call->worker;
+	const struct gateway_options *options = &worker->gateway->options;
+	const uint64_t wait_ns =
+		call->step == CALL_HOLD ? options->lease_wait_ns : options->instance_wait_ns;
+	uint64_t due_ns = loop_now_ns(worker->loop) + wait_ns;
+
+	if (call->waiting) /* it waits on, for what it waits for by now, no longer than at first */
+		return;
+	if (worker->waiting_count >= GATEWAY_QUEUE_MAX) {
+		call->step = call_refuse(call, PROBLEM_OVERLOADED, 0);
+		return;
+	}
+	if (due_ns > call->deadline_ns)
+		due_ns = call->deadline_ns;
+	call->waiting = true;
+	call->previous = worker->waiting_last;
+	*(worker->waiting_last == NULL ? &worker->waiting_first : &worker->waiting_last->next) =
+		call;
+	worker->waiting_last = call;
+	worker->waiting_count++;
+	worker_count(&worker->counts.calls_waiting, 1);
+	loop_timer_set(worker->loop, &call->timer, due_ns);
+	http_exchange_pause(call->exchange);
+}
+
+void call_retry_waiting(struct worker *worker)
+{
+	const struct directory_service *full = NULL; /* the last one without a place */
+	struct call *call = worker->waiting_first;
+
+	while (call != NULL) {
+		struct call *next = call->next;
+		if (call->step != CALL_BALANCE || call->service != full) {
+			call_run(call);
+			if (call->step >= CALL_ANSWER)
+				waiting_remove(call);
+			else if (call->step == CALL_BALANCE)
+				full = call->service;
+		}
+		call = next;
+	}
+}
+
+static enum problem problem_of_waiting(const struct call *call)
+{
+	struct directory_instances *instances = atomic_load(&call->service->instances);
+
+	if (call->step == CALL_HOLD)
+		return PROBLEM_LEDGER_AWAY;
+	return instances == NULL || instances->count == 0 ? PROBLEM_NO_INSTANCE
+							  : PROBLEM_OVERLOADED;
+}
+
+static void call_on_time(struct loop_timer *timer)
+{
+	struct call *call = (struct call *)((char *)timer - offsetof(struct call, timer));
+	struct worker *worker = call->worker;
+
+	if (call->waiting) {
+		const enum problem problem = problem_of_waiting(call);
+		waiting_remove(call);
+		call->step = call_refuse(call, problem, 0);
+	} else if (call->step == CALL_ANSWER && loop_now_ns(worker->loop) >= call->deadline_ns) {
+		call_fail(call, PROBLEM_TIMEOUT, JOURNAL_CUT);
+	} else if (call->step == CALL_ANSWER && call_reserve(call)) {
+		loop_timer_set(worker->loop, &call->timer, call->deadline_ns);
+		if (call->starved_request)
+			http_exchange_resume(call->exchange);
+		if (call->starved_answer)
+			http_call_resume(call->upstream);
+		call->starved_request = call->starved_answer = false;
+	}
+}
+
+bool call_reserve(struct call *call)
+{
+	struct worker *worker = call->worker;
+	struct directory *directory = &worker->gateway->directory;
+	const uint64_t now_ns = loop_now_ns(worker->loop);
+	const uint64_t bytes = call->request_bytes + call->response_bytes;
+
+	while (bytes + RESERVE_MARGIN_BYTES > call->hold_bytes) {
+		struct rating_cloud_quantities more = {0};
+		int64_t nano;
+		more.of[RATING_CLOUD_BYTES_HOST + call->instance->path] = GATEWAY_HOLD_BYTES;
+		if (!rating_cloud_most(&directory->card, &more, &nano)) {
+			call_fail(call, PROBLEM_BALANCE, JOURNAL_CUT);
+			return false;
+		}
+		switch (admit_extend(&call->hold, nano, now_ns)) {
+		case ADMIT_DONE:
+			call->hold_bytes += GATEWAY_HOLD_BYTES;
+			break;
+		case ADMIT_WAIT:
+			loop_timer_set(worker->loop, &call->timer, now_ns + RESERVE_RETRY_NS);
+			return false;
+		default:
+			call_fail(call, PROBLEM_BALANCE, JOURNAL_CUT);
+			return false;
+		}
+	}
+	return true;
+}
+
+/* ---- the request's body ---- */
+
+static void on_body(struct http_exchange *exchange, struct slice bytes)
+{
+	struct call *call = http_exchange_state(exchange);
+
+	if (call->step == CALL_OVER)
+		return;
+	call->request_bytes += bytes.length;
+	keep_body(call->keep, bytes);
+	if (call->upstream == NULL)
+		return;
+	http_call_send(call->upstream, bytes);
+	if (!call_reserve(call)) {
+		if (call->step != CALL_ANSWER)
+			return;
+		call->starved_request = true;
+		http_exchange_pause(exchange);
+	} else if (!http_call_writable(call->upstream)) {
+		http_exchange_pause(exchange);
+	}
+}
+
+static void on_request_end(struct http_exchange *exchange, const struct http_header *trailers,
+			   size_t trailer_count)
+{
+	struct call *call = http_exchange_state(exchange);
+
+	call->request_ended = true;
+	if (call->upstream != NULL)
+		http_call_finish(call->upstream, trailers, trailer_count);
+}
+
+static void on_writable(struct http_exchange *exchange)
+{
+	struct call *call = http_exchange_state(exchange);
+
+	if (call->upstream != NULL && !call->starved_answer)
+		http_call_resume(call->upstream);
+}
+
+/* ---- the end ---- */
+
+void call_let_go(struct call *call, bool counted)
+{
+	struct worker *worker = call->worker;
+	struct directory_service *service = call->service;
+
+	waiting_remove(call);
+	loop_timer_clear(worker->loop, &call->timer);
+	if (call->keep != NULL)
+		keep_give(&worker->keeps, call->keep);
+	call->keep = NULL;
+	admit_release(&call->hold);
+	if (call->entered) {
+		admit_leave(&call->subscription->admit, &call->plan->admit, call->started_wall_ns,
+			    counted);
+		worker->unsettled--;
+		worker_count(&worker->counts.calls_in_flight, -1);
+	}
+	call->entered = false;
+	call->subscription = NULL; /* may go away from here on */
+	if (call->instance == NULL)
+		return;
+	balance_release(call->instance);
+	call->instance = NULL;
+	worker_place_free(worker, service);
+}
+
+static void on_abort(struct http_exchange *exchange, enum http_abort reason)
+{
+	struct call *call = http_exchange_state(exchange);
+	int64_t charge_nano;
+
+	(void)reason;
+	if (call->step == CALL_OVER)
+		return;
+	if (call->upstream != NULL)
+		http_call_cancel(call->upstream);
+	call->upstream = NULL;
+	if (call->step == CALL_ANSWER)
+		call_settle(call, JOURNAL_ABORTED, &charge_nano);
+	else
+		call_let_go(call, false);
+	call->step = CALL_OVER;
+}
+
+static void on_over(struct http_exchange *exchange)
+{
+	struct call *call = http_exchange_state(exchange);
+
+	check(call->step == CALL_OVER);
+	check(!call->entered && call->keep == NULL && call->upstream == NULL);
+}
+
+static size_t refuse(struct http_server *server, const struct http_refusal *refusal, char *body,
+		     size_t body_bytes_max)
+{
+	struct worker *worker = http_server_owner(server);
+
+	worker_count(&worker->counts.refused_other, 1);
+	const int length = snprintf(body, body_bytes_max,
+				    "{\"type\":\"" PROBLEM_TYPE_PREFIX
+				    "request-invalid\",\"title\":\"%s\",\"status\":%u,"
+				    "\"detail\":\"%s\"}\n",
+				    refusal->title, refusal->status, refusal->detail);
+	check(length > 0 && (size_t)length < body_bytes_max);
+	return (size_t)length;
+}
+
+const struct http_server_events call_server_events = {
+	.on_request = on_request,
+	.on_body = on_body,
+	.on_request_end = on_request_end,
+	.on_writable = on_writable,
+	.on_abort = on_abort,
+	.on_over = on_over,
+	.refuse = refuse,
+};

@@ -1,0 +1,121 @@
+/*
+ * call: one call's life in its worker. Private to the gateway.
+ *
+ * The steps run in the table's order. A step returns the next one, or CALL_WAIT: the call then
+ * stands in the worker's waiting list until money or an instance is there, or its time is up.
+ * From CALL_ANSWER on events of the two connections carry it.
+ *
+ * Every call ends exactly once: refused before a service saw it (call_refuse: no record, no
+ * cost), or settled (call_settle: a record, and a charge where the plan says so). Both give back
+ * what was taken: hold, concurrency, the instance's place.
+ *
+ * Memory: the exchange's state, from on_request to on_over. Threads: the worker's.
+ */
+#pragma once
+
+#include "gateway/admit.h"
+#include "gateway/directory.h"
+#include "gateway/keep.h"
+#include "gateway/limits.h"
+#include "gateway/problem.h"
+#include "gateway/worker.h"
+
+/* step, function, sentence */
+#define CALL_STEPS(X)                                                                              \
+	X(CALL_ROUTE, call_route, "find the service that host or path names")                      \
+	X(CALL_AUTHENTICATE, call_authenticate, "find the app behind the key, and its subscription") \
+	X(CALL_ADMIT, call_admit, "rate, concurrency, quota; keep the request")                    \
+	X(CALL_HOLD, call_hold, "hold the most that it can cost, or wait for the ledger")          \
+	X(CALL_BALANCE, call_balance, "choose an instance, or wait for one")                       \
+	X(CALL_FORWARD, call_forward, "send the request, stream its body")
+
+enum call_step {
+#define X(step, function, sentence) step,
+	CALL_STEPS(X)
+#undef X
+	CALL_ANSWER, /* the service works or answers */
+	CALL_OVER,   /* refused or settled; what is left is output */
+	CALL_WAIT    /* never stored: stay in this step and wait */
+};
+
+/* What a worker remembers of a client connection: the digest of the key it sent last. */
+struct call_connection {
+	uint32_t key_bytes;
+	char key[GATEWAY_KEY_TEXT_MAX];
+	uint8_t digest[32];
+};
+
+struct call {
+	struct http_exchange *exchange;
+	struct worker *worker;
+	const struct http_request *request; /* NULL once its head is gone */
+	struct slice target;		    /* what the service sees; while `request` is there */
+	struct directory_service *service;
+	struct directory_subscription *subscription;
+	const struct directory_plan *plan;
+	struct directory_instance *instance;
+	struct gateway_lease *budget;
+	struct http_call *upstream; /* NULL: not sent, or over */
+	struct keep *keep;
+	struct call *next, *previous; /* the waiting list */
+	struct loop_timer timer;
+	struct admit_hold hold;
+	struct call_id id;
+	struct key_id key;
+	enum call_step step;
+	uint64_t started_ns, started_wall_ns;
+	uint64_t forwarded_ns; /* 0: no service has seen it */
+	uint64_t deadline_ns;
+	uint64_t request_bytes, response_bytes;
+	uint64_t hold_bytes; /* transfer that the hold covers */
+	uint32_t memory_mib_share, cpu_milli_share; /* what the hold covers */
+	struct rating_quantities units;
+	uint16_t status; /* of the service's answer */
+	bool entered : 1; /* admit_leave is owed */
+	bool waiting : 1;
+	bool retried : 1;
+	bool key_in_authorization : 1;
+	bool target_bare : 1; /* a '/' belongs before `target` */
+	bool accepts_trailers : 1;
+	bool trailers_wanted : 1; /* the answer goes out chunked */
+	bool request_ended : 1;
+	bool responded : 1;
+	bool starved_request : 1, starved_answer : 1; /* paused until the hold is extended */
+	/* An answer that has arrived, not yet handed on: see answer.c. */
+	const struct http_response *head;
+	uint32_t piece_count;
+	struct slice pieces[GATEWAY_PIECES_MAX];
+};
+
+/* Runs steps from call->step on until one waits or the call is with the service. */
+void call_run(struct call *call);
+/* Calls in the waiting list look again, oldest first. */
+void call_retry_waiting(struct worker *worker);
+
+/* Ends a call with Stoa's own answer; nothing was forwarded. Returns CALL_OVER. */
+enum call_step call_refuse(struct call *call, enum problem problem, uint64_t retry_after_ns);
+/* The same after the service failed: records it. */
+void call_fail(struct call *call, enum problem problem, enum journal_outcome outcome);
+
+/* Writes the record, charges what is due, gives back the rest. *ret_charge_nano is what the
+ * caller pays for the call. Once, in CALL_ANSWER; the call is in CALL_OVER after it. */
+void call_settle(struct call *call, enum journal_outcome outcome, int64_t *ret_charge_nano);
+/* Gives back hold, concurrency and the instance's place. */
+void call_let_go(struct call *call, bool counted);
+/* Whether the hold covers what is transferred so far and one more piece, extending it if need
+ * be. False: pause; the call's timer tries again. */
+bool call_reserve(struct call *call);
+
+/* balance.c: takes a place on an instance other than `but`, NULL where all are full or none is
+ * there. */
+struct directory_instance *balance_choose(struct call *call, const struct directory_instance *but);
+void balance_release(struct directory_instance *instance);
+void balance_failed(struct directory_instance *instance, uint64_t now_ns);
+void balance_answered(struct directory_instance *instance, uint32_t latency_us);
+
+/* present.c: what is written on requests and answers. */
+void present_request(struct call *call, struct http_origin *origin);
+void present_answer(struct call *call, int64_t body_bytes, const int64_t *charge_nano);
+void present_problem(struct call *call, enum problem problem, uint64_t retry_after_ns);
+/* "0.05 USD"; returns its length. */
+size_t present_charge(const struct call *call, int64_t nano, char *text, size_t text_bytes_max);

@@ -1,0 +1,150 @@
+/*
+ * directory: what a worker can look up during a call. Private to the gateway.
+ *
+ * Three tables (services by name, subscriptions by app and service, keys by digest) in liburcu's
+ * lock-free hash table, read by the workers inside a loop turn (QSBR: a turn's end is a quiescent
+ * state, a waiting loop is offline), changed by the publisher only.
+ *
+ * What a call keeps beyond a turn: services, plans and leases live as long as the gateway; a
+ * subscription or an instance counts its calls in flight and goes after the last.
+ */
+#pragma once
+
+#include <stdatomic.h>
+#include <stdbool.h>
+
+#define URCU_INLINE_SMALL_FUNCTIONS
+#include <urcu/urcu-qsbr.h>
+#include <urcu/rculfhash.h>
+
+#include "base/map.h"
+#include "gateway/admit.h"
+#include "gateway/gateway.h"
+#include "gateway/lease.h"
+
+/* Never freed before the gateway, never changed. */
+struct directory_plan {
+	struct plan_id id;
+	char name[GATEWAY_NAME_MAX];
+	struct admit_plan admit;
+};
+
+struct worker_origin;
+
+/* How much of an instance one call uses, at the most over a service's instances. */
+struct directory_shape {
+	_Atomic uint32_t memory_mib_share; /* declared MiB / concurrency, rounded up */
+	_Atomic uint32_t cpu_milli_share;
+	_Atomic uint32_t path; /* the dearest one */
+};
+
+struct directory_instance {
+	uint32_t id;
+	uint32_t memory_mib, cpu_milli, concurrency;
+	enum rating_path path;
+	struct loop_address address;
+	char authority[GATEWAY_NAME_MAX]; /* "": the caller's */
+	struct directory_service *service;
+	struct directory_instance *next_retired;
+	_Alignas(64) _Atomic uint32_t in_flight;
+	_Atomic uint32_t latency_us; /* exponentially weighted over answers, 1/8 each */
+	_Atomic uint32_t failures;   /* to connect, in a row */
+	_Atomic uint64_t ejected_until_ns;
+	_Atomic uint32_t farewells; /* workers that have still to forget it, once retired */
+	struct worker_origin *origins[]; /* one a worker, made and used by that worker alone */
+};
+
+struct directory_instances {
+	struct rcu_head rcu;
+	uint32_t count;
+	struct directory_instance *of[];
+};
+
+struct directory_service {
+	struct cds_lfht_node by_name;
+	struct service_id id;
+	char name[GATEWAY_NAME_MAX];
+	_Atomic(const char *) units[RATING_UNITS_MAX]; /* set once each */
+	_Atomic(struct directory_instances *) instances; /* by RCU; NULL: none */
+	struct directory_shape shape;
+	_Atomic uint64_t waiting_workers; /* bit n: worker n has calls that wait for an instance */
+	_Atomic uint64_t complained_ns;	  /* when an unknown unit was last logged */
+};
+
+struct directory_subscription {
+	struct cds_lfht_node by_app;
+	struct rcu_head rcu;
+	struct subscription_id id;
+	struct account_id account;
+	struct app_id app;
+	struct directory_service *service;
+	char account_name[GATEWAY_NAME_MAX];
+	char app_name[GATEWAY_NAME_MAX];
+	struct gateway_lease *account_lease;
+	_Atomic(struct gateway_lease *) budget_lease;
+	_Atomic(const struct directory_plan *) plan;
+	_Atomic int64_t cloud_most_nano; /* part of a hold; follows plan and shape */
+	struct directory_subscription *next_retired;
+	_Atomic bool unreachable; /* retired, and the grace period is over */
+	struct admit_state admit;
+};
+
+struct directory_key {
+	struct cds_lfht_node by_digest;
+	struct rcu_head rcu;
+	uint8_t digest[32];
+	struct key_id id;
+	struct app_id app;
+	uint64_t expires_ns;
+};
+
+struct directory {
+	struct cds_lfht *services, *subscriptions, *keys;
+	struct rating_card card;
+	uint32_t workers;
+	struct map services_by_id, plans_by_id; /* the publisher's */
+	struct directory_instance *first_retired_instance;
+	struct directory_subscription *first_retired_subscription;
+	/* Tells every worker to forget the instance; each then calls directory_instance_forgotten.
+	 * Returns how many were told. */
+	uint32_t (*farewell)(void *context, struct directory_instance *instance);
+	void *context;
+};
+
+int directory_init(struct directory *directory, const struct rating_card *card, uint32_t workers,
+		   struct fault *fault);
+/* No worker runs any more. */
+void directory_fini(struct directory *directory);
+
+/* For workers, within a turn. NULL: there is none. `name` in any case of its letters. */
+struct directory_service *directory_find_service(struct directory *directory, struct slice name);
+struct directory_subscription *directory_find_subscription(struct directory *directory,
+							   struct app_id app,
+							   const struct directory_service *service);
+/* Compares the whole digest in constant time. */
+const struct directory_key *directory_find_key(struct directory *directory,
+					       const uint8_t digest[32]);
+/* A worker will not use the instance again. */
+void directory_instance_forgotten(struct directory_instance *instance);
+/* What a plan's calls may cost the cloud at the most, for `bytes` transferred. False: overflow. */
+bool directory_cloud_most(const struct rating_card *card, const struct directory_plan *plan,
+			  const struct directory_shape *shape, uint64_t bytes, int64_t *ret_nano);
+
+/* For the publisher: see gateway.h. */
+int directory_put_plan(struct directory *directory, const struct gateway_plan_entry *entry,
+		       struct fault *fault);
+int directory_put_service(struct directory *directory, const struct gateway_service_entry *entry,
+			  struct fault *fault);
+int directory_put_instance(struct directory *directory, struct service_id service,
+			   const struct gateway_instance_entry *entry, struct fault *fault);
+int directory_put_subscription(struct directory *directory,
+			       const struct gateway_subscription_entry *entry,
+			       struct fault *fault);
+int directory_put_key(struct directory *directory, const struct gateway_key_entry *entry,
+		      struct fault *fault);
+void directory_retire_instance(struct directory *directory, struct service_id service,
+			       uint32_t id);
+bool directory_instance_idle(struct directory *directory, uint32_t id);
+void directory_retire_subscription(struct directory *directory, struct app_id app,
+				   struct service_id service);
+void directory_retire_key(struct directory *directory, const uint8_t digest[32]);

@@ -1,0 +1,204 @@
+#include "gateway/gateway.h"
+
+#include <stdlib.h>
+
+#include "base/check.h"
+#include "gateway/worker.h"
+
+#define INSTANCE_WAIT_NS (10 * CLOCK_NS_PER_S)
+#define LEASE_WAIT_NS	 (2 * CLOCK_NS_PER_S)
+
+int gateway_new(const struct gateway_options *options, struct gateway **ret_gateway,
+		struct fault *fault)
+{
+	check(options->workers >= 1 && options->workers <= GATEWAY_WORKERS_MAX);
+	const size_t bytes =
+		sizeof(struct gateway) + options->workers * sizeof(struct worker);
+	struct gateway *gateway = aligned_alloc(64, (bytes + 63) / 64 * 64);
+
+	if (gateway == NULL)
+		return fault_set(fault, FAULT_SYSTEM, "no memory for the gateway");
+	memset(gateway, 0, bytes);
+	gateway->options = *options;
+	if (gateway->options.instance_wait_ns == 0)
+		gateway->options.instance_wait_ns = INSTANCE_WAIT_NS;
+	if (gateway->options.lease_wait_ns == 0)
+		gateway->options.lease_wait_ns = LEASE_WAIT_NS;
+	pthread_mutex_init(&gateway->lock, NULL);
+	const int code =
+		directory_init(&gateway->directory, &options->card, options->workers, fault);
+	if (code < 0) {
+		free(gateway);
+		return code;
+	}
+	gateway->directory.farewell = worker_farewell;
+	gateway->directory.context = gateway;
+	*ret_gateway = gateway;
+	return 0;
+}
+
+void gateway_free(struct gateway *gateway)
+{
+	directory_fini(&gateway->directory);
+	while (gateway->first_lease != NULL) {
+		struct gateway_lease *lease = gateway->first_lease;
+		gateway->first_lease = lease->next;
+		free(lease);
+	}
+	pthread_mutex_destroy(&gateway->lock);
+	free(gateway);
+}
+
+void gateway_publisher_enter(void)
+{
+	urcu_qsbr_register_thread();
+	urcu_qsbr_thread_offline();
+}
+
+void gateway_publisher_leave(void)
+{
+	urcu_qsbr_unregister_thread();
+}
+
+int gateway_listen(struct gateway *gateway, const struct loop_address *address,
+		   struct fault *fault)
+{
+	if (gateway->listener_count == GATEWAY_LISTENERS_MAX)
+		return fault_set(fault, FAULT_LIMIT, "more than %d gateway listeners",
+				 GATEWAY_LISTENERS_MAX);
+	gateway->addresses[gateway->listener_count++] = *address;
+	return 0;
+}
+
+bool gateway_listener_address(struct gateway *gateway, uint32_t index,
+			      struct loop_address *ret_address)
+{
+	if (index >= gateway->listener_count)
+		return false;
+	*ret_address = gateway->addresses[index];
+	return true;
+}
+
+enum loop_io gateway_io(const struct gateway *gateway, const char **ret_reason)
+{
+	*ret_reason = gateway->io_reason;
+	return gateway->io;
+}
+
+int gateway_lease_new(struct gateway *gateway, struct gateway_lease **ret_lease,
+		      struct fault *fault)
+{
+	struct gateway_lease *lease = aligned_alloc(64, sizeof(*lease));
+
+	if (lease == NULL)
+		return fault_set(fault, FAULT_SYSTEM, "no memory for a lease");
+	memset(lease, 0, sizeof(*lease));
+	atomic_store(&lease->has_more, true);
+	lease->on_demand = gateway->options.on_lease_demand;
+	lease->context = gateway->options.context;
+	lease->next = gateway->first_lease;
+	gateway->first_lease = lease;
+	*ret_lease = lease;
+	return 0;
+}
+
+static void nudge_all(struct gateway *gateway)
+{
+	pthread_mutex_lock(&gateway->lock);
+	for (uint32_t i = 0; i < gateway->options.workers; i++) {
+		if (gateway->workers[i] != NULL)
+			worker_nudge(gateway->workers[i]);
+	}
+	pthread_mutex_unlock(&gateway->lock);
+}
+
+void gateway_leases_changed(struct gateway *gateway)
+{
+	nudge_all(gateway);
+}
+
+void gateway_counts_read(const struct gateway *gateway, struct gateway_counts *ret_counts)
+{
+	*ret_counts = (struct gateway_counts){0};
+	for (uint32_t i = 0; i < gateway->options.workers; i++) {
+		const struct worker *worker = &gateway->of[i];
+#define X(name, sentence) ret_counts->name += atomic_load(&worker->counts.name);
+		GATEWAY_COUNTS(X)
+#undef X
+		ret_counts->connections += atomic_load(&worker->connections);
+	}
+}
+
+/* ---- publishing: the publisher reads the tables as a worker does, so it is online meanwhile ---- */
+
+int gateway_publish_plan(struct gateway *gateway, const struct gateway_plan_entry *plan,
+			 struct fault *fault)
+{
+	return directory_put_plan(&gateway->directory, plan, fault);
+}
+
+int gateway_publish_service(struct gateway *gateway, const struct gateway_service_entry *service,
+			    struct fault *fault)
+{
+	urcu_qsbr_thread_online();
+	const int code = directory_put_service(&gateway->directory, service, fault);
+	urcu_qsbr_thread_offline();
+	return code;
+}
+
+int gateway_publish_instance(struct gateway *gateway, struct service_id service,
+			     const struct gateway_instance_entry *instance, struct fault *fault)
+{
+	urcu_qsbr_thread_online();
+	const int code = directory_put_instance(&gateway->directory, service, instance, fault);
+	urcu_qsbr_thread_offline();
+	if (code == 0)
+		nudge_all(gateway);
+	return code;
+}
+
+int gateway_publish_subscription(struct gateway *gateway,
+				 const struct gateway_subscription_entry *subscription,
+				 struct fault *fault)
+{
+	urcu_qsbr_thread_online();
+	const int code = directory_put_subscription(&gateway->directory, subscription, fault);
+	urcu_qsbr_thread_offline();
+	return code;
+}
+
+int gateway_publish_key(struct gateway *gateway, const struct gateway_key_entry *key,
+			struct fault *fault)
+{
+	urcu_qsbr_thread_online();
+	const int code = directory_put_key(&gateway->directory, key, fault);
+	urcu_qsbr_thread_offline();
+	return code;
+}
+
+void gateway_retire_instance(struct gateway *gateway, struct service_id service, uint32_t id)
+{
+	urcu_qsbr_thread_online();
+	directory_retire_instance(&gateway->directory, service, id);
+	urcu_qsbr_thread_offline();
+}
+
+bool gateway_instance_idle(struct gateway *gateway, uint32_t id)
+{
+	return directory_instance_idle(&gateway->directory, id);
+}
+
+void gateway_retire_subscription(struct gateway *gateway, struct app_id app,
+				 struct service_id service)
+{
+	urcu_qsbr_thread_online();
+	directory_retire_subscription(&gateway->directory, app, service);
+	urcu_qsbr_thread_offline();
+}
+
+void gateway_retire_key(struct gateway *gateway, const uint8_t digest[32])
+{
+	urcu_qsbr_thread_online();
+	directory_retire_key(&gateway->directory, digest);
+	urcu_qsbr_thread_offline();
+}

@@ -1,0 +1,33 @@
+#include "gateway/problem.h"
+
+#include <stdio.h>
+
+#include "base/check.h"
+
+static const struct problem_text texts[] = {
+#define X(name, status, type, title, next) {status, type, title, next},
+	PROBLEMS(X)
+#undef X
+};
+
+const struct problem_text *problem_text(enum problem problem)
+{
+	check(problem < PROBLEM_COUNT);
+	return &texts[problem];
+}
+
+size_t problem_compose(enum problem problem, struct slice call, char *body, size_t body_bytes_max)
+{
+	const struct problem_text *text = problem_text(problem);
+	char member[64] = "";
+
+	/* The table's texts hold no character that JSON escapes; a test says so. */
+	if (call.length > 0)
+		snprintf(member, sizeof(member), ",\"call\":\"%.*s\"", SLICE_ARGS(call));
+	const int length = snprintf(body, body_bytes_max,
+				    "{\"type\":\"" PROBLEM_TYPE_PREFIX
+				    "%s\",\"title\":\"%s\",\"status\":%u,\"detail\":\"%s\"%s}\n",
+				    text->type, text->title, text->status, text->next, member);
+	check(length > 0 && (size_t)length < body_bytes_max);
+	return (size_t)length;
+}

@@ -1,0 +1,73 @@
+/*
+ * rig: a whole gateway in one test process: real loops and sockets, a real journal, and a
+ * counting service behind it. Leases are filled by the test.
+ *
+ * The service answers `GET /echo/NONCE` with the nonce, `POST /units?N` with Stoa-Units: pixels=N,
+ * `/status/NNN` with that status, `/slow` never, `/close` by closing, `/headers` with what it was
+ * sent, `/chunked/NONCE` chunked, `/large/N` N bytes.
+ */
+#pragma once
+
+#include <pthread.h>
+
+#include "gateway/gateway.h"
+
+#define RIG_KEY_TEXT_MAX 64
+
+struct rig_service {
+	int listener;
+	uint16_t port;
+	pthread_t thread;
+	_Atomic uint64_t answered; /* whole answers */
+	_Atomic uint64_t began;	   /* requests whose head was read */
+	_Atomic bool stopping;
+};
+
+struct rig {
+	char folder[64];
+	struct journal *journal;
+	struct gateway *gateway;
+	struct gateway_lease *lease;
+	struct gateway_lease *budget;
+	struct rig_service service;
+	struct loop_address address;
+	uint16_t port;
+	uint32_t workers;
+	pthread_t threads[4];
+	pthread_t sync_thread;
+	_Atomic bool stopping;
+	_Atomic uint32_t ready;
+	_Atomic uint32_t demands;
+	char key[RIG_KEY_TEXT_MAX];
+};
+
+struct rig_options {
+	enum loop_io io;
+	uint32_t workers;
+	struct rating_plan plan;
+	int64_t call_most_nano;
+	struct gateway_limits limits;
+	struct rating_card card;
+	int64_t lease_nano;
+	int64_t budget_nano; /* -1: none */
+	bool has_more;	     /* the lease's source */
+	uint32_t instance_concurrency;
+	bool no_instance; /* the test publishes it */
+};
+
+/* A price of `nano` a call, no limits, a full lease. */
+struct rig_options rig_options_default(int64_t nano);
+void rig_begin(struct rig *rig, const struct rig_options *options);
+void rig_end(struct rig *rig);
+void rig_publish_instance(struct rig *rig, uint32_t id, uint16_t port, uint32_t concurrency);
+
+/* A blocking client. Returns the connected descriptor. */
+int rig_connect(const struct rig *rig);
+/* Sends a request and reads the answer whole (Content-Length or chunked); returns its status, or
+ * 0 when the connection ended first. `answer` holds head and body, NUL-terminated. */
+unsigned rig_ask(int descriptor, const char *request, char *answer, size_t answer_bytes_max);
+/* GET with the rig's key. */
+unsigned rig_get(const struct rig *rig, int descriptor, const char *path, char *answer,
+		 size_t answer_bytes_max);
+/* Records in the journal, all streams; the last one read is copied. */
+uint64_t rig_records(struct rig *rig, struct journal_record *ret_last);

@@ -1,0 +1,170 @@
+/* How calls end: refused, failed, settled. */
+#include "gateway/call.h"
+
+#include "base/check.h"
+#include "base/log.h"
+
+/* Answered below 500, or always where the plan says so; of a call that its caller left, what
+ * the service had begun to answer. */
+static bool is_billed(const struct call *call, enum journal_outcome outcome)
+{
+	if (outcome != JOURNAL_ANSWERED &&
+	    !(outcome == JOURNAL_ABORTED && call->response_bytes > 0))
+		return false;
+	return call->status < 500 || call->plan->admit.rating.bill_always;
+}
+
+static void measure(const struct call *call, uint64_t service_us, struct admit_charge *charge)
+{
+	const struct directory_instance *instance = call->instance;
+	const uint32_t divisor = instance->concurrency == 0 ? 1 : instance->concurrency;
+
+	charge->used = call->units;
+	charge->used.of[RATING_CALLS] = 1;
+	charge->used.of[RATING_REQUEST_BYTES] = (int64_t)call->request_bytes;
+	charge->used.of[RATING_RESPONSE_BYTES] = (int64_t)call->response_bytes;
+	charge->used.of[RATING_DURATION_MS] = rating_milliseconds(service_us);
+	rating_cloud_of_call(instance->memory_mib, instance->cpu_milli, divisor, service_us,
+			     instance->path, call->request_bytes + call->response_bytes,
+			     &charge->cloud_used);
+	/* An instance that grew while the call waited is not the caller's to pay. */
+	const int64_t memory_most = (int64_t)(call->memory_mib_share * service_us);
+	const int64_t cpu_most = (int64_t)(call->cpu_milli_share * service_us);
+	if (charge->cloud_used.of[RATING_CLOUD_MIB_US] > memory_most)
+		charge->cloud_used.of[RATING_CLOUD_MIB_US] = memory_most;
+	if (charge->cloud_used.of[RATING_CLOUD_MCPU_US] > cpu_most)
+		charge->cloud_used.of[RATING_CLOUD_MCPU_US] = cpu_most;
+}
+
+static void write_record(const struct call *call, enum journal_outcome outcome, bool billed,
+			 uint64_t service_us, const struct admit_charge *charge)
+{
+	struct worker *worker = call->worker;
+	const uint64_t duration_us =
+		(loop_now_ns(worker->loop) - call->started_ns) / CLOCK_NS_PER_US;
+	struct journal_record record = {
+		.outcome = (uint8_t)outcome,
+		.flags = billed ? JOURNAL_BILLED : 0,
+		.path = (uint8_t)call->instance->path,
+		.call = call->id,
+		.started_ns = call->started_wall_ns,
+		.settled_ns = loop_wall_ns(worker->loop),
+		.duration_us = duration_us > UINT32_MAX ? UINT32_MAX : (uint32_t)duration_us,
+		.service_us = service_us > UINT32_MAX ? UINT32_MAX : (uint32_t)service_us,
+		.status = call->status,
+		.account = call->subscription->account,
+		.app = call->subscription->app,
+		.key = call->key,
+		.subscription = call->subscription->id,
+		.service = call->service->id,
+		.plan = call->plan->id,
+		.instance = call->instance->id,
+		.request_bytes = call->request_bytes,
+		.response_bytes = call->response_bytes,
+		.memory_mib_us = (uint64_t)charge->cloud_used.of[RATING_CLOUD_MIB_US],
+		.cpu_milli_us = (uint64_t)charge->cloud_used.of[RATING_CLOUD_MCPU_US],
+		.charge_nano = charge->usage_nano + charge->cloud_nano,
+	};
+
+	for (unsigned i = 0; i < JOURNAL_RECORD_UNITS; i++) {
+		record.units[i] = (uint64_t)charge->used.of[RATING_UNIT_0 + i];
+		if (charge->used.of[RATING_UNIT_0 + i] != call->units.of[RATING_UNIT_0 + i])
+			record.unit_excess |= 1u << i;
+	}
+	journal_append(worker->stream, &record);
+}
+
+static void count_end(struct call *call, enum journal_outcome outcome)
+{
+	struct worker *worker = call->worker;
+
+	switch (outcome) {
+	case JOURNAL_ANSWERED:
+		worker_count(&worker->counts.calls_answered, 1);
+		break;
+	case JOURNAL_ABORTED:
+		worker_count(&worker->counts.calls_aborted, 1);
+		break;
+	default:
+		worker_count(&worker->counts.calls_failed, 1);
+	}
+}
+
+void call_settle(struct call *call, enum journal_outcome outcome, int64_t *ret_charge_nano)
+{
+	struct worker *worker = call->worker;
+	const uint64_t timeout_us = call->plan->admit.limits.timeout_ns / CLOCK_NS_PER_US;
+	uint64_t service_us =
+		(loop_now_ns(worker->loop) - call->forwarded_ns) / CLOCK_NS_PER_US;
+	struct admit_charge charge = {0};
+	bool billed = is_billed(call, outcome);
+
+	check(call->step == CALL_ANSWER);
+	/* The hold covers the plan's timeout; a timer that came late is not the caller's. */
+	if (service_us > timeout_us)
+		service_us = timeout_us;
+	measure(call, service_us, &charge);
+	if (!billed) {
+		rating_call_cap(&call->plan->admit.rating, &charge.used);
+	} else if (!admit_settle(&call->subscription->admit, &call->plan->admit,
+				 &worker->gateway->directory.card, loop_wall_ns(worker->loop),
+				 &call->hold, &charge)) {
+		billed = false;
+		log_event(LOG_ERROR, "call.not_chargeable",
+			  log_text("service", call->service->name),
+			  log_text("plan", call->plan->name));
+	}
+	write_record(call, outcome, billed, service_us, &charge);
+	*ret_charge_nano = charge.usage_nano + charge.cloud_nano;
+	count_end(call, outcome);
+	call_let_go(call, billed);
+	call->step = CALL_OVER;
+}
+
+static void count_refusal(struct worker *worker, unsigned status)
+{
+	switch (status) {
+	case 401:
+		worker_count(&worker->counts.refused_key, 1);
+		break;
+	case 402:
+		worker_count(&worker->counts.refused_money, 1);
+		break;
+	case 403:
+		worker_count(&worker->counts.refused_right, 1);
+		break;
+	case 404:
+		worker_count(&worker->counts.refused_route, 1);
+		break;
+	case 429:
+		worker_count(&worker->counts.refused_rate, 1);
+		break;
+	default:
+		worker_count(&worker->counts.refused_other, 1);
+	}
+}
+
+enum call_step call_refuse(struct call *call, enum problem problem, uint64_t retry_after_ns)
+{
+	count_refusal(call->worker, problem_text(problem)->status);
+	call->step = CALL_OVER;
+	present_problem(call, problem, retry_after_ns);
+	call_let_go(call, false);
+	return CALL_OVER;
+}
+
+void call_fail(struct call *call, enum problem problem, enum journal_outcome outcome)
+{
+	int64_t charge_nano;
+
+	if (call->upstream != NULL)
+		http_call_cancel(call->upstream);
+	call->upstream = NULL;
+	if (!call->responded)
+		call->status = (uint16_t)problem_text(problem)->status;
+	call_settle(call, outcome, &charge_nano);
+	if (call->responded)
+		http_exchange_abort(call->exchange);
+	else
+		present_problem(call, problem, 0);
+}

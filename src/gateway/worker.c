@@ -1,0 +1,368 @@
+#include "gateway/worker.h"
+
+#include <stdlib.h>
+#include <unistd.h>
+
+#include "base/check.h"
+#include "base/log.h"
+#include "gateway/call.h"
+
+/* ---- connections ---- */
+
+struct handover {
+	struct loop_message message;
+	struct worker *worker;
+	int descriptor;
+};
+
+static void adopt(struct worker *worker, int descriptor)
+{
+	http_server_adopt(worker->server, descriptor);
+}
+
+static void on_handover(struct loop_message *message)
+{
+	struct handover *handover = (struct handover *)message;
+
+	if (handover->worker->stopping)
+		close(handover->descriptor);
+	else
+		adopt(handover->worker, handover->descriptor);
+	free(handover);
+}
+
+static struct worker *least_loaded(struct gateway *gateway)
+{
+	struct worker *least = gateway->workers[0];
+
+	for (uint32_t i = 1; i < gateway->options.workers; i++) {
+		struct worker *worker = gateway->workers[i];
+		if (worker != NULL && atomic_load(&worker->connections) <
+					      atomic_load(&least->connections))
+			least = worker;
+	}
+	return least;
+}
+
+static void on_accept(struct loop_listener *listener, int descriptor)
+{
+	struct gateway *gateway = listener->owner;
+	struct worker *worker = least_loaded(gateway);
+
+	atomic_fetch_add(&worker->connections, 1);
+	if (worker == gateway->workers[0]) {
+		adopt(worker, descriptor);
+		return;
+	}
+	struct handover *handover = malloc(sizeof(*handover));
+	if (handover == NULL) {
+		atomic_fetch_sub(&worker->connections, 1);
+		close(descriptor);
+		return;
+	}
+	*handover = (struct handover){
+		.message.deliver = on_handover, .worker = worker, .descriptor = descriptor};
+	loop_post(worker->loop, &handover->message);
+}
+
+static void on_connection_closed(void *owner, void *connection_state)
+{
+	struct worker *worker = owner;
+	struct call_connection *connection = connection_state;
+
+	explicit_bzero(connection->key, sizeof(connection->key));
+	atomic_fetch_sub(&worker->connections, 1);
+}
+
+/* ---- instances ---- */
+
+struct worker_origin *worker_origin_new(struct worker *worker,
+					struct directory_instance *instance)
+{
+	struct worker_origin *origin = malloc(sizeof(*origin));
+
+	if (origin == NULL)
+		return NULL;
+	*origin = (struct worker_origin){
+		.instance = instance,
+		.origin = http_origin_new(worker->client, &instance->address),
+		.next = worker->first_origin,
+	};
+	if (origin->origin == NULL) {
+		free(origin);
+		return NULL;
+	}
+	if (origin->next != NULL)
+		origin->next->previous = origin;
+	worker->first_origin = origin;
+	return origin;
+}
+
+static void origin_free(struct worker *worker, struct worker_origin *origin)
+{
+	*(origin->previous == NULL ? &worker->first_origin : &origin->previous->next) =
+		origin->next;
+	if (origin->next != NULL)
+		origin->next->previous = origin->previous;
+	origin->instance->origins[worker->number] = NULL;
+	http_origin_free(origin->origin);
+	free(origin);
+}
+
+struct farewell {
+	struct loop_message message;
+	struct worker *worker;
+	struct directory_instance *instance;
+};
+
+static void on_farewell(struct loop_message *message)
+{
+	struct farewell *farewell = (struct farewell *)message;
+	struct worker *worker = farewell->worker;
+	struct worker_origin *origin = farewell->instance->origins[worker->number];
+
+	if (origin != NULL)
+		origin_free(worker, origin);
+	directory_instance_forgotten(farewell->instance);
+	free(farewell);
+}
+
+uint32_t worker_farewell(void *context, struct directory_instance *instance)
+{
+	struct gateway *gateway = context;
+	uint32_t told = 0;
+
+	pthread_mutex_lock(&gateway->lock);
+	for (uint32_t i = 0; i < gateway->options.workers; i++) {
+		struct worker *worker = gateway->workers[i];
+		if (worker == NULL)
+			continue;
+		struct farewell *farewell = malloc(sizeof(*farewell));
+		check(farewell != NULL);
+		*farewell = (struct farewell){.message.deliver = on_farewell,
+					      .worker = worker,
+					      .instance = instance};
+		loop_post(worker->loop, &farewell->message);
+		told++;
+	}
+	pthread_mutex_unlock(&gateway->lock);
+	return told;
+}
+
+/* ---- waiting calls ---- */
+
+static void on_retry(struct loop_task *task)
+{
+	struct worker *worker = (struct worker *)((char *)task - offsetof(struct worker, retry));
+
+	call_retry_waiting(worker);
+}
+
+static void on_nudge(struct loop_message *message)
+{
+	struct worker *worker =
+		(struct worker *)((char *)message - offsetof(struct worker, nudge));
+
+	/* Cleared first: what is told from here on nudges again. */
+	atomic_store(&worker->nudged, false);
+	loop_defer(worker->loop, &worker->retry);
+}
+
+void worker_nudge(struct worker *worker)
+{
+	if (!atomic_exchange(&worker->nudged, true))
+		loop_post(worker->loop, &worker->nudge);
+}
+
+void worker_place_free(struct worker *worker, struct directory_service *service)
+{
+	const uint64_t own = 1ull << worker->number;
+	uint64_t waiting = atomic_load_explicit(&service->waiting_workers, memory_order_acquire);
+
+	if (waiting == 0)
+		return;
+	if (waiting & own) {
+		atomic_fetch_and(&service->waiting_workers, ~own);
+		loop_defer(worker->loop, &worker->retry);
+		waiting &= ~own;
+	}
+	if (waiting != 0) {
+		const uint32_t other = (uint32_t)__builtin_ctzll(waiting);
+		atomic_fetch_and(&service->waiting_workers, ~(1ull << other));
+		worker_nudge(worker->gateway->workers[other]);
+	}
+}
+
+/* ---- stopping ---- */
+
+static void on_drained(void *owner)
+{
+	struct worker *worker = owner;
+
+	loop_timer_clear(worker->loop, &worker->stop_timer);
+	loop_stop(worker->loop);
+}
+
+static void on_grace_over(struct loop_timer *timer)
+{
+	struct worker *worker =
+		(struct worker *)((char *)timer - offsetof(struct worker, stop_timer));
+
+	http_server_close(worker->server);
+}
+
+static void on_listener_closed(struct loop_listener *listener)
+{
+	struct gateway *gateway = listener->owner;
+
+	gateway->listeners_open--;
+}
+
+static void on_stop(struct loop_message *message)
+{
+	struct worker *worker =
+		(struct worker *)((char *)message - offsetof(struct worker, stop));
+	struct gateway *gateway = worker->gateway;
+
+	worker->stopping = true;
+	for (uint32_t i = 0; worker->number == 0 && i < gateway->listener_count; i++)
+		loop_listener_close(&gateway->listeners[i]);
+	worker->stop_timer.on_due = on_grace_over;
+	loop_timer_set(worker->loop, &worker->stop_timer,
+		       loop_now_ns(worker->loop) + atomic_load(&gateway->stop_grace_ns));
+	http_server_drain(worker->server, on_drained);
+}
+
+/* ---- life ---- */
+
+static void before_wait(void *context)
+{
+	(void)context;
+	urcu_qsbr_thread_offline();
+}
+
+static void after_wait(void *context)
+{
+	(void)context;
+	urcu_qsbr_thread_online();
+}
+
+static int worker_open(struct worker *worker, struct fault *fault)
+{
+	struct gateway *gateway = worker->gateway;
+	const struct gateway_options *options = &gateway->options;
+	const struct loop_options loop_options = {.io = options->io, .clock = options->clock};
+	int code = loop_new(&loop_options, &worker->loop, fault);
+
+	if (code < 0)
+		return code;
+	loop_set_wait_hooks(worker->loop, before_wait, after_wait, worker);
+	const struct http_server_options server_options = {
+		.limits = options->limits,
+		.events = &call_server_events,
+		.owner = worker,
+		.exchange_state_bytes = sizeof(struct call),
+		.connection_state_bytes = sizeof(struct call_connection),
+		.on_connection_closed = on_connection_closed,
+	};
+	code = http_server_new(worker->loop, &server_options, &worker->server, fault);
+	if (code < 0)
+		return code;
+	const struct http_client_options client_options = {.limits = options->limits,
+							   .events = &call_client_events};
+	code = http_client_new(worker->loop, &client_options, &worker->client, fault);
+	if (code < 0)
+		return code;
+	return journal_stream_open(options->journal, worker->number, &worker->stream, fault);
+}
+
+static int listeners_open(struct worker *worker, struct fault *fault)
+{
+	struct gateway *gateway = worker->gateway;
+
+	for (uint32_t i = 0; i < gateway->listener_count; i++) {
+		struct loop_listener *listener = &gateway->listeners[i];
+		listener->on_accept = on_accept;
+		listener->on_closed = on_listener_closed;
+		listener->owner = gateway;
+		const int code = loop_listener_open(worker->loop, listener,
+						    &gateway->addresses[i], fault);
+		if (code < 0)
+			return code;
+		gateway->listeners_open++;
+		loop_listener_address(listener, &gateway->addresses[i]);
+	}
+	return 0;
+}
+
+/* After the server has drained: connections to instances and listeners end; messages that are
+ * still on their way are delivered. */
+static void worker_close(struct worker *worker)
+{
+	struct gateway *gateway = worker->gateway;
+	struct fault fault;
+
+	pthread_mutex_lock(&gateway->lock);
+	gateway->workers[worker->number] = NULL;
+	pthread_mutex_unlock(&gateway->lock);
+	while (worker->first_origin != NULL)
+		origin_free(worker, worker->first_origin);
+	if (worker->server != NULL && !worker->stopping)
+		http_server_close(worker->server);
+	while (loop_turn(worker->loop, 0, &fault) == 0 &&
+	       ((worker->number == 0 && gateway->listeners_open > 0) ||
+		(worker->server != NULL && http_server_connections(worker->server) > 0)))
+		;
+	if (worker->client != NULL)
+		http_client_free(worker->client);
+	if (worker->server != NULL)
+		http_server_free(worker->server);
+	loop_free(worker->loop);
+	keep_pool_fini(&worker->keeps);
+}
+
+int gateway_worker_run(struct gateway *gateway, uint32_t number,
+		       void (*on_ready)(void *context, uint32_t number), struct fault *fault)
+{
+	struct worker *worker = &gateway->of[number];
+
+	check(number < gateway->options.workers);
+	*worker = (struct worker){.gateway = gateway,
+				  .number = number,
+				  .retry_credit = WORKER_RETRY_CREDIT_MAX / 10,
+				  .retry.run = on_retry,
+				  .nudge.deliver = on_nudge,
+				  .stop.deliver = on_stop};
+	random_seeded_init(&worker->random, random_u64(gateway->options.random));
+	urcu_qsbr_register_thread();
+	int code = worker_open(worker, fault);
+	if (code == 0) {
+		pthread_mutex_lock(&gateway->lock);
+		gateway->workers[number] = worker;
+		gateway->io = loop_io_used(worker->loop);
+		gateway->io_reason = loop_io_reason(worker->loop);
+		pthread_mutex_unlock(&gateway->lock);
+		if (number == 0)
+			code = listeners_open(worker, fault);
+	}
+	if (code == 0) {
+		on_ready(gateway->options.context, number);
+		code = loop_run(worker->loop, fault);
+	}
+	if (worker->loop != NULL)
+		worker_close(worker);
+	urcu_qsbr_unregister_thread();
+	return code;
+}
+
+void gateway_stop(struct gateway *gateway, uint64_t grace_ns)
+{
+	atomic_store(&gateway->stop_grace_ns, grace_ns);
+	pthread_mutex_lock(&gateway->lock);
+	for (uint32_t i = 0; i < gateway->options.workers; i++) {
+		struct worker *worker = gateway->workers[i];
+		if (worker != NULL)
+			loop_post(worker->loop, &worker->stop);
+	}
+	pthread_mutex_unlock(&gateway->lock);
+}

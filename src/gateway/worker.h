@@ -1,0 +1,97 @@
+/*
+ * worker: one thread's part of the gateway. Private to the gateway.
+ *
+ * A worker owns its loop, its client connections, its connections to instances and one journal
+ * stream; it shares only the directory and the atomics of subscriptions, leases and instances.
+ */
+#pragma once
+
+#include <pthread.h>
+
+#include "base/random.h"
+#include "gateway/directory.h"
+#include "gateway/gateway.h"
+#include "gateway/keep.h"
+
+struct call;
+
+/* Sending a call again costs 10 of this credit, sending one at all earns 1: retries stay below a
+ * tenth of the calls. */
+#define WORKER_RETRY_CREDIT_MAX 1000u
+#define WORKER_RETRY_COST	10u
+
+/* A connection to an instance's address, as one worker has it. */
+struct worker_origin {
+	struct directory_instance *instance;
+	struct http_origin *origin;
+	struct worker_origin *next, *previous;
+};
+
+struct worker {
+	struct gateway *gateway;
+	uint32_t number;
+	struct loop *loop;
+	struct http_server *server;
+	struct http_client *client;
+	struct journal_stream *stream;
+	struct random_seeded random;
+	struct keep_pool keeps;
+	struct call *waiting_first, *waiting_last; /* for money or an instance, oldest first */
+	uint32_t waiting_count;
+	struct worker_origin *first_origin;
+	uint32_t retry_credit;
+	uint32_t unsettled; /* calls that will still need a record */
+	struct loop_task retry; /* waiting calls look again at the turn's end */
+	struct loop_message nudge;
+	_Atomic bool nudged;
+	struct loop_message stop;
+	struct loop_timer stop_timer;
+	bool stopping;
+	_Atomic uint32_t connections; /* for choosing the least loaded; as of the last change */
+	/* Written by this worker only, read by any. */
+	struct {
+#define X(name, sentence) _Atomic uint64_t name;
+		GATEWAY_COUNTS(X)
+#undef X
+	} counts;
+};
+
+struct gateway {
+	struct gateway_options options;
+	struct directory directory;
+	pthread_mutex_t lock; /* of workers[] and their starting and stopping */
+	struct worker *workers[GATEWAY_WORKERS_MAX]; /* those whose loop takes messages */
+	struct loop_address addresses[GATEWAY_LISTENERS_MAX];
+	struct loop_listener listeners[GATEWAY_LISTENERS_MAX];
+	uint32_t listener_count;
+	uint32_t listeners_open;
+	struct gateway_lease *first_lease;
+	const char *io_reason;
+	enum loop_io io;
+	_Atomic uint64_t stop_grace_ns;
+	struct worker of[]; /* options.workers of them */
+};
+
+static inline void worker_count(_Atomic uint64_t *count, int64_t step)
+{
+	/* One writer, so no locked instruction is needed. */
+	atomic_store_explicit(count,
+			      atomic_load_explicit(count, memory_order_relaxed) + (uint64_t)step,
+			      memory_order_relaxed);
+}
+
+/* The worker looks at its waiting calls again. Any thread, while it runs. */
+void worker_nudge(struct worker *worker);
+
+/* NULL without memory. */
+struct worker_origin *worker_origin_new(struct worker *worker,
+					struct directory_instance *instance);
+/* A place on an instance of the service became free: whoever waits for one is told. */
+void worker_place_free(struct worker *worker, struct directory_service *service);
+
+/* directory.farewell. */
+uint32_t worker_farewell(void *context, struct directory_instance *instance);
+
+/* The events of server and client, implemented by call.c and answer.c. */
+extern const struct http_server_events call_server_events;
+extern const struct http_client_events call_client_events;
