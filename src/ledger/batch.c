@@ -22,7 +22,7 @@ void batch_begin(struct batch *batch, size_t count)
 {
 	check_at_most(count, LEDGER_BATCH_MAX);
 
-	if (batch->room < count) {
+	if (batch->room < count || batch->room == 0) {
 		size_t room = batch->room > 0 ? batch->room : 16;
 		while (room < count)
 			room *= 2;

@@ -120,6 +120,8 @@ static inline struct ledger_audit ledger_testing_audit(struct ledger_testing *te
 {
 	struct ledger_audit audit = {0};
 
+	store_rollback(testing->store); /* what a test that failed has left */
+
 	ledger_testing_good(testing, store_begin(testing->store, STORE_READ, &testing->fault));
 	ledger_testing_good(testing, ledger_audit(testing->ledger, &audit, &testing->fault));
 	store_rollback(testing->store);
