@@ -43,8 +43,8 @@ int account_migrate(struct store *store, struct fault *fault)
 
 /* ---- what the files of this folder share ---- */
 
-int account_not_found(struct store *store, const char *sql, int64_t owner, const char *what,
-		      struct slice name, struct fault *fault)
+int account_name_not_found(struct store *store, const char *sql, int64_t owner, const char *what,
+			   struct slice name, struct fault *fault)
 {
 	static_assert(ACCOUNT_PATH_MAX >= ACCOUNT_NAME_MAX, "a path holds a name");
 	STORE_STATEMENT select = NULL;
@@ -247,8 +247,8 @@ int account_get(struct store *store, struct slice name, struct account *ret_acco
 	if (code < 0)
 		return code;
 	if (!found)
-		return account_not_found(store, "SELECT name FROM accounts ORDER BY name", 0,
-					 "account", name, fault);
+		return account_name_not_found(store, "SELECT name FROM accounts ORDER BY name", 0,
+					      "account", name, fault);
 	*ret_account = account;
 	return 0;
 }

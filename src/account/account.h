@@ -79,6 +79,13 @@ int account_migrate(struct store *store, struct fault *fault);
  * is wrong; `what` is how the sentence calls it ("account name"). */
 int account_name_check(const char *what, struct slice name, struct fault *fault);
 
+/* FAULT_NOT_FOUND: `there is no WHAT "NAME"`, and the nearest of the names that `sql` gives (one
+ * column; $1 is `owner` where that is not 0). For every domain whose things have names. */
+int account_name_not_found(struct store *store, const char *sql, int64_t owner, const char *what,
+			   struct slice name, struct fault *fault);
+/* The same of an id: `there is no acct_12`. */
+int account_id_not_found(const char *prefix, uint64_t id, struct fault *fault);
+
 /* ---- accounts ---- */
 
 int account_create(struct store *store, struct slice name, uint64_t now_ns,

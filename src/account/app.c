@@ -112,9 +112,9 @@ int account_app_get(struct store *store, struct slice path, struct account_app *
 	if (!found) {
 		char what[ACCOUNT_NAME_MAX + 16];
 		snprintf(what, sizeof(what), "app of \"%s\" called", account.name);
-		return account_not_found(store,
-					 "SELECT name FROM apps WHERE account = $1 ORDER BY name",
-					 (int64_t)account.id.value, what, name, fault);
+		return account_name_not_found(
+			store, "SELECT name FROM apps WHERE account = $1 ORDER BY name",
+			(int64_t)account.id.value, what, name, fault);
 	}
 	*ret_app = app;
 	return 0;

@@ -142,6 +142,9 @@ void catalog_manifest_free(struct catalog_manifest *manifest);
 
 /* ---- publishing ---- */
 
+extern const struct store_migration catalog_migrations[];
+extern const size_t catalog_migration_count;
+
 /* Creates and updates the tables; after account_migrate. Outside of a transaction. */
 int catalog_migrate(struct store *store, struct fault *fault);
 
@@ -271,7 +274,8 @@ enum catalog_subscribed {
 	CATALOG_SUBSCRIBED_REPLACED, /* another plan version: *ret_ended was ended */
 };
 
-/* Gets the version of the plan that is offered now. */
+/* Gets the version of the plan that is offered now: subscribing again accepts a plan's new version.
+ * The budget is what is wanted now; one left out (-1, CATALOG_BUDGET_ONCE) is taken away. */
 int catalog_subscribe(struct store *store, const struct catalog_subscribe *wanted, uint64_t now_ns,
 		      struct catalog_subscription *ret_subscription,
 		      enum catalog_subscribed *ret_outcome, struct subscription_id *ret_ended,

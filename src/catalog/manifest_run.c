@@ -18,6 +18,12 @@
 
 /* ---- run ---- */
 
+/* What the kernel takes as an argument or a variable ends at a NUL. */
+static bool has_nul(struct slice text)
+{
+	return slice_find_byte(text, '\0', 0) < text.length;
+}
+
 static void command_read(struct reader *reader, const struct yaml_node *node,
 			 struct catalog_run *run)
 {
@@ -31,7 +37,9 @@ static void command_read(struct reader *reader, const struct yaml_node *node,
 		struct slice word;
 		if (!reader_scalar(reader, child, &word))
 			continue;
-		if (word.length >= CATALOG_VALUE_MAX)
+		if (has_nul(word))
+			reader_complain(reader, child, "command: a NUL character is not allowed");
+		else if (word.length >= CATALOG_VALUE_MAX)
 			reader_complain(reader, child,
 					"command: %zu bytes long; at most %d are allowed",
 					word.length, CATALOG_VALUE_MAX - 1);
@@ -72,8 +80,8 @@ static const char *variable_read(struct reader *reader, const struct yaml_node *
 				       text_show(node->key, shown));
 		return NULL;
 	}
-	if (node->kind != YAML_SCALAR) {
-		reader_complain(reader, node, "%s: a single value is needed",
+	if (node->kind != YAML_SCALAR || has_nul(node->scalar)) {
+		reader_complain(reader, node, "%s: a single value without NUL is needed",
 				text_show(node->key, shown));
 		return NULL;
 	}
