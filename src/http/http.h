@@ -143,7 +143,8 @@ struct http_server_events {
 	/* The head is whole. The state is zeroed. From here the exchange lives until on_over. */
 	void (*on_request)(struct http_exchange *exchange, const struct http_request *request);
 	void (*on_body)(struct http_exchange *exchange, struct slice bytes);
-	/* `trailers` has hop-by-hop and framing fields removed already. */
+	/* The request is whole; at once after on_request where it has no body, paused or not.
+	 * `trailers` has hop-by-hop and framing fields removed already. */
 	void (*on_request_end)(struct http_exchange *exchange, const struct http_header *trailers,
 			       size_t trailer_count);
 	/* Output fell below the low mark (half of the high one) after it was above the high. */
@@ -282,7 +283,7 @@ bool http_call_writable(const struct http_call *call);
 /* The request is whole; without effect where body_bytes was 0, for it was whole at once. */
 void http_call_finish(struct http_call *call, const struct http_header *trailers,
 		      size_t trailer_count);
-/* No on_body while paused. */
+/* No on_body while paused, and no on_end of an answer that has a body. */
 void http_call_pause(struct http_call *call);
 void http_call_resume(struct http_call *call);
 /* The caller lost interest: the connection closes (its state is unknown); no event follows. */

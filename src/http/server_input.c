@@ -208,10 +208,8 @@ void http_connection_input(struct http_connection *connection, struct slice byte
 	do {
 		last = step(connection, &view);
 	} while (last == STEP_AGAIN);
-	if (connection->state == HTTP_CONNECTION_CLOSED)
-		return;
 	if (last == STEP_STARVED && connection->wire.ended)
 		starved_for_good(connection);
-	else
+	if (connection->state != HTTP_CONNECTION_CLOSED)
 		http_wire_keep(&connection->wire, view, last == STEP_STARVED);
 }
