@@ -111,7 +111,7 @@ static void register_stream(struct loop_stream *stream, uint32_t out)
 		stream->state |= LOOP_STREAM_REGISTERED;
 		return;
 	}
-	stream->state |= LOOP_STREAM_SEND_FAILED; /* to be told at once */
+	stream->state |= LOOP_STREAM_ERROR_NOW;
 	loop_stream_fail(stream, errno);
 }
 
@@ -185,7 +185,7 @@ static bool send_on(struct loop_stream *stream)
 		}
 		return false;
 	}
-	stream->state |= LOOP_STREAM_SEND_FAILED;
+	stream->state |= LOOP_STREAM_ERROR_NOW;
 	loop_stream_fail(stream, errno);
 	return false;
 }

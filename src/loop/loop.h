@@ -110,7 +110,7 @@ struct loop_timer {
 	uint64_t placed_tick; /* where the wheel keeps it: never later than due_ns */
 };
 
-/* Arms, or moves, to monotonic due_ns (0 counts as 1). Never early; at most 1 ms late for
+/* Arms, or moves, to monotonic due_ns (0 counts as 1). Never early; at most 2 ms late for
  * rounding. What is past is due in this turn, or in the next when a timer or a later step of the
  * turn says it. Moving a timer to a later time is one store, so re-arm freely. Due timers run in
  * the order of their milliseconds, then of their arming. */

@@ -108,13 +108,13 @@ enum {
 	LOOP_STREAM_ENDED_TOLD = 1 << 5,
 	LOOP_STREAM_FAILED = 1 << 6, /* the error was told; silence from here on */
 	LOOP_STREAM_CLOSING = 1 << 7,
-	LOOP_STREAM_CONNECTED = 1 << 8,    /* on_connected is to be told */
-	LOOP_STREAM_SENT = 1 << 9,         /* on_sent is to be told */
-	LOOP_STREAM_SEND_FAILED = 1 << 10, /* `error` is a send's: not held back */
+	LOOP_STREAM_CONNECTED = 1 << 8,  /* on_connected is to be told */
+	LOOP_STREAM_SENT = 1 << 9,       /* on_sent is to be told */
+	LOOP_STREAM_ERROR_NOW = 1 << 10, /* `error` is not held back: a send failed, or worse */
 
 	LOOP_STREAM_RECEIVING = 1 << 16,  /* io_uring: a receive is armed */
 	LOOP_STREAM_CANCELLING = 1 << 17, /* io_uring: it is being cancelled */
-	LOOP_STREAM_READABLE = 1 << 18,   /* epoll, simulated: there may be something to read */
+	LOOP_STREAM_READABLE = 1 << 18,   /* epoll: there may be something to read */
 	LOOP_STREAM_HANGUP = 1 << 19,     /* epoll: read on until the end or an error shows */
 	LOOP_STREAM_BLOCKED = 1 << 20,    /* epoll, simulated: the rest goes out when writable */
 	LOOP_STREAM_REGISTERED = 1 << 21, /* epoll: the kernel knows it */
@@ -131,8 +131,8 @@ struct loop_held {
 
 /* False: no memory. */
 bool loop_stream_hold(struct loop_stream *stream, const void *bytes, size_t length);
-/* Tells what was held as long as it is wanted. True when nothing is held any more. */
-bool loop_stream_tell_held(struct loop_stream *stream);
+/* Tells what was held as long as it is wanted. */
+void loop_stream_tell_held(struct loop_stream *stream);
 /* Tells a stream's error or end, once, where it is time: after all data, and while reading is
  * wanted; a failed send's error at once. */
 void loop_stream_tell_end(struct loop_stream *stream);

@@ -3,11 +3,15 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/filter.h>
+#include <linux/seccomp.h>
 #include <pthread.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 #define SENDERS    4
@@ -432,6 +436,51 @@ static void loops_come_and_go_without_a_trace(void **state)
 	assert_int_equal(count_descriptors(), before);
 }
 
+/* Refuses io_uring to the calling thread alone, as container profiles do to all. */
+static void refuse_io_uring(void)
+{
+	struct sock_filter filter[] = {
+		BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, nr)),
+		BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_io_uring_setup, 0, 1),
+		BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ERRNO | EPERM),
+		BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW),
+	};
+	const struct sock_fprog program = {.len = 4, .filter = filter};
+
+	assert_int_equal(prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0), 0);
+	assert_int_equal(prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &program), 0);
+}
+
+static void *choose_where_io_uring_is_refused(void *argument)
+{
+	struct loop_options options = {.io = LOOP_IO_AUTO};
+	struct loop *loop;
+	struct fault fault = {0};
+
+	(void)argument;
+	refuse_io_uring();
+	assert_int_equal(loop_new(&options, &loop, &fault), 0);
+	assert_int_equal(loop_io_used(loop), LOOP_IO_EPOLL);
+	assert_non_null(strstr(loop_io_reason(loop), "Operation not permitted"));
+	loop_free(loop);
+	options.io = LOOP_IO_URING;
+	assert_int_equal(loop_new(&options, &loop, &fault), FAULT_UNSUPPORTED);
+	assert_int_equal(fault.code, FAULT_UNSUPPORTED);
+	assert_non_null(strstr(fault.text, "io_uring_setup"));
+	return NULL;
+}
+
+static void where_io_uring_is_refused_epoll_serves_and_says_why(void **state)
+{
+	const uint32_t before = count_descriptors();
+	pthread_t thread;
+
+	(void)state;
+	assert_int_equal(pthread_create(&thread, NULL, choose_where_io_uring_is_refused, NULL), 0);
+	pthread_join(thread, NULL);
+	assert_int_equal(count_descriptors(), before);
+}
+
 static void automatic_choice_gives_its_reason(void **state)
 {
 	const struct loop_options options = {.io = LOOP_IO_AUTO};
@@ -464,6 +513,7 @@ int main(int argument_count, char **arguments)
 		world_test(running_out_of_descriptors_pauses_accepting),
 		cmocka_unit_test(loops_come_and_go_without_a_trace),
 		cmocka_unit_test(automatic_choice_gives_its_reason),
+		cmocka_unit_test(where_io_uring_is_refused_epoll_serves_and_says_why),
 	};
 	const int chosen = world_choose(argument_count, arguments);
 

@@ -124,7 +124,7 @@ static void send_on(struct loop_stream *stream)
 	}
 	stream->state &= ~(uint32_t)LOOP_STREAM_BLOCKED;
 	if (endpoint->error != 0) {
-		stream->state |= LOOP_STREAM_SEND_FAILED;
+		stream->state |= LOOP_STREAM_ERROR_NOW;
 		loop_stream_fail(stream, endpoint->error);
 	} else if (over) {
 		stream->state |= LOOP_STREAM_SENT;

@@ -29,12 +29,14 @@ struct endpoint {
 	struct loop *from;              /* who connected or accepted it; NULL: a pair's */
 	struct loop_held *first, *last; /* arrived, not read */
 	uint64_t window;                /* bytes that may still be sent */
+	uint64_t consumed;              /* bytes read that its peer was not told of */
 	uint64_t arrival_ns;            /* of the newest piece sent: order is kept */
 	bool connected, ended;
 	int error;
 
+	struct loop_address address; /* where it listens, or connects to */
+
 	/* a listener's */
-	struct loop_address address;
 	struct endpoint *waiting_first, *waiting_last; /* to be accepted */
 	struct endpoint *waiting_next;
 
@@ -58,8 +60,8 @@ struct event {
 	struct endpoint *endpoint; /* whom it reaches */
 	struct loop_held *piece;
 	uint64_t window;
+	uint64_t consumed; /* bytes read that its peer was not told of */
 	int error;
-	struct loop_address address;
 };
 
 struct simulated_network {

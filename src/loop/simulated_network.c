@@ -273,12 +273,16 @@ struct loop_held *network_receive(struct simulated_network *network, struct endp
 	endpoint->first = piece->next;
 	if (endpoint->first == NULL)
 		endpoint->last = NULL;
-	if (endpoint->peer != NULL && !endpoint->peer->closed)
-		event_add(network,
-			  (struct event){.kind = EVENT_WINDOW,
-					 .due_ns = network_now(network) + draw_delay(network),
-					 .endpoint = endpoint->peer,
-					 .window = piece->length});
+	/* Told in large steps, else the pieces that fill it would become ever smaller. */
+	endpoint->consumed += piece->length;
+	if (endpoint->peer == NULL || endpoint->peer->closed ||
+	    endpoint->consumed * 4 < network->options.window_bytes)
+		return piece;
+	event_add(network, (struct event){.kind = EVENT_WINDOW,
+					  .due_ns = network_now(network) + draw_delay(network),
+					  .endpoint = endpoint->peer,
+					  .window = endpoint->consumed});
+	endpoint->consumed = 0;
 	return piece;
 }
 
@@ -299,17 +303,17 @@ struct endpoint *network_listener(const struct simulated_network *network,
 void network_connect(struct simulated_network *network, struct endpoint *endpoint,
 		     const struct loop_address *address)
 {
+	endpoint->address = *address;
 	event_add(network, (struct event){.kind = EVENT_CONNECT,
 					  .due_ns = network_now(network) + draw_delay(network),
-					  .endpoint = endpoint,
-					  .address = *address});
+					  .endpoint = endpoint});
 }
 
 /* The request has reached the other side. */
 static void arrive_connect(struct simulated_network *network, const struct event *event)
 {
 	struct endpoint *client = event->endpoint;
-	struct endpoint *listener = network_listener(network, &event->address);
+	struct endpoint *listener = network_listener(network, &client->address);
 	int error = 0;
 
 	if (client->closed)

@@ -127,16 +127,15 @@ static struct loop_held *held_take(struct loop_stream *stream)
 	return held;
 }
 
-bool loop_stream_tell_held(struct loop_stream *stream)
+void loop_stream_tell_held(struct loop_stream *stream)
 {
 	while (stream->held_first != NULL) {
 		if (loop_stream_silent(stream) || !(stream->state & LOOP_STREAM_WANTED))
-			return false;
+			return;
 		struct loop_held *held = held_take(stream);
 		stream->events->on_data(stream, slice_make(held->bytes, held->length));
 		free(held);
 	}
-	return true;
 }
 
 void loop_stream_tell_end(struct loop_stream *stream)
@@ -153,7 +152,7 @@ void loop_stream_tell_end(struct loop_stream *stream)
 		if (loop_stream_silent(stream))
 			return;
 	}
-	if (stream->error != 0 && (in_order || (stream->state & LOOP_STREAM_SEND_FAILED))) {
+	if (stream->error != 0 && (in_order || (stream->state & LOOP_STREAM_ERROR_NOW))) {
 		stream->state |= LOOP_STREAM_FAILED;
 		stream->state &= ~(uint32_t)LOOP_STREAM_SENDING;
 		stream->events->on_error(stream, stream->error);

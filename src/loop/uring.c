@@ -185,6 +185,7 @@ static void hold_back(struct loop_stream *stream, const char *bytes, size_t leng
 	const uint32_t both = LOOP_STREAM_RECEIVING | LOOP_STREAM_CANCELLING;
 
 	if (!loop_stream_hold(stream, bytes, length)) {
+		stream->state |= LOOP_STREAM_ERROR_NOW; /* before any later byte */
 		loop_stream_fail(stream, ENOMEM);
 		return;
 	}
@@ -261,7 +262,7 @@ static void on_send(struct loop_stream *stream, int result)
 	if (!loop_stream_silent(stream)) {
 		if (result < 0 && result != -EINTR) {
 			/* Told after the batch, which may bring what the peer said before. */
-			stream->state |= LOOP_STREAM_SEND_FAILED;
+			stream->state |= LOOP_STREAM_ERROR_NOW;
 			loop_stream_fail(stream, -result);
 		} else if (result < 0 || !loop_stream_advance(stream, (size_t)result)) {
 			submit_send(stream);
