@@ -203,19 +203,18 @@ static bool is_due(const struct leases *leases, const struct lease *lease)
 	       leases->now_wall_ns + TIMEOUT_NS - RENEW_NS >= lease->until_wall_ns;
 }
 
-/* The gateway's money has expired or will not be the ledger's any more. */
-static bool goes_back(const struct leases *leases, struct lease *lease, bool month_is_over)
+static bool is_lapsed(const struct leases *leases, const struct lease *lease)
 {
-	const bool lapsed =
-		leases->now_ns >= lease->until_ns || leases->now_wall_ns >= lease->until_wall_ns;
-	const bool idle = lease->wanted_nano == 0 && leases->now_ns - lease->taken_ns >= IDLE_NS;
+	return leases->now_ns >= lease->until_ns || leases->now_wall_ns >= lease->until_wall_ns;
+}
 
-	if (idle) {
-		lease->largest_nano = 0;
-		lease->rate_nano = 0;
-	}
-	return leases->releasing || lease->released != NULL || lease->take_all || lapsed || idle ||
-	       month_is_over;
+static bool is_idle(struct leases *leases, struct lease *lease)
+{
+	if (lease->wanted_nano > 0 || leases->now_ns - lease->taken_ns < IDLE_NS)
+		return false;
+	lease->largest_nano = 0;
+	lease->rate_nano = 0;
+	return true;
 }
 
 /* Returns whether the lease takes part. */
@@ -234,13 +233,16 @@ static bool plan_one(struct leases *leases, struct lease *lease)
 	if (state.wanted_nano > lease->largest_nano)
 		lease->largest_nano = state.wanted_nano;
 	sample(lease, state.taken_nano, leases->now_ns);
-	if (state.available_nano > 0 && goes_back(leases, lease, month_is_over)) {
+	const bool goes_back = is_idle(leases, lease) || is_lapsed(leases, lease) ||
+			       leases->releasing || lease->released != NULL || lease->take_all ||
+			       month_is_over;
+	if (goes_back && state.available_nano > 0) {
 		lease->reclaimed_nano =
 			port->reclaim(port->context, lease->handle, state.available_nano);
 		lease->available_nano -= lease->reclaimed_nano;
 	}
 	lease->needs = !leases->releasing && lease->released == NULL &&
-		       (lease->has_source || lease->look_again) &&
+		       (lease->has_source || lease->look_again || is_lapsed(leases, lease)) &&
 		       (lease->wanted_nano > lease->available_nano ||
 			lease->available_nano < target_of(lease) / 2);
 	return lease->needs || lease->reclaimed_nano > 0 || lease->look_again || month_is_over ||
@@ -443,11 +445,13 @@ static bool tell_gateway(struct leases *leases, struct lease *lease)
 	const struct billing_lease_port *port = &leases->options->leases;
 	bool news = lease->wanted_nano > 0;
 
-	if (lease->next_nano > 0) {
+	/* Also without money: an expired lease makes calls wait, an empty one refuses them. Not
+	 * where the gateway may have more than is pending. */
+	if (!lease->next_take_all) {
 		news |= leases->now_ns >= lease->until_ns;
 		lease->until_ns = leases->now_ns + GATEWAY_NS;
-		port->grant(port->context, lease->handle, lease->granted_nano, lease->until_ns);
 	}
+	port->grant(port->context, lease->handle, lease->granted_nano, lease->until_ns);
 	if (lease->next_source != lease->has_source) {
 		port->set_source(port->context, lease->handle, lease->next_source);
 		news = true;
