@@ -7,6 +7,7 @@
 #include "base/check.h"
 #include "billing/budget.h"
 #include "billing/parked.h"
+#include "billing/party.h"
 
 #define EXPIRE_AT_ONCE 4096
 
@@ -214,6 +215,12 @@ static int find_accounts(struct billing_poster *poster, struct intake_subscripti
 	if (code == 0)
 		code = books_account(poster->ledger, slice_of(subscription->provider_name),
 				     &subscription->provider, fault);
+	if (code < 0)
+		return code;
+	const struct party party = {.subscription = subscription->id,
+				    .account = subscription->account,
+				    .provider = subscription->provider};
+	code = party_save(poster->options.store, &party, fault);
 	subscription->accounts_known = code == 0;
 	return code;
 }
