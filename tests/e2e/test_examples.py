@@ -35,7 +35,9 @@ def words():
 
 def short(value):
     """The name of a parameter in the test's name."""
-    return ascii(value[:40])[2:-1] + f"({len(value)})" if isinstance(value, bytes) else None
+    if isinstance(value, bytes):
+        return f"{ascii(value[:40])[2:-1]}({len(value)})"
+    return None
 
 
 def size_of(picture):
@@ -412,7 +414,7 @@ def test_a_program_that_cannot_listen_says_so(name, environment):
     ("Ἡ στοά — στοᾶς ἔνδον\r\n\r\n", (4, 24, 2, 2)),
     ("a " * 230, (230, 460, 1, 60)),
     ("___ --- ...", (0, 11, 1, 0)),
-])
+], ids=["nothing", "one", "English", "Greek", "a minute", "no words"])
 def test_words_are_counted_and_told_as_units(words, text, expected):
     answer = words.ask("POST", "/count", text.encode())
     counts = json.loads(answer.body)

@@ -54,15 +54,16 @@ def is_test(path):
 
 
 def complaints_about_own_header(files):
-    """x.c includes "folder/x.h" first, or its private header "folder/x_internal.h", where there
-    is one, so that it needs nothing before it."""
+    """x.c includes "folder/x.h" first, where there is one, so that x.h needs nothing before it;
+    or the private header "folder/x_internal.h", or the folder's public one."""
     complaints = []
     for path, text in files.items():
         stem = path.removeprefix("src/").removesuffix(".c")
+        folder = folder_of(path)
         own = [name for name in (f"{stem}.h", f"{stem}_internal.h") if f"src/{name}" in files]
         if path.endswith(".c") and own:
             first = INCLUDE.search(text)
-            if not first or first.group(2) not in own:
+            if not first or first.group(2) not in [*own, f"{folder}/{folder}.h"]:
                 complaints.append(f'{path}: its first include is not its own header "{own[0]}"')
     return complaints
 
