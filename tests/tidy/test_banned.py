@@ -15,9 +15,6 @@ BANNED = {
     "sprintf": "snprintf, or text_printf of base/text.h",
     "vsprintf": "vsnprintf, or text_printf of base/text.h",
     "gets": "the disk seam of base/disk.h",
-    "scanf": "units_parse_... of base/units.h",
-    "sscanf": "units_parse_... of base/units.h",
-    "fscanf": "units_parse_... of base/units.h",
     "atoi": "units_parse_count of base/units.h",
     "atol": "units_parse_count of base/units.h",
     "atoll": "units_parse_count of base/units.h",
@@ -30,8 +27,6 @@ BANNED = {
     "random": "base/random.h",
     "rand_r": "base/random.h",
     "drand48": "base/random.h",
-    "system": "base/spawn.h",
-    "popen": "base/spawn.h",
     "vfork": "base/spawn.h",
     "sleep": "a timer of the loop, or waiting for the event",
     "usleep": "a timer of the loop, or waiting for the event",
@@ -46,14 +41,15 @@ BANNED = {
 CONFINED = {
     **{name: ({"base"}, "units_parse_... of base/units.h")
        for name in ("strtol", "strtoll", "strtoul", "strtoull", "strtod", "strtof", "strtold",
-                    "strtoimax", "strtoumax")},
+                    "strtoimax", "strtoumax", "scanf", "sscanf", "fscanf")},
     **{name: ({"base", "loop"}, "the clock that was handed in (base/clock.h)")
        for name in ("time", "clock_gettime", "gettimeofday", "clock")},
     **{name: ({"base"}, "the random source that was handed in (base/random.h)")
        for name in ("getrandom", "getentropy", "randombytes_buf", "randombytes_random",
                     "randombytes_uniform")},
     **{name: ({"base"}, "base/spawn.h")
-       for name in ("fork", "execv", "execve", "execvp", "execvpe", "posix_spawn")},
+       for name in ("fork", "execv", "execve", "execvp", "execvpe", "posix_spawn", "system",
+                    "popen")},
     "abort": ({"base"}, "check of base/check.h"),
     "assert": (set(), "check of base/check.h, which stays in release builds"),
 }
@@ -72,7 +68,8 @@ def call_expression(names):
 
 
 def is_test(path):
-    return path.endswith("_test.c")
+    """A test, or what the tests of a folder share."""
+    return re.search(r"(_test|/rig|_rig|/testing)\.c$", path) is not None
 
 
 def complaints_about_calls(files, names, sentence):
@@ -91,7 +88,7 @@ def complaints_about_banned(files):
 
 
 def complaints_about_confined(files):
-    """Tests may ask the system for time and processes; what they test may not."""
+    """Tests may ask the system for numbers, time and processes; what they test may not."""
     complaints = []
     for name, (folders, instead) in CONFINED.items():
         elsewhere = {path: text for path, text in files.items()
@@ -110,6 +107,14 @@ def complaints_about_call_path(files, patterns):
     return complaints_about_calls(on_path, ALLOCATING,
                                   lambda _: "a call allocates nothing; use the arena of its "
                                             "connection (base/arena.h)")
+
+
+def complaints_about_patterns(files, patterns):
+    """Every pattern names a file, once its folder has code."""
+    folders = {path.split("/")[1] for path in files if path.endswith(".c")}
+    return [f"tests/tidy/call_path.txt: {pattern} names no file" for pattern in patterns
+            if pattern.split("/")[1] in folders
+            and not any(fnmatch.fnmatch(path, pattern) for path in files)]
 
 
 def complaints_about_floats(files):
@@ -162,6 +167,11 @@ def test_the_call_path_allocates_nothing():
     assert not complaints, tree.told(complaints)
 
 
+def test_the_list_of_the_call_path_names_files_that_are_there():
+    complaints = complaints_about_patterns(tree.sources(".c", ".h"), parse_call_path(CALL_PATH))
+    assert not complaints, tree.told(complaints)
+
+
 def test_money_is_never_floating_point():
     complaints = complaints_about_floats(tree.sources(".c", ".h"))
     assert not complaints, tree.told(complaints)
@@ -200,6 +210,12 @@ def test_allocation_is_found_on_the_call_path_only():
     patterns = ["src/gateway/ad*.c"]
     assert len(complaints_about_call_path({"src/gateway/admit.c": text}, patterns)) == 2
     assert not complaints_about_call_path({"src/gateway/open.c": text}, patterns)
+
+
+def test_a_pattern_that_names_no_file_is_found():
+    files = {"src/gateway/call.c": ""}
+    assert complaints_about_patterns(files, ["src/gateway/old.c"])
+    assert not complaints_about_patterns(files, ["src/gateway/ca*.c", "src/journal/append.c"])
 
 
 def test_floats_are_found_where_money_is():
