@@ -1,7 +1,8 @@
+#include "http/client_internal.h"
+
 #include <stdlib.h>
 
 #include "base/check.h"
-#include "http/client_internal.h"
 
 static const struct loop_stream_events link_events;
 

@@ -1,8 +1,9 @@
+#include "http/server_internal.h"
+
 #include <stdio.h>
 #include <stdlib.h>
 
 #include "base/check.h"
-#include "http/server_internal.h"
 
 static void connection_turn(struct loop_task *task);
 static void connection_due(struct loop_timer *timer);

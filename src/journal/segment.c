@@ -7,6 +7,7 @@
 
 #include "base/check.h"
 #include "base/crc32c.h"
+#include "base/text.h"
 
 static const char segment_magic[8] = "STOAJRNL";
 
@@ -35,10 +36,14 @@ void segment_name(uint64_t first, char name[SEGMENT_NAME_MAX])
 bool segment_name_parse(const char *name, uint64_t *ret_first)
 {
 	char again[SEGMENT_NAME_MAX];
+	uint8_t digits[sizeof(*ret_first)];
 	uint64_t first = 0;
 
-	if (sscanf(name, "%16" SCNx64, &first) != 1)
+	if (strlen(name) < 2 * sizeof(digits) ||
+	    !text_from_hex(slice_make(name, 2 * sizeof(digits)), digits, sizeof(digits)))
 		return false;
+	for (size_t i = 0; i < sizeof(digits); i++)
+		first = first << 8 | digits[i];
 	segment_name(first, again);
 	if (strcmp(name, again) != 0)
 		return false;
