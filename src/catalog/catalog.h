@@ -104,6 +104,15 @@ struct catalog_limits {
 	uint64_t timeout_ns;
 };
 
+/* The time between two calls at the full rate, rounded up so that no rate is exceeded; 0: no
+ * limit. */
+static inline uint64_t catalog_limits_interval_ns(const struct catalog_limits *limits)
+{
+	if (limits->rate_per_ns == 0)
+		return 0;
+	return (limits->rate_per_ns + limits->rate_calls - 1) / limits->rate_calls;
+}
+
 /* What a plan version says, whatever its number. */
 struct catalog_terms {
 	struct rating_plan rating;

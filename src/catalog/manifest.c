@@ -1,3 +1,5 @@
+#include "catalog/manifest_internal.h"
+
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -5,7 +7,6 @@
 #include "base/check.h"
 #include "base/text.h"
 #include "catalog/catalog.h"
-#include "catalog/manifest_internal.h"
 #include "catalog/reader_internal.h"
 
 /* What a file of YAML_BYTES_MAX can be copied into, with pointers to its parts. */

@@ -161,12 +161,14 @@ static void a_rate_alone_lets_a_seconds_calls_come_at_once(void **state)
 		const char *rate;
 		uint64_t calls, per_ns;
 		uint32_t burst;
+		uint64_t interval_ns;
 	} rates[] = {
-		{"250/s", 250, CLOCK_NS_PER_S, 250},
-		{"6k/m", 6000, 60 * CLOCK_NS_PER_S, 100},
-		{"10/h", 10, 3600 * CLOCK_NS_PER_S, 1},
-		{"10M/s", 10000000, CLOCK_NS_PER_S, 1000000},
-		{"1/d", 1, 86400 * CLOCK_NS_PER_S, 1},
+		{"250/s", 250, CLOCK_NS_PER_S, 250, 4000000},
+		{"3/s", 3, CLOCK_NS_PER_S, 3, 333333334},
+		{"6k/m", 6000, 60 * CLOCK_NS_PER_S, 100, 10000000},
+		{"10/h", 10, 3600 * CLOCK_NS_PER_S, 1, 360 * CLOCK_NS_PER_S},
+		{"10M/s", 10000000, CLOCK_NS_PER_S, 1000000, 100},
+		{"1/d", 1, 86400 * CLOCK_NS_PER_S, 1, 86400 * CLOCK_NS_PER_S},
 	};
 
 	(void)state;
@@ -179,6 +181,7 @@ static void a_rate_alone_lets_a_seconds_calls_come_at_once(void **state)
 		assert_int_equal(limits->rate_calls, rates[i].calls);
 		assert_int_equal(limits->rate_per_ns, rates[i].per_ns);
 		assert_int_equal(limits->burst, rates[i].burst);
+		assert_int_equal(catalog_limits_interval_ns(limits), rates[i].interval_ns);
 		catalog_manifest_free(manifest);
 	}
 }
