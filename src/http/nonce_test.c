@@ -4,6 +4,7 @@
 #include "base/check.h"
 #include "base/clock.h"
 #include "http/http.h"
+#include "loop/simulated.h"
 
 #define CALLERS   64
 #define CALLS     3000
@@ -234,9 +235,8 @@ static void on_listener_closed(struct loop_listener *listener)
 	crowd->listener_closed = true;
 }
 
-static void crowd_begin(struct crowd *crowd, const char *where)
+static void crowd_begin(struct crowd *crowd, const char *where, uint64_t seed)
 {
-	const uint64_t seed = testing_seed();
 	struct loop_address address;
 	struct http_limits limits;
 	struct fault fault;
@@ -291,7 +291,7 @@ static void every_answer_carries_its_requests_nonce(enum loop_io io)
 		print_message("%s\n", fault.text);
 		skip();
 	}
-	crowd_begin(crowd, "127.0.0.1:0");
+	crowd_begin(crowd, "127.0.0.1:0", testing_seed());
 	while (!crowd->over)
 		assert_int_equal(loop_turn(crowd->loop, CLOCK_NS_PER_S, &fault), 0);
 	assert_int_equal(crowd->failed, 0);
@@ -318,11 +318,63 @@ static void every_answer_carries_its_requests_nonce_over_epoll(void **state)
 	every_answer_carries_its_requests_nonce(LOOP_IO_EPOLL);
 }
 
+/* Pieces of any size, delays, resets and refusals, in virtual time. Broken connections fail their
+ * calls; no call is forgotten and none gets another's answer. */
+static void run_simulated(uint32_t breaks_per_million)
+{
+	const uint64_t seed = testing_seed();
+	const struct simulated_options options = {
+		.seed = seed,
+		.piece_bytes_max = 700,
+		.resets_per_million = breaks_per_million,
+		.refused_per_million = breaks_per_million,
+	};
+	struct crowd *crowd = calloc(1, sizeof(*crowd));
+	struct clock_manual clock;
+	struct fault fault;
+
+	clock_manual_init(&clock, CLOCK_NS_PER_S, 1785000000 * CLOCK_NS_PER_S);
+	struct simulated_network *network = simulated_network_new(&options, &clock);
+	assert_int_equal(
+		loop_new(&(struct loop_options){.io = LOOP_IO_SIMULATED, .network = network},
+			 &crowd->loop, &fault),
+		0);
+	crowd->may_fail = breaks_per_million > 0;
+	crowd_begin(crowd, "10.0.0.1:80", seed);
+	/* Until nothing happens any more: idle connections have aged out on both sides. */
+	simulated_network_run(network, UINT64_MAX);
+	assert_true(crowd->over);
+	assert_int_equal(http_origin_connections(crowd->origin), 0);
+	assert_int_equal(http_server_connections(crowd->server), 0);
+	print_message("%d ended, %d failed\n", crowd->ended, crowd->failed);
+	crowd_end(crowd);
+	simulated_network_run(network, UINT64_MAX);
+	assert_true(crowd->listener_closed);
+	http_server_free(crowd->server);
+	loop_free(crowd->loop);
+	simulated_network_free(network);
+	free(crowd);
+}
+
+static void every_answer_carries_its_requests_nonce_over_a_simulated_network(void **state)
+{
+	(void)state;
+	run_simulated(0);
+}
+
+static void breaking_connections_fail_calls_and_never_cross_answers(void **state)
+{
+	(void)state;
+	run_simulated(3000);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(every_answer_carries_its_requests_nonce_over_io_uring),
 		cmocka_unit_test(every_answer_carries_its_requests_nonce_over_epoll),
+		cmocka_unit_test(every_answer_carries_its_requests_nonce_over_a_simulated_network),
+		cmocka_unit_test(breaking_connections_fail_calls_and_never_cross_answers),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
