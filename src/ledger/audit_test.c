@@ -121,8 +121,7 @@ static void the_tables_refuse_to_change_what_happened(void **state)
 		"UPDATE ledger_transfer SET amount = 1",
 		"UPDATE ledger_transfer SET period = 3 WHERE sequence = 1",
 		"DELETE FROM ledger_transfer",
-		("INSERT OR REPLACE INTO ledger_transfer SELECT * FROM ledger_transfer"
-		 " WHERE sequence = 2"),
+		"REPLACE INTO ledger_transfer SELECT * FROM ledger_transfer WHERE sequence = 2",
 		"DELETE FROM ledger_pending WHERE sequence = 6",
 		"UPDATE ledger_pending SET state = 1",
 		"UPDATE ledger_pending SET state = 3 WHERE sequence = 2",
