@@ -55,7 +55,7 @@ static struct store *open_traced(const char *path, unsigned busy_timeout_ms)
 
 static struct store *open_failing_never(const char *path, unsigned busy_timeout_ms)
 {
-	static struct store_failure never;
+	static _Thread_local struct store_failure never;
 	struct store *store = open_plain(path, busy_timeout_ms);
 
 	store_fail(store, &never);
