@@ -13,7 +13,6 @@
 #include "store/store_internal.h"
 
 #define SQLITE_STATEMENT_SHOWN 100 /* bytes of a statement that a fault quotes */
-#define SQLITE_BLOB_EMPTY      ""
 
 struct sqlite_connection {
 	struct store_connection base;
@@ -289,7 +288,8 @@ static void sqlite_bind(struct store_cursor *base, unsigned parameter,
 	check(parameter >= 1 && parameter <= cursor->parameter_count);
 
 	const int index = cursor->index_of[parameter];
-	const char *data = value->bytes.length > 0 ? value->bytes.data : SQLITE_BLOB_EMPTY;
+	/* A NULL pointer would bind NULL, not the empty text. */
+	const char *data = value->bytes.length > 0 ? value->bytes.data : "";
 	int code = SQLITE_OK;
 	switch (value->kind) {
 	case STORE_VALUE_NULL:
