@@ -1,0 +1,254 @@
+/* What the files of the API share: a request's life, its arguments, its answer, the routes. */
+#pragma once
+
+#include <stdbool.h>
+
+#include "api/api.h"
+#include "base/amount.h"
+#include "base/api_key.h"
+#include "base/arena.h"
+#include "base/text.h"
+#include "http/http.h"
+#include "ledger/ledger.h"
+
+#define API_LISTENERS_MAX 8
+#define API_ARGUMENTS_MAX 12  /* of a route */
+#define API_SEGMENTS_MAX  8   /* of a path */
+#define API_POINTER_MAX   160 /* bytes of a JSON pointer or a parameter's name, with the NUL */
+#define API_ARENA_BYTES   (64u << 10) /* of one request, beside its body and answer */
+#define API_ANSWER_MAX    (256u << 20)
+#define API_PAGE_DEFAULT  100
+#define API_KEYS_MAX      10000 /* made by one request */
+#define API_LINES_MAX     10000 /* of a log, in one answer */
+
+struct api_listener {
+	struct loop_listener listener;
+	struct api *api;
+};
+
+struct api {
+	struct loop *loop;
+	struct api_options options; /* texts are the API's own */
+	struct api_key_digest token;
+	struct http_server *server;
+	struct ledger *ledger;
+	struct api_listener listeners[API_LISTENERS_MAX];
+	uint32_t listener_count;
+	uint32_t stopping; /* what api_stop still waits for */
+	void (*on_stopped)(void *context);
+	void *stopped_context;
+	struct loop_message stopped;
+};
+
+/* ---- problems: name, status, type, title ---- */
+
+#define API_PROBLEM_PREFIX "urn:stoa:problem:"
+
+#define API_PROBLEMS(X)                                                                       \
+	X(API_UNAUTHORIZED, 401, "admin-token-needed", "The admin token is missing or wrong") \
+	X(API_NO_ROUTE, 404, "no-such-route", "The API has no such path")                     \
+	X(API_METHOD, 405, "method-not-allowed", "The path does not know this method")        \
+	X(API_MEDIA_TYPE, 415, "media-type", "The body must be application/json")             \
+	X(API_MALFORMED, 400, "malformed-body", "The body is not what the route takes")       \
+	X(API_ARGUMENT, 422, "invalid-argument", "An argument is not allowed")                \
+	X(API_MANIFEST, 422, "invalid-manifest", "The manifest is not valid")                 \
+	X(API_NOT_FOUND, 404, "not-found", "What was named is not there")                     \
+	X(API_CONFLICT, 409, "conflict", "It is there already, and different")                \
+	X(API_REFUSED, 403, "refused", "A rule forbids it")                                   \
+	X(API_LIMIT, 422, "limit-reached", "A limit of the cloud is reached")                 \
+	X(API_BUSY, 503, "busy", "The store is busy; try again")                              \
+	X(API_INTERNAL, 500, "internal", "The cloud could not do it")                         \
+	X(API_REQUEST, 400, "request-invalid", "The request is not valid HTTP, or beyond a limit")
+
+enum api_problem {
+#define X(name, status, type, title) name,
+	API_PROBLEMS(X)
+#undef X
+		API_PROBLEM_COUNT
+};
+
+struct api_problem_text {
+	unsigned status;
+	const char *type; /* without the prefix */
+	const char *title;
+};
+
+const struct api_problem_text *api_problem_text(enum api_problem problem);
+
+/* ---- routes ---- */
+
+enum api_place { API_PATH, API_QUERY, API_BODY, API_HEADER };
+
+enum api_kind {
+	API_TEXT,   /* most: bytes */
+	API_TEXTS,  /* a list of texts; most: how many */
+	API_AMOUNT, /* a decimal text, never below zero */
+	API_COUNT,  /* a whole number, least .. most */
+	API_CHOICE, /* one of `choices` */
+	API_MONTH,  /* "2026-11" */
+	API_EXPIRY, /* a time (RFC 3339) or a duration from now on ("30d") */
+};
+
+struct api_argument {
+	const char *name;
+	enum api_place place;
+	enum api_kind kind;
+	bool required; /* those of the path are there always */
+	int64_t least, most;
+	const char *const *choices; /* NULL-terminated */
+	const char *sentence;
+};
+
+struct api_request;
+
+/* Fills request->answer, and request->status where it is not 200. A fault becomes a problem;
+ * request->at says which argument is at fault, if one is. */
+typedef int (*api_handler_fn)(struct api_request *request, struct fault *fault);
+
+struct api_route {
+	const char *method;
+	const char *path; /* "/v1/accounts/{account}/funds" */
+	const char *sentence;
+	bool open; /* without a token */
+	const struct api_argument *arguments;
+	size_t argument_count;
+	api_handler_fn handler;
+};
+
+extern const struct api_route api_routes[];
+extern const size_t api_route_count;
+
+/* The route for a method and a path, whose {names} are decoded into *segments in their order.
+ * NULL where there is none; *ret_allowed then has the methods that the path knows ("" : the path
+ * is unknown). */
+#define API_ALLOWED_MAX 64
+const struct api_route *api_route_find(struct slice method, struct slice path, struct arena *arena,
+				       struct slice segments[API_SEGMENTS_MAX],
+				       char ret_allowed[API_ALLOWED_MAX]);
+bool api_route_takes_body(const struct api_route *route);
+/* Appends docs/api.md. */
+void api_routes_document(struct text *text);
+
+/* ---- a request ---- */
+
+struct api_value {
+	bool given;
+	struct slice text; /* TEXT */
+	uint64_t number;   /* COUNT; CHOICE: the index; MONTH; EXPIRY: Unix ns */
+	struct amount amount;
+	const struct slice *texts; /* TEXTS */
+	size_t text_count;
+};
+
+/* Lives in the exchange's state. */
+struct api_request {
+	struct api *api;
+	struct http_exchange *exchange;
+	const struct api_route *route;
+	struct arena arena;
+	struct slice segments[API_SEGMENTS_MAX];
+	struct slice query;
+	struct slice idempotency_key;
+	struct text body;
+	json_t *json; /* the parsed body */
+	uint64_t now_ns;
+	struct api_value values[API_ARGUMENTS_MAX]; /* as the route's arguments */
+	bool answered;
+
+	/* what handlers fill */
+	unsigned status;
+	json_t *answer;
+	const char *at;     /* the argument at fault */
+	json_t *complaints; /* about a manifest */
+	bool has_secret;    /* the answer's text is wiped */
+	struct text output;
+	size_t sent; /* bytes of output */
+};
+
+extern const struct http_server_events api_server_events;
+
+/* ---- arguments ---- */
+
+/* Reads path, query, header and body by the route's table. Answers a problem itself and returns
+ * false where something is not allowed. */
+bool api_arguments_read(struct api_request *request);
+/* The route has the argument (a bug otherwise). */
+const struct api_value *api_argument(const struct api_request *request, const char *name);
+/* The number, or `otherwise` where it was not given. */
+static inline uint64_t api_argument_number(const struct api_request *request, const char *name,
+					   uint64_t otherwise)
+{
+	const struct api_value *value = api_argument(request, name);
+
+	return value->given ? value->number : otherwise;
+}
+/* Says which argument is at fault where the code is one, and returns it. */
+static inline int api_at(struct api_request *request, const char *name, int code)
+{
+	if (code < 0 && request->at == NULL)
+		request->at = name;
+	return code;
+}
+
+/* The cursor of a list, "prefix_12"; 0 where not given. */
+int api_after(struct api_request *request, const char *prefix, uint64_t *ret_id,
+	      struct fault *fault);
+size_t api_limit(const struct api_request *request);
+
+/* RFC 3339: "2026-11-24T04:10:57Z", with a fraction or an offset ("+01:00"). False on anything
+ * else, and outside of 1970 .. 2554. */
+bool api_time_parse(struct slice text, uint64_t *ret_ns);
+
+/* ---- answers ---- */
+
+void api_answer_json(struct api_request *request);
+/* `at` names an argument, or is a JSON pointer, or NULL. The detail of API_METHOD is
+ * API_USE_METHODS and the methods. */
+#define API_USE_METHODS "Use "
+void api_answer_problem(struct api_request *request, enum api_problem problem, const char *at,
+			const char *detail, ...) __attribute__((format(printf, 4, 5)));
+void api_answer_fault(struct api_request *request, const struct fault *fault);
+/* Sends what the exchange takes now. */
+void api_answer_pump(struct api_request *request);
+size_t api_compose_refusal(struct http_server *server, const struct http_refusal *refusal,
+			   char *body, size_t body_bytes_max);
+
+/* {"items": items, "next": next or null}; steals both. */
+json_t *api_list(json_t *items, json_t *next);
+/* The cursor behind a page that ended with `last`, or null where the page was not full. */
+json_t *api_next(const char *prefix, uint64_t last, size_t count, size_t limit);
+json_t *api_json_id(const char *prefix, uint64_t value);
+json_t *api_json_amount(int64_t nano);
+json_t *api_json_wide_amount(__int128 nano);
+json_t *api_json_time(uint64_t ns); /* 0: null */
+json_t *api_json_month(uint32_t month);
+/* Bytes that somebody else wrote: what is not UTF-8, or a control character but tab, is shown as
+ * U+FFFD. */
+json_t *api_json_shown(struct slice bytes);
+
+/* ---- resources ---- */
+
+int api_health(struct api_request *request, struct fault *fault);
+int api_status(struct api_request *request, struct fault *fault);
+int api_accounts_create(struct api_request *request, struct fault *fault);
+int api_accounts_list(struct api_request *request, struct fault *fault);
+int api_accounts_fund(struct api_request *request, struct fault *fault);
+int api_accounts_statement(struct api_request *request, struct fault *fault);
+int api_apps_create(struct api_request *request, struct fault *fault);
+int api_apps_list(struct api_request *request, struct fault *fault);
+int api_keys_create(struct api_request *request, struct fault *fault);
+int api_keys_list(struct api_request *request, struct fault *fault);
+int api_keys_revoke(struct api_request *request, struct fault *fault);
+int api_services_publish(struct api_request *request, struct fault *fault);
+int api_services_list(struct api_request *request, struct fault *fault);
+int api_services_show(struct api_request *request, struct fault *fault);
+int api_services_logs(struct api_request *request, struct fault *fault);
+int api_subscriptions_create(struct api_request *request, struct fault *fault);
+int api_subscriptions_list(struct api_request *request, struct fault *fault);
+int api_ledger_show(struct api_request *request, struct fault *fault);
+int api_journal_list(struct api_request *request, struct fault *fault);
+
+/* The service that the argument `service` names. */
+int api_find_service(struct api_request *request, struct store *store, struct service_id *ret_id,
+		     struct fault *fault);
+json_t *api_plan_json(const struct catalog_plan *plan, const struct catalog_unit *units);

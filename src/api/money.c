@@ -1,0 +1,212 @@
+/* Money: funding, statements, the ledger. */
+#include "api/api_internal.h"
+
+/* ---- funding ---- */
+
+#define KEY_BYTES 16
+
+struct funding {
+	struct api_request *request;
+	char key[2 * KEY_BYTES + 1]; /* where the request has none */
+	struct slice key_text;
+	bool created;
+	struct billing_balance balance;
+};
+
+static int fund(struct store *store, void *context, struct fault *fault)
+{
+	struct funding *funding = context;
+	struct api_request *request = funding->request;
+	struct account account;
+	int code =
+		api_at(request, "account",
+		       account_get(store, api_argument(request, "account")->text, &account, fault));
+	if (code == 0)
+		code = api_at(request, "amount",
+			      billing_fund(store, slice_of(account.name),
+					   api_argument(request, "amount")->amount,
+					   funding->key_text, request->now_ns, &funding->created,
+					   fault));
+	if (code == 0)
+		code = billing_balance_get(store, slice_of(account.name), &funding->balance, fault);
+	return code;
+}
+
+int api_accounts_fund(struct api_request *request, struct fault *fault)
+{
+	const struct api *api = request->api;
+	const struct api_value *key = api_argument(request, "Idempotency-Key");
+	struct funding funding = {.request = request, .key_text = key->text};
+
+	if (!key->given) {
+		uint8_t chance[KEY_BYTES];
+		api->options.random->fill(api->options.random, chance, sizeof(chance));
+		text_hex(chance, sizeof(chance), funding.key);
+		funding.key_text = slice_of(funding.key);
+	}
+	const int code = store_transaction(api->options.store, fund, &funding, fault);
+	if (code < 0)
+		return code;
+	api->options.ports.account_funded(api->options.ports.context,
+					  funding.balance.ledger_account);
+	const struct slice name = api_argument(request, "account")->text;
+	request->status = funding.created ? 201 : 200;
+	request->answer =
+		json_pack("{s:s%, s:o, s:s, s:b, s:o, s:o}", "account", name.data, name.length,
+			  "amount", api_json_amount(api_argument(request, "amount")->amount.nano),
+			  "currency", api->options.currency, "created", funding.created, "balance",
+			  api_json_amount(funding.balance.balance_nano), "owed",
+			  api_json_amount(funding.balance.owed_nano));
+	return 0;
+}
+
+/* ---- statements ---- */
+
+static json_t *line_json(const struct billing_line *line)
+{
+	return json_pack("{s:s, s:s, s:s, s:s, s:s, s:s, s:s, s:I, s:o}", "service",
+			 line->service_name, "plan", line->plan_name, "app", line->app_name,
+			 "meter", line->meter, "kind", billing_kind_name(line->kind), "role",
+			 billing_role_name(line->role), "model", line->model, "quantity",
+			 (json_int_t)line->quantity, "amount", api_json_amount(line->amount_nano));
+}
+
+static int read_statement_query(struct api_request *request, struct store *store,
+				struct billing_statement_query *query, struct fault *fault)
+{
+	const struct api_value *app_path = api_argument(request, "app");
+	struct account account;
+	struct account_app app;
+	int code = api_at(request, "account",
+			  account_get(store, query->account_name, &account, fault));
+
+	if (code == 0 && app_path->given) {
+		code = api_at(request, "app", account_app_get(store, app_path->text, &app, fault));
+		if (code == 0)
+			query->app = app.id;
+	}
+	if (code == 0 && api_argument(request, "service")->given)
+		code = api_find_service(request, store, &query->service, fault);
+	return code;
+}
+
+static int statement(struct store *store, void *context, struct fault *fault)
+{
+	struct api_request *request = context;
+	const struct api_options *options = &request->api->options;
+	struct billing_statement_query query = {
+		.account_name = api_argument(request, "account")->text,
+		.month = (uint32_t)api_argument_number(request, "period",
+						       clock_month_of(request->now_ns)),
+	};
+	struct billing_statement *made = NULL;
+	int code = read_statement_query(request, store, &query, fault);
+
+	if (code == 0)
+		code = billing_statement_make(store, &options->terms, &query, &made, fault);
+	if (code < 0)
+		return code;
+	json_t *lines = json_array();
+	for (size_t i = 0; i < made->line_count; i++)
+		json_array_append_new(lines, line_json(&made->lines[i]));
+	request->answer = json_pack("{s:s%, s:s, s:o, s:o, s:o}", "account",
+				    query.account_name.data, query.account_name.length, "currency",
+				    options->currency, "period", api_json_month(made->month),
+				    "lines", lines, "total", api_json_amount(made->total_nano));
+	billing_statement_free(made);
+	return 0;
+}
+
+int api_accounts_statement(struct api_request *request, struct fault *fault)
+{
+	return store_transaction_read(request->api->options.store, statement, request, fault);
+}
+
+/* ---- the ledger ---- */
+
+static const struct {
+	uint32_t number;
+	const char *name;
+} ledgers[] = {{LEDGER_MONEY, "money"}, {LEDGER_BUDGETS, "budgets"}};
+
+#define LEDGERS     (sizeof(ledgers) / sizeof(ledgers[0]))
+#define LEDGER_PAGE 64
+
+static json_t *ledger_account_json(const struct ledger_account *account)
+{
+	return json_pack("{s:o, s:s, s:i, s:o, s:o, s:o, s:o}", "id",
+			 api_json_id("ledger", account->id.value), "name", account->name, "ledger",
+			 (int)account->ledger, "debits_pending",
+			 api_json_amount(account->debits_pending_nano), "debits_posted",
+			 api_json_amount(account->debits_posted_nano), "credits_pending",
+			 api_json_amount(account->credits_pending_nano), "credits_posted",
+			 api_json_amount(account->credits_posted_nano));
+}
+
+static int append_accounts(struct ledger *ledger, uint32_t number, json_t *accounts,
+			   struct fault *fault)
+{
+	struct ledger_account page[LEDGER_PAGE];
+	struct ledger_account_id after = {0};
+	size_t count = LEDGER_PAGE;
+
+	while (count == LEDGER_PAGE) {
+		const int code = ledger_accounts_list(ledger, number, after, page, LEDGER_PAGE,
+						      &count, fault);
+		if (code < 0)
+			return code;
+		for (size_t i = 0; i < count; i++)
+			json_array_append_new(accounts, ledger_account_json(&page[i]));
+		if (count > 0)
+			after = page[count - 1].id;
+	}
+	return 0;
+}
+
+static int append_sum(struct ledger *ledger, size_t which, json_t *sums, struct fault *fault)
+{
+	struct ledger_sum sum;
+	const int code = ledger_sum(ledger, ledgers[which].number, &sum, fault);
+
+	if (code < 0)
+		return code;
+	const bool balances = sum.debits_posted_nano == sum.credits_posted_nano &&
+			      sum.debits_pending_nano == sum.credits_pending_nano;
+	json_array_append_new(
+		sums,
+		json_pack("{s:i, s:s, s:I, s:o, s:o, s:o, s:o, s:b}", "ledger",
+			  (int)ledgers[which].number, "name", ledgers[which].name, "accounts",
+			  (json_int_t)sum.accounts, "debits_pending",
+			  api_json_wide_amount(sum.debits_pending_nano), "debits_posted",
+			  api_json_wide_amount(sum.debits_posted_nano), "credits_pending",
+			  api_json_wide_amount(sum.credits_pending_nano), "credits_posted",
+			  api_json_wide_amount(sum.credits_posted_nano), "balances", balances));
+	return 0;
+}
+
+static int show_ledger(struct store *store, void *context, struct fault *fault)
+{
+	struct api_request *request = context;
+	json_t *accounts = json_array();
+	json_t *sums = json_array();
+	int code = 0;
+
+	(void)store;
+	for (size_t i = 0; code == 0 && i < LEDGERS; i++) {
+		code = append_accounts(request->api->ledger, ledgers[i].number, accounts, fault);
+		if (code == 0)
+			code = append_sum(request->api->ledger, i, sums, fault);
+	}
+	if (code == 0)
+		request->answer =
+			json_pack("{s:s, s:O, s:O}", "currency", request->api->options.currency,
+				  "accounts", accounts, "sums", sums);
+	json_decref(accounts);
+	json_decref(sums);
+	return code;
+}
+
+int api_ledger_show(struct api_request *request, struct fault *fault)
+{
+	return store_transaction_read(request->api->options.store, show_ledger, request, fault);
+}

@@ -1,0 +1,96 @@
+/* How a plan is told: prices, limits and the most that a call costs. */
+#include "api/api_internal.h"
+
+#include "base/units.h"
+
+static const char *meter_name(enum rating_meter meter, const struct catalog_unit *units)
+{
+	if (meter < RATING_UNIT_0 || units[meter - RATING_UNIT_0].name == NULL)
+		return rating_meter_name(meter);
+	return units[meter - RATING_UNIT_0].name;
+}
+
+static json_t *count_or_null(int64_t count, int64_t none)
+{
+	return count == none ? json_null() : json_integer(count);
+}
+
+static json_t *tiers_json(const struct rating_price *price)
+{
+	json_t *tiers = json_array();
+
+	for (uint32_t i = 0; i < price->tier_count; i++)
+		json_array_append_new(tiers,
+				      json_pack("{s:o, s:o, s:I}", "up_to",
+						count_or_null(price->tiers[i].up_to, INT64_MAX),
+						"price", api_json_amount(price->tiers[i].rate.nano),
+						"per", (json_int_t)price->tiers[i].rate.per));
+	return tiers;
+}
+
+static json_t *price_json(const struct rating_price *price, const struct catalog_unit *units)
+{
+	json_t *json =
+		json_pack("{s:s, s:s, s:I}", "meter", meter_name(price->meter, units), "model",
+			  rating_model_name(price->model), "free", (json_int_t)price->free_units);
+
+	if (price->model == RATING_GRADUATED) {
+		json_object_set_new(json, "tiers", tiers_json(price));
+	} else if (price->model != RATING_FREE) {
+		json_object_set_new(json, "price", api_json_amount(price->rate.nano));
+		json_object_set_new(json, "per", json_integer(price->rate.per));
+	}
+	return json;
+}
+
+static json_t *limits_json(const struct catalog_limits *limits)
+{
+	const bool has_rate = limits->rate_per_ns != 0;
+	char text[UNITS_TEXT_MAX];
+	json_t *json = json_object();
+
+	if (has_rate) {
+		units_format_duration_ns(limits->rate_per_ns, text);
+		json_object_set_new(json, "rate_calls",
+				    json_integer((json_int_t)limits->rate_calls));
+		json_object_set_new(json, "rate_per", json_string(text));
+		json_object_set_new(json, "burst", json_integer(limits->burst));
+	}
+	if (limits->concurrency != 0)
+		json_object_set_new(json, "concurrency", json_integer(limits->concurrency));
+	if (limits->quota_calls >= 0)
+		json_object_set_new(json, "quota_calls_month", json_integer(limits->quota_calls));
+	units_format_duration_ns(limits->timeout_ns, text);
+	json_object_set_new(json, "timeout", json_string(text));
+	return json;
+}
+
+static json_t *max_units_json(const struct rating_plan *rating, const struct catalog_unit *units)
+{
+	json_t *json = json_object();
+
+	for (size_t i = 0; i < RATING_UNITS_MAX; i++) {
+		if (units[i].name != NULL && rating->max_units[i] != INT64_MAX)
+			json_object_set_new(json, units[i].name,
+					    json_integer(rating->max_units[i]));
+	}
+	return json;
+}
+
+json_t *api_plan_json(const struct catalog_plan *plan, const struct catalog_unit *units)
+{
+	const struct catalog_terms *terms = &plan->terms;
+	json_t *prices = json_array();
+
+	for (uint32_t i = 0; i < terms->rating.price_count; i++)
+		json_array_append_new(prices, price_json(&terms->rating.prices[i], units));
+	return json_pack(
+		"{s:s, s:o, s:i, s:o, s:o, s:o, s:o, s:o, s:s}", "name", plan->name, "id",
+		api_json_id("plan", plan->id.value), "version", (int)plan->version, "prices",
+		prices, "max_charge",
+		terms->rating.max_charge_nano < 0 ? json_null()
+						  : api_json_amount(terms->rating.max_charge_nano),
+		"call_most", api_json_amount(terms->call_most_nano), "max_units",
+		max_units_json(&terms->rating, units), "limits", limits_json(&terms->limits),
+		"bill_on", terms->rating.bill_always ? "always" : "answered");
+}

@@ -1,0 +1,233 @@
+#include "api/api_internal.h"
+
+#include <string.h>
+
+#include "base/check.h"
+
+#define COUNT_OF(array) (sizeof(array) / sizeof((array)[0]))
+
+static const char *const budget_periods[] = {"month", "once", NULL};
+
+/* Arguments that several routes have. */
+#define NAME_BYTES (ACCOUNT_NAME_MAX - 1)
+#define PATH_BYTES (ACCOUNT_PATH_MAX - 1)
+/* clang-format off */
+#define AFTER   {"after", API_QUERY, API_TEXT, false, 1, ID_TEXT_MAX - 1, NULL, \
+		 "where to go on: `next` of the page before"}
+#define LIMIT   {"limit", API_QUERY, API_COUNT, false, 1, API_PAGE_MAX, NULL, \
+		 "most items of the page, 100 where not given"}
+#define ACCOUNT {"account", API_PATH, API_TEXT, true, 1, NAME_BYTES, NULL, "the account's name"}
+#define SERVICE {"name", API_PATH, API_TEXT, true, 1, NAME_BYTES, NULL, "the service's name"}
+
+static const struct api_argument page_arguments[] = {AFTER, LIMIT};
+
+static const struct api_argument account_create_arguments[] = {
+	{"name", API_BODY, API_TEXT, true, 1, NAME_BYTES, NULL,
+	 "a DNS label, unique in the cloud"},
+};
+
+static const struct api_argument fund_arguments[] = {
+	ACCOUNT,
+	{"amount", API_BODY, API_AMOUNT, true, 1, INT64_MAX, NULL,
+	 "more than zero, in the cloud's currency"},
+	{"Idempotency-Key", API_HEADER, API_TEXT, false, 1, 256, NULL,
+	 "the same key again funds nothing more; without it each request funds anew"},
+};
+
+static const struct api_argument statement_arguments[] = {
+	ACCOUNT,
+	{"period", API_QUERY, API_MONTH, false, 0, 0, NULL,
+	 "a calendar month in UTC; this month where not given"},
+	{"app", API_QUERY, API_TEXT, false, 1, PATH_BYTES, NULL, "only this app, `account/app`"},
+	{"service", API_QUERY, API_TEXT, false, 1, NAME_BYTES, NULL, "only this service"},
+};
+
+static const struct api_argument app_create_arguments[] = {
+	{"account", API_BODY, API_TEXT, true, 1, NAME_BYTES, NULL, "whose app it is"},
+	{"name", API_BODY, API_TEXT, true, 1, NAME_BYTES, NULL,
+	 "a DNS label, unique in the account"},
+};
+
+static const struct api_argument app_list_arguments[] = {
+	{"account", API_QUERY, API_TEXT, false, 1, NAME_BYTES, NULL, "only this account's"},
+	AFTER, LIMIT,
+};
+
+static const struct api_argument key_create_arguments[] = {
+	{"app", API_BODY, API_TEXT, true, 1, PATH_BYTES, NULL, "`account/app`"},
+	{"scopes", API_BODY, API_TEXTS, false, 1, ACCOUNT_SCOPES_MAX, NULL,
+	 "what the keys may do; everything the app may where not given"},
+	{"expires", API_BODY, API_EXPIRY, false, 0, 0, NULL,
+	 "a time (RFC 3339) or a duration from now (`30d`); never where not given"},
+	{"count", API_BODY, API_COUNT, false, 1, API_KEYS_MAX, NULL, "how many; one where not given"},
+};
+
+static const struct api_argument key_list_arguments[] = {
+	{"app", API_QUERY, API_TEXT, false, 1, PATH_BYTES, NULL, "only this app's, `account/app`"},
+	AFTER, LIMIT,
+};
+
+static const struct api_argument key_revoke_arguments[] = {
+	{"id", API_PATH, API_TEXT, true, 1, ID_TEXT_MAX - 1, NULL, "the key's id"},
+};
+
+static const struct api_argument publish_arguments[] = {
+	{"account", API_BODY, API_TEXT, true, 1, NAME_BYTES, NULL, "the provider"},
+	{"file", API_BODY, API_TEXT, false, 1, CATALOG_VALUE_MAX, NULL,
+	 "how complaints call the manifest; `service.yaml` where not given"},
+	{"folder", API_BODY, API_TEXT, false, 1, CATALOG_VALUE_MAX - 1, NULL,
+	 "where the manifest stands, absolute: its command runs there"},
+	{"manifest", API_BODY, API_TEXT, true, 1, API_BODY_MAX, NULL, "the manifest's text (YAML)"},
+};
+
+static const struct api_argument service_list_arguments[] = {
+	{"search", API_QUERY, API_TEXT, false, 0, CATALOG_TEXT_MAX, NULL,
+	 "words that name, summary or tags must have"},
+	LIMIT,
+};
+
+static const struct api_argument service_arguments[] = {SERVICE};
+
+static const struct api_argument log_arguments[] = {
+	SERVICE,
+	{"lines", API_QUERY, API_COUNT, false, 1, API_LINES_MAX, NULL,
+	 "how many of the last ones, 100 where not given"},
+};
+
+static const struct api_argument subscribe_arguments[] = {
+	{"app", API_BODY, API_TEXT, true, 1, PATH_BYTES, NULL, "`account/app`"},
+	{"service", API_BODY, API_TEXT, true, 1, NAME_BYTES, NULL, "the service's name"},
+	{"plan", API_BODY, API_TEXT, false, 1, NAME_BYTES, NULL,
+	 "the plan's name; may be left out where the service offers one only"},
+	{"budget", API_BODY, API_AMOUNT, false, 0, INT64_MAX, NULL,
+	 "the most that may be spent; no bound but the balance where not given"},
+	{"budget_period", API_BODY, API_CHOICE, false, 0, 0, budget_periods,
+	 "what the budget is for: each calendar month, or (where not given) `once`"},
+};
+
+static const struct api_argument subscription_list_arguments[] = {
+	{"account", API_QUERY, API_TEXT, false, 1, NAME_BYTES, NULL, "only this account's"},
+	{"app", API_QUERY, API_TEXT, false, 1, PATH_BYTES, NULL, "only this app's, `account/app`"},
+	{"service", API_QUERY, API_TEXT, false, 1, NAME_BYTES, NULL, "only those to this service"},
+	AFTER, LIMIT,
+};
+
+static const struct api_argument journal_arguments[] = {
+	{"after", API_QUERY, API_TEXT, false, 0, 4096, NULL,
+	 "where to go on: `next` of the page before"},
+	LIMIT,
+};
+
+#define NONE           NULL, 0
+#define TAKES(array)   array, COUNT_OF(array)
+
+const struct api_route api_routes[] = {
+	{"GET", "/healthz", "Says that the API answers; needs no token.", true,
+	 NONE, api_health},
+	{"GET", "/v1/status", "The cloud and this node: addresses, calls, instances, journal, poster.",
+	 false, NONE, api_status},
+	{"POST", "/v1/accounts", "Makes an account, which may provide, consume, or both.",
+	 false, TAKES(account_create_arguments), api_accounts_create},
+	{"GET", "/v1/accounts", "The accounts with their balances.",
+	 false, TAKES(page_arguments), api_accounts_list},
+	{"POST", "/v1/accounts/{account}/funds", "Puts money into an account.",
+	 false, TAKES(fund_arguments), api_accounts_fund},
+	{"GET", "/v1/accounts/{account}/statement",
+	 "What an account owes and is owed for a month, line by line.",
+	 false, TAKES(statement_arguments), api_accounts_statement},
+	{"POST", "/v1/apps", "Makes an app, a consumer's program.",
+	 false, TAKES(app_create_arguments), api_apps_create},
+	{"GET", "/v1/apps", "The apps.", false, TAKES(app_list_arguments), api_apps_list},
+	{"POST", "/v1/keys", "Makes API keys of an app; their texts are shown here and never again.",
+	 false, TAKES(key_create_arguments), api_keys_create},
+	{"GET", "/v1/keys", "The keys, without their texts.",
+	 false, TAKES(key_list_arguments), api_keys_list},
+	{"DELETE", "/v1/keys/{id}", "Revokes a key, for ever.",
+	 false, TAKES(key_revoke_arguments), api_keys_revoke},
+	{"POST", "/v1/services", "Publishes a service by its manifest, or what changed in it.",
+	 false, TAKES(publish_arguments), api_services_publish},
+	{"GET", "/v1/services", "The catalog: services, the best match first.",
+	 false, TAKES(service_list_arguments), api_services_list},
+	{"GET", "/v1/services/{name}", "A service with its offered plans, prices and limits.",
+	 false, TAKES(service_arguments), api_services_show},
+	{"GET", "/v1/services/{name}/logs", "The last lines that the service's instances wrote.",
+	 false, TAKES(log_arguments), api_services_logs},
+	{"POST", "/v1/subscriptions", "Subscribes an app to a service, or changes plan or budget.",
+	 false, TAKES(subscribe_arguments), api_subscriptions_create},
+	{"GET", "/v1/subscriptions", "The subscriptions that are active.",
+	 false, TAKES(subscription_list_arguments), api_subscriptions_list},
+	{"GET", "/v1/ledger", "Every account of every ledger, and whether each ledger balances.",
+	 false, NONE, api_ledger_show},
+	{"GET", "/v1/journal", "The call records, oldest first; an empty page is the end for now.",
+	 false, TAKES(journal_arguments), api_journal_list},
+};
+/* clang-format on */
+const size_t api_route_count = COUNT_OF(api_routes);
+
+bool api_route_takes_body(const struct api_route *route)
+{
+	for (size_t i = 0; i < route->argument_count; i++) {
+		if (route->arguments[i].place == API_BODY)
+			return true;
+	}
+	return false;
+}
+
+/* ---- finding ---- */
+
+/* Decodes the path's segments that stand for {names}. */
+static bool match(const char *pattern, struct slice path, struct arena *arena,
+		  struct slice segments[API_SEGMENTS_MAX])
+{
+	struct slice rest = slice_of(pattern);
+	struct slice wanted;
+	struct slice given;
+	size_t count = 0;
+
+	if (slice_ends_with(path, slice_of("/")))
+		return false;
+	while (slice_cut(&rest, '/', &wanted)) {
+		if (!slice_cut(&path, '/', &given))
+			return false;
+		if (!slice_starts_with(wanted, slice_of("{"))) {
+			if (!slice_equal(wanted, given))
+				return false;
+			continue;
+		}
+		char *decoded = arena_alloc(arena, given.length + 1);
+		size_t length;
+		if (decoded == NULL || given.length == 0 ||
+		    !http_percent_decode(given, decoded, given.length + 1, &length))
+			return false;
+		check(count < API_SEGMENTS_MAX);
+		segments[count++] = slice_make(decoded, length);
+	}
+	return path.length == 0;
+}
+
+static void append_method(char allowed[API_ALLOWED_MAX], const char *method)
+{
+	const size_t used = strlen(allowed);
+	const size_t length = strlen(method);
+
+	check(used + 2 + length < API_ALLOWED_MAX);
+	if (used > 0)
+		memcpy(allowed + used, ", ", 2);
+	memcpy(allowed + used + (used > 0 ? 2 : 0), method, length + 1);
+}
+
+const struct api_route *api_route_find(struct slice method, struct slice path, struct arena *arena,
+				       struct slice segments[API_SEGMENTS_MAX],
+				       char ret_allowed[API_ALLOWED_MAX])
+{
+	ret_allowed[0] = '\0';
+	for (size_t i = 0; i < api_route_count; i++) {
+		const struct api_route *route = &api_routes[i];
+		if (!match(route->path, path, arena, segments))
+			continue;
+		if (slice_equal(method, slice_of(route->method)))
+			return route;
+		append_method(ret_allowed, route->method);
+	}
+	return NULL;
+}

@@ -1,0 +1,225 @@
+#include "api/api_internal.h"
+
+#include <stdlib.h>
+
+#include "base/check.h"
+
+/* ---- publishing ---- */
+
+struct publishing {
+	struct api_request *request;
+	struct catalog_manifest *manifest;
+	struct catalog_change change;
+};
+
+static int publish(struct store *store, void *context, struct fault *fault)
+{
+	struct publishing *publishing = context;
+	struct api_request *request = publishing->request;
+	struct account account;
+	int code =
+		api_at(request, "account",
+		       account_get(store, api_argument(request, "account")->text, &account, fault));
+	if (code == 0)
+		code = catalog_publish(store, publishing->manifest,
+				       api_argument(request, "folder")->text, account.id,
+				       request->now_ns, &publishing->change, fault);
+	return code;
+}
+
+static json_t *complaints_json(const struct catalog_complaints *complaints)
+{
+	json_t *list = json_array();
+
+	for (uint32_t i = 0; i < complaints->count; i++)
+		json_array_append_new(
+			list, json_pack("{s:i, s:i, s:o}", "line", (int)complaints->of[i].line,
+					"column", (int)complaints->of[i].column, "text",
+					api_json_shown(slice_of(complaints->of[i].text))));
+	return list;
+}
+
+static json_t *change_json(const struct publishing *publishing)
+{
+	const struct catalog_change *change = &publishing->change;
+	const struct catalog_description *description = &publishing->manifest->description;
+	json_t *plans = json_array();
+
+	for (uint32_t i = 0; i < change->plan_count; i++)
+		json_array_append_new(
+			plans, json_pack("{s:s, s:o, s:i, s:s}", "name", change->plans[i].name,
+					 "id", api_json_id("plan", change->plans[i].id.value),
+					 "version", (int)change->plans[i].version, "change",
+					 catalog_plan_change_text(change->plans[i].change)));
+	return json_pack("{s:s, s:o, s:s, s:i, s:b, s:b, s:o}", "service", description->name, "id",
+			 api_json_id("svc", change->service.value), "version", description->version,
+			 "revision", (int)change->revision, "created", change->created, "changed",
+			 change->anything, "plans", plans);
+}
+
+int api_services_publish(struct api_request *request, struct fault *fault)
+{
+	const struct api_ports *ports = &request->api->options.ports;
+	const struct api_value *file = api_argument(request, "file");
+	struct publishing publishing = {.request = request};
+	struct catalog_complaints complaints = {0};
+	char name[CATALOG_VALUE_MAX + 1] = "service.yaml";
+
+	if (file->given)
+		check(slice_to_text(file->text, name, sizeof(name)));
+	int code = catalog_manifest_parse(name, api_argument(request, "manifest")->text,
+					  &publishing.manifest, &complaints, fault);
+	if (code == FAULT_INPUT) {
+		request->complaints = complaints_json(&complaints);
+		return api_at(request, "manifest", code);
+	}
+	if (code == 0)
+		code = store_transaction(request->api->options.store, publish, &publishing, fault);
+	if (code == 0 && publishing.change.anything)
+		code = ports->service_changed(ports->context, publishing.change.service, fault);
+	if (code == 0) {
+		request->status = publishing.change.created ? 201 : 200;
+		request->answer = change_json(&publishing);
+	}
+	catalog_manifest_free(publishing.manifest);
+	return code;
+}
+
+/* ---- the catalog ---- */
+
+static int search(struct store *store, void *context, struct fault *fault)
+{
+	struct api_request *request = context;
+	const size_t limit = api_limit(request);
+	struct catalog_hit *hits = calloc(limit, sizeof(*hits));
+	size_t count = 0;
+
+	check(hits != NULL);
+	const int code = api_at(request, "search",
+				catalog_search(store, api_argument(request, "search")->text, hits,
+					       limit, &count, fault));
+	if (code == 0) {
+		json_t *items = json_array();
+		for (size_t i = 0; i < count; i++)
+			json_array_append_new(items, json_pack("{s:s, s:o, s:s, s:s, s:s}",
+							       "service", hits[i].name, "id",
+							       api_json_id("svc", hits[i].id.value),
+							       "version", hits[i].version,
+							       "account", hits[i].account_name,
+							       "summary", hits[i].summary));
+		request->answer = api_list(items, json_null());
+	}
+	free(hits);
+	return code;
+}
+
+int api_services_list(struct api_request *request, struct fault *fault)
+{
+	return store_transaction_read(request->api->options.store, search, request, fault);
+}
+
+static json_t *texts_json(const char *const *texts)
+{
+	json_t *list = json_array();
+
+	for (size_t i = 0; texts[i] != NULL; i++)
+		json_array_append_new(list, json_string(texts[i]));
+	return list;
+}
+
+static json_t *meters_json(const struct catalog_unit *units)
+{
+	json_t *meters = json_object();
+
+	for (size_t i = 0; i < RATING_UNITS_MAX; i++) {
+		if (units[i].name != NULL)
+			json_object_set_new(meters, units[i].name,
+					    json_pack("{s:s}", "unit", units[i].unit));
+	}
+	return meters;
+}
+
+/* What runs it or where it is; the environment may hold secrets and is not told. */
+static json_t *place_json(const struct catalog_description *description)
+{
+	const struct catalog_run *run = description->run;
+	json_t *upstreams = json_array();
+
+	if (run != NULL) {
+		json_decref(upstreams);
+		return json_pack("{s:o, s:s, s:I, s:i, s:i, s:i}", "command",
+				 texts_json(run->command), "listen",
+				 run->listen == CATALOG_LISTEN_PORT ? "port" : "socket",
+				 "memory_bytes", (json_int_t)run->memory_bytes, "cpu_milli",
+				 (int)run->cpu_milli, "concurrency", (int)run->concurrency,
+				 "instances", (int)run->instances);
+	}
+	for (uint32_t i = 0; i < description->upstream_count; i++)
+		json_array_append_new(upstreams, json_string(description->upstreams[i].text));
+	return upstreams;
+}
+
+static int append_plans(struct store *store, const struct catalog_service *service, json_t *plans,
+			struct fault *fault)
+{
+	struct catalog_plan *page = calloc(CATALOG_PLANS_MAX, sizeof(*page));
+	size_t count = 0;
+
+	check(page != NULL);
+	const int code = catalog_plan_list(store, service->id, true, (struct plan_id){0}, page,
+					   CATALOG_PLANS_MAX, &count, fault);
+	for (size_t i = 0; code == 0 && i < count; i++)
+		json_array_append_new(plans, api_plan_json(&page[i], service->description.units));
+	free(page);
+	return code;
+}
+
+static json_t *service_json(const struct catalog_service *service, json_t *plans)
+{
+	const struct catalog_description *description = &service->description;
+
+	return json_pack("{s:s, s:o, s:s, s:s, s:s, s:o, s:i, s:o, s:s, s:o, s:o, s:o}", "service",
+			 description->name, "id", api_json_id("svc", service->id.value), "version",
+			 description->version, "account", service->account_name, "summary",
+			 description->summary, "tags", texts_json(description->tags), "revision",
+			 (int)service->revision, "published", api_json_time(service->published_ns),
+			 "folder", service->folder, description->run != NULL ? "run" : "upstream",
+			 place_json(description), "meters", meters_json(description->units),
+			 "plans", plans);
+}
+
+static int show(struct store *store, void *context, struct fault *fault)
+{
+	struct api_request *request = context;
+	struct catalog_service *service = NULL;
+	json_t *plans = json_array();
+	int code = api_at(
+		request, "name",
+		catalog_service_get(store, api_argument(request, "name")->text, &service, fault));
+	if (code == 0)
+		code = append_plans(store, service, plans, fault);
+	if (code == 0)
+		request->answer = service_json(service, json_incref(plans));
+	json_decref(plans);
+	catalog_service_free(service);
+	return code;
+}
+
+int api_services_show(struct api_request *request, struct fault *fault)
+{
+	return store_transaction_read(request->api->options.store, show, request, fault);
+}
+
+int api_find_service(struct api_request *request, struct store *store, struct service_id *ret_id,
+		     struct fault *fault)
+{
+	struct catalog_service *service = NULL;
+	const int code = api_at(request, "service",
+				catalog_service_get(store, api_argument(request, "service")->text,
+						    &service, fault));
+
+	if (code == 0)
+		*ret_id = service->id;
+	catalog_service_free(service);
+	return code;
+}

@@ -1,0 +1,166 @@
+#include "api/api_internal.h"
+
+#include <stdlib.h>
+
+#include "base/check.h"
+
+static const char *const outcomes[] = {
+	[CATALOG_SUBSCRIBED_SAME] = "same",
+	[CATALOG_SUBSCRIBED_NEW] = "new",
+	[CATALOG_SUBSCRIBED_BUDGET] = "budget",
+	[CATALOG_SUBSCRIBED_REPLACED] = "replaced",
+};
+
+static json_t *subscription_json(const struct catalog_subscription *subscription)
+{
+	const bool has_budget = subscription->budget_nano >= 0;
+	const bool monthly = subscription->budget_period == CATALOG_BUDGET_MONTH;
+
+	return json_pack("{s:o, s:s, s:s, s:s, s:i, s:o, s:o, s:o, s:o}", "id",
+			 api_json_id("sub", subscription->id.value), "app", subscription->app_path,
+			 "service", subscription->service_name, "plan", subscription->plan_name,
+			 "plan_version", (int)subscription->plan_version, "budget",
+			 has_budget ? api_json_amount(subscription->budget_nano) : json_null(),
+			 "budget_period",
+			 has_budget ? json_string(monthly ? "month" : "once") : json_null(),
+			 "created", api_json_time(subscription->created_ns), "ended",
+			 api_json_time(subscription->ended_ns));
+}
+
+/* ---- subscribing ---- */
+
+struct subscribing {
+	struct api_request *request;
+	struct catalog_subscription subscription;
+	enum catalog_subscribed outcome;
+	struct subscription_id ended;
+};
+
+static int subscribe(struct store *store, void *context, struct fault *fault)
+{
+	struct subscribing *subscribing = context;
+	struct api_request *request = subscribing->request;
+	const struct api_value *budget = api_argument(request, "budget");
+	const struct api_value *period = api_argument(request, "budget_period");
+	struct service_id service;
+	struct account_app app;
+	int code = api_at(request, "app",
+			  account_app_get(store, api_argument(request, "app")->text, &app, fault));
+	if (code == 0)
+		code = api_find_service(request, store, &service, fault);
+	if (code < 0)
+		return code;
+	const struct catalog_subscribe wanted = {
+		.app = app.id,
+		.service = api_argument(request, "service")->text,
+		.plan = api_argument(request, "plan")->text,
+		.budget_nano = budget->given ? budget->amount.nano : -1,
+		/* The choices are "month" and "once". */
+		.budget_period = period->given && period->number == 0 ? CATALOG_BUDGET_MONTH
+								      : CATALOG_BUDGET_ONCE,
+	};
+	subscribing->ended.value = 0;
+	return api_at(request, "plan",
+		      catalog_subscribe(store, &wanted, request->now_ns, &subscribing->subscription,
+					&subscribing->outcome, &subscribing->ended, fault));
+}
+
+static int tell(const struct api_ports *ports, const struct subscribing *subscribing,
+		struct fault *fault)
+{
+	int code = 0;
+
+	if (subscribing->outcome == CATALOG_SUBSCRIBED_SAME)
+		return 0;
+	if (subscribing->outcome == CATALOG_SUBSCRIBED_REPLACED)
+		code = ports->subscription_changed(ports->context, subscribing->ended, fault);
+	if (code == 0)
+		code = ports->subscription_changed(ports->context, subscribing->subscription.id,
+						   fault);
+	return code;
+}
+
+int api_subscriptions_create(struct api_request *request, struct fault *fault)
+{
+	struct subscribing subscribing = {.request = request};
+
+	if (api_argument(request, "budget_period")->given &&
+	    !api_argument(request, "budget")->given)
+		return api_at(request, "budget_period",
+			      fault_set(fault, FAULT_INPUT,
+					"budget_period: it says nothing without a budget"));
+	int code = store_transaction(request->api->options.store, subscribe, &subscribing, fault);
+	if (code == 0)
+		code = tell(&request->api->options.ports, &subscribing, fault);
+	if (code < 0)
+		return code;
+	const bool made = subscribing.outcome == CATALOG_SUBSCRIBED_NEW ||
+			  subscribing.outcome == CATALOG_SUBSCRIBED_REPLACED;
+	request->status = made ? 201 : 200;
+	request->answer = subscription_json(&subscribing.subscription);
+	json_object_set_new(request->answer, "outcome", json_string(outcomes[subscribing.outcome]));
+	json_object_set_new(request->answer, "replaces",
+			    subscribing.outcome == CATALOG_SUBSCRIBED_REPLACED
+				    ? api_json_id("sub", subscribing.ended.value)
+				    : json_null());
+	return 0;
+}
+
+/* ---- listing ---- */
+
+static int read_filter(struct api_request *request, struct store *store,
+		       struct catalog_subscription_filter *filter, struct fault *fault)
+{
+	const struct api_value *account_name = api_argument(request, "account");
+	const struct api_value *app_path = api_argument(request, "app");
+	struct account account;
+	struct account_app app;
+	int code = 0;
+
+	if (account_name->given) {
+		code = api_at(request, "account",
+			      account_get(store, account_name->text, &account, fault));
+		if (code == 0)
+			filter->account = account.id;
+	}
+	if (code == 0 && app_path->given) {
+		code = api_at(request, "app", account_app_get(store, app_path->text, &app, fault));
+		if (code == 0)
+			filter->app = app.id;
+	}
+	if (code == 0 && api_argument(request, "service")->given)
+		code = api_find_service(request, store, &filter->service, fault);
+	return code;
+}
+
+static int list(struct store *store, void *context, struct fault *fault)
+{
+	struct api_request *request = context;
+	struct catalog_subscription_filter filter = {.only_active = true};
+	const size_t limit = api_limit(request);
+	struct catalog_subscription *subscriptions = calloc(limit, sizeof(*subscriptions));
+	struct subscription_id after;
+	size_t count = 0;
+	int code = api_after(request, "sub", &after.value, fault);
+
+	check(subscriptions != NULL);
+	if (code == 0)
+		code = read_filter(request, store, &filter, fault);
+	if (code == 0)
+		code = catalog_subscription_list(store, &filter, after, subscriptions, limit,
+						 &count, fault);
+	if (code == 0) {
+		json_t *items = json_array();
+		for (size_t i = 0; i < count; i++)
+			json_array_append_new(items, subscription_json(&subscriptions[i]));
+		const uint64_t last = count > 0 ? subscriptions[count - 1].id.value : 0;
+		request->answer = api_list(items, api_next("sub", last, count, limit));
+	}
+	free(subscriptions);
+	return code;
+}
+
+int api_subscriptions_list(struct api_request *request, struct fault *fault)
+{
+	return store_transaction_read(request->api->options.store, list, request, fault);
+}
