@@ -146,6 +146,49 @@ static int system_file_sync(struct disk *disk, struct disk_file *file, struct fa
 	return 0;
 }
 
+static size_t page_bytes(void)
+{
+	return (size_t)sysconf(_SC_PAGESIZE);
+}
+
+/* Cuts [offset, offset + bytes) to the map and widens it to whole pages. */
+static void *map_pages(const struct disk_file *file, size_t offset, size_t bytes,
+		       size_t *ret_length)
+{
+	check(file->map != NULL);
+	check_at_most(offset, file->map_bytes);
+	if (bytes > file->map_bytes - offset)
+		bytes = file->map_bytes - offset;
+	const size_t first = offset / page_bytes() * page_bytes();
+	*ret_length = offset + bytes - first;
+	return (char *)file->map + first;
+}
+
+static int system_file_sync_part(struct disk *disk, struct disk_file *file, size_t offset,
+				 size_t bytes, struct fault *fault)
+{
+	size_t length;
+
+	(void)disk;
+	void *pages = map_pages(file, offset, bytes, &length);
+	/* What is not in our page tables need not be made read-only there, page by page, each
+	 * with an interrupt to the writer's core. The bytes stay, in the file's own pages. */
+	madvise(pages, length / page_bytes() * page_bytes(), MADV_DONTNEED);
+	if (msync(pages, length, MS_SYNC) != 0)
+		return fault_set_errno(fault, errno, "cannot sync a file to disk");
+	return 0;
+}
+
+static void system_file_warm(struct disk *disk, struct disk_file *file, size_t offset, size_t bytes)
+{
+	size_t length;
+
+	(void)disk;
+	void *pages = map_pages(file, offset, bytes, &length);
+	/* Since Linux 5.14; an older one refuses and the writer takes its faults. */
+	madvise(pages, length, MADV_POPULATE_WRITE);
+}
+
 static void system_file_close(struct disk *disk, struct disk_file *file)
 {
 	(void)disk;
@@ -173,6 +216,8 @@ struct disk *disk_system(void)
 		.file_map = system_file_map,
 		.file_size = system_file_size,
 		.file_sync = system_file_sync,
+		.file_sync_part = system_file_sync_part,
+		.file_warm = system_file_warm,
 		.file_close = system_file_close,
 		.file_remove = system_file_remove,
 	};

@@ -108,6 +108,8 @@ static void what_is_written_into_a_map_is_in_the_file(void **state)
 	assert_int_equal(disk->file_map(disk, &file, 8192, true, &fault), 0);
 	memcpy((char *)file.map + 8187, "hello", 5);
 	assert_int_equal(disk->file_sync(disk, &file, &fault), 0);
+	disk->file_warm(disk, &file, 5, 100000);
+	assert_int_equal(disk->file_sync_part(disk, &file, 8187, 5, &fault), 0);
 	disk->file_close(disk, &file);
 
 	assert_int_equal(disk->file_open(disk, "j", false, 0, &file, &fault), 0);

@@ -149,6 +149,7 @@ int journal_maintain(struct journal *journal, bool *ret_synced, struct fault *fa
 		const int extended = journal_stream_extend(stream, result < 0 ? NULL : fault);
 		result = result < 0 ? result : extended;
 		journal_stream_sync(stream, ret_synced);
+		journal_stream_warm(stream);
 	}
 	if (!journal_is_failed(journal))
 		return result;

@@ -25,6 +25,9 @@
 #define JOURNAL_PATH_MAX         4096
 #define STREAM_SEGMENTS_OPEN_MAX 8 /* one being synced, the writer's, those ahead */
 #define STREAM_SEGMENTS_AHEAD    2
+#define STREAM_PART_SYNCS_MAX    100 /* a second of work between two syncs of the marks */
+#define STREAM_WARM_RECORDS_MIN  512
+#define STREAM_WARM_RECORDS_MAX  65536
 #define EXTENTS_PER_CHUNK        1024
 #define EXTENT_CHUNKS_MAX        1024
 
@@ -77,9 +80,11 @@ struct journal_stream {
 	_Alignas(
 		64) _Atomic uint64_t reserved; /* segments below it are open and known to readers */
 	_Atomic uint64_t durable;
-	_Atomic bool writable; /* a writer was opened */
-	bool mark_dirty;       /* a mark was written and not synced yet */
-	bool ready;            /* the file `ready` is there */
+	_Atomic bool writable;           /* a writer was opened */
+	bool mark_dirty;                 /* a mark was written and not synced yet */
+	uint32_t part_syncs;             /* since the marks were synced */
+	uint64_t warmed_from, warmed_to; /* positions whose pages were made ready last */
+	bool ready;                      /* the file `ready` is there */
 	uint32_t number;
 	struct journal *journal;
 	uint32_t segment_first, segment_end; /* open ones, numbers modulo the size of: */
@@ -145,6 +150,8 @@ bool journal_stream_extent_find(const struct journal_stream *stream, uint64_t po
 int journal_stream_extend(struct journal_stream *stream, struct fault *fault);
 /* Makes durable what is written. A fault is final: the journal's `failure` tells it. */
 int journal_stream_sync(struct journal_stream *stream, bool *ret_synced);
+/* Makes ready the pages where the next records go. */
+void journal_stream_warm(struct journal_stream *stream);
 
 /* ---- recover.c ---- */
 

@@ -1,13 +1,9 @@
-#include <pthread.h>
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stdatomic.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
-#include <unistd.h>
+#include "base/testing.h"
 
-#include <cmocka.h>
+#include <pthread.h>
+#include <sched.h>
+#include <stdatomic.h>
+#include <string.h>
 
 #include "journal/journal.h"
 #include "journal/memory_disk.h"
@@ -161,7 +157,7 @@ static void maintenance_keeps_room_for_two_segments(void **state)
 	struct fixture *fixture = *state;
 	struct random_seeded random;
 
-	random_seeded_init(&random, 7);
+	random_seeded_init(&random, testing_seed());
 	struct journal_stream *stream = must_open_stream(fixture->journal, 0);
 	assert_true(journal_stream_room(stream) >= SEGMENT);
 	for (unsigned i = 0; i < 50; i++) {

@@ -199,19 +199,28 @@ __attribute__((no_sanitize("thread"))) static void copy_live(uint8_t *to, const 
 		to[i] = ((const volatile uint8_t *)from)[i];
 }
 
-static int memory_file_sync(struct disk *disk, struct disk_file *handle, struct fault *fault)
+static int sync_allowed(struct memory_disk *memory, struct fault *fault)
 {
-	struct memory_disk *memory = memory_of(disk);
-	LOCKED held = lock(memory);
-	struct memory_file *file = file_of(memory, handle);
-
 	const int result = change(memory, "sync a file", fault);
+
 	if (result < 0)
 		return result;
 	if (memory->syncs_allowed <= 0)
 		return fault_set(fault, FAULT_SYSTEM,
 				 "cannot sync a file to disk: Input/output error");
 	memory->syncs_allowed--;
+	return 0;
+}
+
+static int memory_file_sync(struct disk *disk, struct disk_file *handle, struct fault *fault)
+{
+	struct memory_disk *memory = memory_of(disk);
+	LOCKED held = lock(memory);
+	struct memory_file *file = file_of(memory, handle);
+
+	const int result = sync_allowed(memory, fault);
+	if (result < 0)
+		return result;
 	if (file->synced_size != file->size) {
 		free(file->synced);
 		file->synced = calloc(1, file->size);
@@ -220,6 +229,29 @@ static int memory_file_sync(struct disk *disk, struct disk_file *handle, struct 
 	}
 	copy_live(file->synced, file->bytes, file->size);
 	return 0;
+}
+
+static int memory_file_sync_part(struct disk *disk, struct disk_file *handle, size_t offset,
+				 size_t bytes, struct fault *fault)
+{
+	struct memory_disk *memory = memory_of(disk);
+	LOCKED held = lock(memory);
+	struct memory_file *file = file_of(memory, handle);
+
+	const int result = sync_allowed(memory, fault);
+	if (result < 0)
+		return result;
+	check_equal(file->synced_size, file->size);
+	check_at_most(offset + bytes, file->size);
+	copy_live(file->synced + offset, file->bytes + offset, bytes);
+	return 0;
+}
+
+static void memory_file_warm(struct disk *disk, struct disk_file *handle, size_t offset,
+			     size_t bytes)
+{
+	(void)disk;
+	check_at_most(offset + bytes, handle->map_bytes);
 }
 
 static void memory_file_close(struct disk *disk, struct disk_file *handle)
@@ -266,6 +298,8 @@ void memory_disk_init(struct memory_disk *memory)
 				.file_map = memory_file_map,
 				.file_size = memory_file_size,
 				.file_sync = memory_file_sync,
+				.file_sync_part = memory_file_sync_part,
+				.file_warm = memory_file_warm,
 				.file_close = memory_file_close,
 				.file_remove = memory_file_remove,
 			},

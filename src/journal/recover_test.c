@@ -1,16 +1,10 @@
-#include <fcntl.h>
-#include <setjmp.h>
+#include "base/testing.h"
+
+#include <ftw.h>
 #include <signal.h>
-#include <stdarg.h>
-#include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 #include <sys/wait.h>
-#include <unistd.h>
 
-#include <cmocka.h>
-
-#include "base/check.h"
 #include "journal/journal.h"
 #include "journal/memory_disk.h"
 #include "journal/sample.h"
@@ -18,7 +12,6 @@
 #define SEGMENT      8
 #define SMALL        (SEGMENT + 3) /* records of the small journal: one full segment, one begun */
 #define HEADER_BYTES 4096
-#define SEED         20261124
 
 static int try_open(struct disk *disk, const char *folder, struct journal **ret_journal,
 		    struct fault *fault)
@@ -151,8 +144,7 @@ static void flip_each_byte(uint64_t durable)
 {
 	struct random_seeded random;
 
-	print_message("seed %d\n", SEED);
-	random_seeded_init(&random, SEED);
+	random_seeded_init(&random, testing_seed());
 	for (size_t file = 0; file < SMALL_FILES; file++) {
 		const size_t bytes = HEADER_BYTES + SEGMENT * JOURNAL_RECORD_BYTES;
 		for (size_t offset = 0; offset < bytes; offset++) {
@@ -339,8 +331,7 @@ static void a_power_cut_loses_nothing_durable_and_is_never_taken_for_damage(void
 	struct random_seeded random;
 
 	(void)state;
-	print_message("seed %d\n", SEED);
-	random_seeded_init(&random, SEED);
+	random_seeded_init(&random, testing_seed());
 	for (unsigned round = 0; round < 60; round++) {
 		struct memory_disk memory;
 		memory_disk_init(&memory);
@@ -432,12 +423,12 @@ static void kill_once(const char *folder, struct random *random)
 	journal_close(journal, NULL);
 }
 
-static void remove_folder(const char *folder)
+static int remove_entry(const char *path, const struct stat *status, int kind, struct FTW *where)
 {
-	char command[128];
-
-	snprintf(command, sizeof(command), "rm -r '%s'", folder);
-	assert_int_equal(system(command), 0);
+	(void)status;
+	(void)kind;
+	(void)where;
+	return remove(path);
 }
 
 static void every_reported_record_survives_kill_9_at_any_moment(void **state)
@@ -446,12 +437,11 @@ static void every_reported_record_survives_kill_9_at_any_moment(void **state)
 	struct random_seeded random;
 
 	(void)state;
-	print_message("seed %d\n", SEED);
-	random_seeded_init(&random, SEED);
+	random_seeded_init(&random, testing_seed());
 	assert_non_null(mkdtemp(folder));
 	for (unsigned i = 0; i < 50; i++)
 		kill_once(folder, &random.random);
-	remove_folder(folder);
+	assert_int_equal(nftw(folder, remove_entry, 8, FTW_DEPTH | FTW_PHYS), 0);
 }
 
 int main(void)

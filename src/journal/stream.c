@@ -151,19 +151,40 @@ int journal_stream_extend(struct journal_stream *stream, struct fault *fault)
 	}
 }
 
-static int stream_segment_sync(struct journal_stream *stream)
+static size_t record_offset(const struct segment *segment, uint64_t position)
+{
+	return segment_bytes(position - segment->extent.first);
+}
+
+/* Of the oldest open segment: the records [durable, upto), or all of it, its marks too. */
+static int stream_segment_sync(struct journal_stream *stream, uint64_t durable, uint64_t upto)
 {
 	struct journal *journal = stream->journal;
+	struct disk *disk = journal->disk;
 	struct segment *segment = segment_number(stream, stream->segment_first);
+	const size_t from = record_offset(segment, durable);
+	int result;
 
-	const int result =
-		journal->disk->file_sync(journal->disk, &segment->file, &journal->failure);
+	const bool whole = upto == durable ||
+			   upto == segment->extent.first + segment->extent.records ||
+			   ++stream->part_syncs >= STREAM_PART_SYNCS_MAX;
+	if (whole)
+		result = disk->file_sync(disk, &segment->file, &journal->failure);
+	else
+		result = disk->file_sync_part(disk, &segment->file, from,
+					      record_offset(segment, upto) - from,
+					      &journal->failure);
 	if (result < 0) {
 		fault_prefix(&journal->failure, "journal stream %" PRIu32 " takes no more records",
 			     stream->number);
 		atomic_store_explicit(&journal->failed, true, memory_order_release);
+		return result;
 	}
-	return result;
+	if (whole) {
+		stream->part_syncs = 0;
+		stream->mark_dirty = false;
+	}
+	return 0;
 }
 
 int journal_stream_sync(struct journal_stream *stream, bool *ret_synced)
@@ -175,17 +196,16 @@ int journal_stream_sync(struct journal_stream *stream, bool *ret_synced)
 			atomic_load_explicit(&stream->durable, memory_order_relaxed);
 		if (durable == head && !stream->mark_dirty)
 			return 0;
-		const int result = stream_segment_sync(stream);
+		const struct extent extent = segment_number(stream, stream->segment_first)->extent;
+		const uint64_t end = extent.first + extent.records;
+		const uint64_t upto = head < end ? head : end;
+		const int result = stream_segment_sync(stream, durable, upto);
 		if (result < 0)
 			return result;
 		*ret_synced = true;
 
-		/* The mark that says so goes to the disk with the next sync, so that it never
+		/* The mark that says so goes to the disk with a later sync, so that it never
 		 * gets there before what it claims. */
-		const struct extent extent = segment_number(stream, stream->segment_first)->extent;
-		const uint64_t end = extent.first + extent.records;
-		const uint64_t upto = head < end ? head : end;
-		stream->mark_dirty = false;
 		if (upto > durable) {
 			atomic_store_explicit(&stream->durable, upto, memory_order_release);
 			stream_mark(stream,
@@ -198,4 +218,30 @@ int journal_stream_sync(struct journal_stream *stream, bool *ret_synced)
 			segment_close(stream->journal,
 				      segment_number(stream, stream->segment_first++));
 	}
+}
+
+void journal_stream_warm(struct journal_stream *stream)
+{
+	const uint64_t head = atomic_load_explicit(&stream->head, memory_order_relaxed);
+	const uint64_t grown = head - stream->warmed_from;
+	if (grown == 0 && stream->warmed_to > head)
+		return;
+
+	/* A few times what came since the last time: what is not used now is used later. */
+	uint64_t ahead = STREAM_WARM_RECORDS_MIN + 4 * grown;
+	ahead = ahead < STREAM_WARM_RECORDS_MAX ? ahead : STREAM_WARM_RECORDS_MAX;
+	const uint64_t to = head + ahead;
+	for (uint32_t i = stream->segment_first; i != stream->segment_end; i++) {
+		struct segment *segment = segment_number(stream, i);
+		const uint64_t end = segment->extent.first + segment->extent.records;
+		const uint64_t first = head > segment->extent.first ? head : segment->extent.first;
+		const uint64_t last = to < end ? to : end;
+		if (first >= last)
+			continue;
+		const size_t from = record_offset(segment, first);
+		stream->journal->disk->file_warm(stream->journal->disk, &segment->file, from,
+						 record_offset(segment, last) - from);
+	}
+	stream->warmed_from = head;
+	stream->warmed_to = to;
 }
