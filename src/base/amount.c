@@ -55,20 +55,29 @@ bool amount_parse(struct slice text, struct amount *ret_amount)
 	return units_parse_decimal(text, AMOUNT_PLACES, &ret_amount->nano);
 }
 
+/* Without printf: a charge is written on every answer. */
 size_t amount_format(struct amount amount, char text[AMOUNT_TEXT_MAX])
 {
-	const uint64_t nano_per_unit = AMOUNT_NANO_PER_UNIT;
 	const uint64_t size = amount.nano < 0 ? -(uint64_t)amount.nano : (uint64_t)amount.nano;
-	int length =
-		snprintf(text, AMOUNT_TEXT_MAX, "%s%" PRIu64 ".%09" PRIu64,
-			 amount.nano < 0 ? "-" : "", size / nano_per_unit, size % nano_per_unit);
+	uint64_t units = size / AMOUNT_NANO_PER_UNIT;
+	uint64_t places = size % AMOUNT_NANO_PER_UNIT;
+	char digits[AMOUNT_TEXT_MAX];
+	char *begin = digits + sizeof(digits);
+	char *end;
 
-	check(length > 0 && length < AMOUNT_TEXT_MAX);
-	for (int spare = AMOUNT_PLACES - AMOUNT_PLACES_SHOWN; spare > 0; spare--) {
-		if (text[length - 1] != '0')
-			break;
-		length--;
-	}
-	text[length] = '\0';
-	return (size_t)length;
+	for (int i = 0; i < AMOUNT_PLACES; i++, places /= 10)
+		*--begin = (char)('0' + places % 10);
+	*--begin = '.';
+	do {
+		*--begin = (char)('0' + units % 10);
+		units /= 10;
+	} while (units > 0);
+	if (amount.nano < 0)
+		*--begin = '-';
+	end = digits + sizeof(digits);
+	for (int spare = AMOUNT_PLACES - AMOUNT_PLACES_SHOWN; spare > 0 && end[-1] == '0'; spare--)
+		end--;
+	memcpy(text, begin, (size_t)(end - begin));
+	text[end - begin] = '\0';
+	return (size_t)(end - begin);
 }

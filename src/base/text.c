@@ -84,15 +84,21 @@ void text_printf(struct text *text, const char *format, ...)
 	text->length += (size_t)length;
 }
 
+#define HEX_ROW(high)                                                                              \
+	high "0" high "1" high "2" high "3" high "4" high "5" high "6" high "7" high "8" high "9"  \
+	high "a" high "b" high "c" high "d" high "e" high "f"
+
+/* Two digits a byte from one table: call ids are written on every call. */
 void text_hex(const void *bytes, size_t length, char *text)
 {
-	static const char digits[] = "0123456789abcdef";
+	static const char pairs[] =
+		HEX_ROW("0") HEX_ROW("1") HEX_ROW("2") HEX_ROW("3") HEX_ROW("4") HEX_ROW("5")
+		HEX_ROW("6") HEX_ROW("7") HEX_ROW("8") HEX_ROW("9") HEX_ROW("a") HEX_ROW("b")
+		HEX_ROW("c") HEX_ROW("d") HEX_ROW("e") HEX_ROW("f");
 	const uint8_t *from = bytes;
 
-	for (size_t i = 0; i < length; i++) {
-		text[2 * i] = digits[from[i] >> 4];
-		text[2 * i + 1] = digits[from[i] & 15];
-	}
+	for (size_t i = 0; i < length; i++)
+		memcpy(text + 2 * i, pairs + (size_t)2 * from[i], 2);
 	text[2 * length] = '\0';
 }
 

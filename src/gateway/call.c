@@ -1,10 +1,10 @@
 #include "gateway/call.h"
 
-#include <sodium.h>
 #include <stdio.h>
 
 #include "base/api_key.h"
 #include "base/check.h"
+#include "base/secret.h"
 #include "gateway/route.h"
 
 #define RESERVE_MARGIN_BYTES 65536u    /* at least one receive buffer on each side */
@@ -114,7 +114,7 @@ static const uint8_t *digest_of(struct call *call, struct slice key)
 	struct call_connection *connection = http_exchange_connection_state(call->exchange);
 
 	if (connection->key_bytes != key.length ||
-	    sodium_memcmp(connection->key, key.data, key.length) != 0) {
+	    !secret_equal(connection->key, key.data, key.length)) {
 		if (key.length > sizeof(connection->key) || !api_key_shape(key))
 			return NULL;
 		const struct api_key_digest digest = api_key_digest(key);

@@ -1,9 +1,9 @@
 #include "gateway/directory.h"
 
-#include <sodium.h>
 #include <stdlib.h>
 
 #include "base/check.h"
+#include "base/secret.h"
 
 /* FNV-1a over lower-cased bytes. The table's names are the cloud's own, so nobody can choose
  * colliding ones but its providers, and service names are few. */
@@ -50,7 +50,8 @@ int directory_init(struct directory *directory, const struct rating_card *card, 
 				      &directory->keys};
 
 	for (unsigned i = 0; i < 3; i++) {
-		*tables[i] = cds_lfht_new_flavor(64, 64, 0, CDS_LFHT_AUTO_RESIZE,
+		*tables[i] = cds_lfht_new_flavor(64, 64, 0,
+						 CDS_LFHT_AUTO_RESIZE | CDS_LFHT_ACCOUNTING,
 						 &urcu_qsbr_flavor, NULL);
 		if (*tables[i] == NULL) {
 			directory_fini(directory);
@@ -174,7 +175,7 @@ struct directory_subscription *directory_find_subscription(struct directory *dir
 
 static int match_digest(struct cds_lfht_node *node, const void *key)
 {
-	return sodium_memcmp(entry_of(node, struct directory_key, by_digest)->digest, key, 32) == 0;
+	return secret_equal(entry_of(node, struct directory_key, by_digest)->digest, key, 32);
 }
 
 static struct directory_key *find_key(struct directory *directory, const uint8_t digest[32])
