@@ -61,8 +61,8 @@ static bool rate_take(struct admit_state *state, const struct gateway_limits *li
 			*ret_retry_after_ns = full_ns - now_ns - depth_ns;
 			return false;
 		}
-	} while (!atomic_compare_exchange_weak_explicit(&state->arrival_ns, &seen_ns, full_ns,
-							memory_order_relaxed, memory_order_relaxed));
+	} while (!atomic_compare_exchange_weak_explicit(
+		&state->arrival_ns, &seen_ns, full_ns, memory_order_relaxed, memory_order_relaxed));
 	return true;
 }
 
@@ -79,8 +79,8 @@ enum admit_outcome admit_enter(struct admit_state *state, const struct admit_pla
 	}
 	if (limits->quota_calls >= 0) {
 		struct admit_period *period = period_of(state, wall_ns);
-		const int64_t admitted = atomic_fetch_add_explicit(&period->calls_admitted, 1,
-								   memory_order_relaxed);
+		const int64_t admitted =
+			atomic_fetch_add_explicit(&period->calls_admitted, 1, memory_order_relaxed);
 		if (admitted >= limits->quota_calls) {
 			atomic_fetch_sub_explicit(&period->calls_admitted, 1, memory_order_relaxed);
 			atomic_fetch_sub_explicit(&state->in_flight, 1, memory_order_release);
@@ -170,24 +170,24 @@ void admit_release(struct admit_hold *hold)
 
 /* Moves the shared counters by the call's quantities; `before` is what they were. Each call gets
  * an interval [before, before + q) of its own, so the charges telescope over all threads. */
-static void period_advance(struct admit_period *period, const struct admit_charge *charge,
-			   int sign, struct rating_quantities *before,
+static void period_advance(struct admit_period *period, const struct admit_charge *charge, int sign,
+			   struct rating_quantities *before,
 			   struct rating_cloud_quantities *cloud_before)
 {
 	for (unsigned i = 0; i < RATING_METERS; i++) {
 		const int64_t quantity = charge->used.of[i];
-		before->of[i] = quantity == 0
-					? 0
-					: atomic_fetch_add_explicit(&period->used[i], sign * quantity,
-								    memory_order_relaxed);
+		before->of[i] =
+			quantity == 0 ? 0
+				      : atomic_fetch_add_explicit(&period->used[i], sign * quantity,
+								  memory_order_relaxed);
 	}
 	for (unsigned i = 0; i < RATING_CLOUD_METERS; i++) {
 		const int64_t quantity = charge->cloud_used.of[i];
 		cloud_before->of[i] =
-			quantity == 0 ? 0
-				      : atomic_fetch_add_explicit(&period->cloud_used[i],
-								  sign * quantity,
-								  memory_order_relaxed);
+			quantity == 0
+				? 0
+				: atomic_fetch_add_explicit(&period->cloud_used[i], sign * quantity,
+							    memory_order_relaxed);
 	}
 }
 

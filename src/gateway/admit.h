@@ -47,8 +47,8 @@ struct admit_state {
 
 enum admit_outcome {
 	ADMIT_DONE,
-	ADMIT_WAIT,	   /* admit_hold, admit_extend: the ledger was asked; try again */
-	ADMIT_RATE,	   /* too soon */
+	ADMIT_WAIT,        /* admit_hold, admit_extend: the ledger was asked; try again */
+	ADMIT_RATE,        /* too soon */
 	ADMIT_CONCURRENCY, /* too many at once */
 	ADMIT_QUOTA,
 	ADMIT_BALANCE, /* the account cannot pay */

@@ -11,10 +11,10 @@
 #include "base/random.h"
 #include "gateway/admit.h"
 
-#define THREADS	   4
-#define NOVEMBER   1796083200ull /* 2026-12-01T00:00:00Z less a second is November */
-#define NOW_WALL   ((NOVEMBER - 3600 * 24 * 10) * CLOCK_NS_PER_S)
-#define NEVER	   UINT64_MAX
+#define THREADS  4
+#define NOVEMBER 1796083200ull /* 2026-12-01T00:00:00Z less a second is November */
+#define NOW_WALL ((NOVEMBER - 3600 * 24 * 10) * CLOCK_NS_PER_S)
+#define NEVER    UINT64_MAX
 
 static void no_demand(void *context)
 {
@@ -284,8 +284,7 @@ static void a_full_bucket_admits_exactly_its_burst_then_the_rate(void **unused)
 	uint64_t wait_ns = 0, now_ns = CLOCK_NS_PER_S;
 
 	for (unsigned i = 0; i < 5; i++)
-		assert_int_equal(admit_enter(state, &plan, now_ns, NOW_WALL, &wait_ns),
-				 ADMIT_DONE);
+		assert_int_equal(admit_enter(state, &plan, now_ns, NOW_WALL, &wait_ns), ADMIT_DONE);
 	assert_int_equal(admit_enter(state, &plan, now_ns, NOW_WALL, &wait_ns), ADMIT_RATE);
 	assert_int_equal(wait_ns, 10 * CLOCK_NS_PER_MS);
 	assert_int_equal(admit_enter(state, &plan, now_ns + wait_ns - 1, NOW_WALL, &wait_ns),
@@ -345,7 +344,8 @@ int main(void)
 		cmocka_unit_test(charges_of_all_threads_sum_to_R_of_the_summed_quantities),
 		cmocka_unit_test(a_budget_that_refuses_leaves_the_account_untouched),
 		cmocka_unit_test(an_expired_lease_gives_nothing_and_asks_for_renewal),
-		cmocka_unit_test(a_dry_lease_waits_while_there_is_more_and_refuses_when_there_is_none),
+		cmocka_unit_test(
+			a_dry_lease_waits_while_there_is_more_and_refuses_when_there_is_none),
 		cmocka_unit_test(reclaiming_never_takes_what_calls_hold),
 		cmocka_unit_test(a_flat_price_is_charged_with_the_first_call_of_a_month_only),
 		cmocka_unit_test(a_charge_beyond_the_hold_charges_nothing_and_moves_nothing),

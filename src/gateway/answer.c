@@ -30,10 +30,8 @@ static void read_units(struct call *call, const struct http_header *headers, siz
 		if (told_ns != 0 && now_ns - told_ns < COMPLAINT_INTERVAL_NS)
 			continue;
 		atomic_store(&service->complained_ns, now_ns);
-		log_event(LOG_WARN,
-			  outcome == UNITS_UNKNOWN ? "units.unknown" : "units.invalid",
-			  log_text("service", service->name),
-			  log_slice("value", headers[i].value));
+		log_event(LOG_WARN, outcome == UNITS_UNKNOWN ? "units.unknown" : "units.invalid",
+			  log_text("service", service->name), log_slice("value", headers[i].value));
 	}
 }
 
@@ -120,10 +118,12 @@ static void finish_answer(struct call *call, int64_t charge_nano,
 			fields[count++] = trailers[i];
 	}
 	if (!call->responded) {
+		/* The whole body is here, so its length is known even where it was not told;
+		 * but an answer to HEAD has none to tell it by. */
 		const bool chunked = count > 0;
-		const int64_t body_bytes = call->head->body_bytes == HTTP_LENGTH_UNKNOWN
-						   ? pieces_bytes(call)
-						   : call->head->body_bytes;
+		int64_t body_bytes = call->head->body_bytes;
+		if (body_bytes == HTTP_LENGTH_UNKNOWN && !call->head_only)
+			body_bytes = pieces_bytes(call);
 		call->trailers_wanted = chunked;
 		present_answer(call, chunked ? HTTP_LENGTH_UNKNOWN : body_bytes, &charge_nano);
 		for (uint32_t i = 0; i < call->piece_count; i++)
@@ -145,9 +145,9 @@ static void on_end(void *owner, const struct http_header *trailers, size_t trail
 
 	call->upstream = NULL;
 	read_units(call, trailers, trailer_count);
-	balance_answered(call->instance, (uint32_t)((loop_now_ns(worker->loop) -
-						     call->forwarded_ns) /
-						    CLOCK_NS_PER_US));
+	balance_answered(
+		call->instance,
+		(uint32_t)((loop_now_ns(worker->loop) - call->forwarded_ns) / CLOCK_NS_PER_US));
 	/* First on record, then the last byte: nothing leaves before this callback returns. */
 	call_settle(call, JOURNAL_ANSWERED, &charge_nano);
 	finish_answer(call, charge_nano, trailers, trailer_count);

@@ -15,8 +15,7 @@ static bool take_place(struct directory_instance *instance)
 
 static uint64_t cost_of(const struct directory_instance *instance, uint64_t now_ns)
 {
-	const uint64_t in_flight =
-		atomic_load_explicit(&instance->in_flight, memory_order_relaxed);
+	const uint64_t in_flight = atomic_load_explicit(&instance->in_flight, memory_order_relaxed);
 	const uint64_t latency_us =
 		atomic_load_explicit(&instance->latency_us, memory_order_relaxed);
 

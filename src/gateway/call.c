@@ -7,7 +7,7 @@
 #include "base/secret.h"
 #include "gateway/route.h"
 
-#define RESERVE_MARGIN_BYTES 65536u    /* at least one receive buffer on each side */
+#define RESERVE_MARGIN_BYTES 65536u     /* at least one receive buffer on each side */
 #define RESERVE_RETRY_NS     5000000ull /* how soon a starved transfer asks again */
 
 static enum call_step call_route(struct call *call);
@@ -46,6 +46,7 @@ static void on_request(struct http_exchange *exchange, const struct http_request
 	call->worker = http_server_owner(http_exchange_server(exchange));
 	call->request = request;
 	call->accepts_trailers = request->accepts_trailers;
+	call->head_only = request->head_only;
 	call->started_ns = loop_now_ns(call->worker->loop);
 	call->started_wall_ns = loop_wall_ns(call->worker->loop);
 	call->timer.on_due = call_on_time;
@@ -181,8 +182,7 @@ static enum call_step call_admit(struct call *call)
 
 	struct directory_subscription *subscription = call->subscription;
 	call->hold.account = subscription->account_lease;
-	call->hold.budget =
-		atomic_load_explicit(&subscription->budget_lease, memory_order_acquire);
+	call->hold.budget = atomic_load_explicit(&subscription->budget_lease, memory_order_acquire);
 	return CALL_HOLD;
 }
 

@@ -21,21 +21,22 @@
 #include "gateway/worker.h"
 
 /* step, function, sentence */
-#define CALL_STEPS(X)                                                                              \
-	X(CALL_ROUTE, call_route, "find the service that host or path names")                      \
-	X(CALL_AUTHENTICATE, call_authenticate, "find the app behind the key, and its subscription") \
-	X(CALL_ADMIT, call_admit, "rate, concurrency, quota; keep the request")                    \
-	X(CALL_HOLD, call_hold, "hold the most that it can cost, or wait for the ledger")          \
-	X(CALL_BALANCE, call_balance, "choose an instance, or wait for one")                       \
+#define CALL_STEPS(X)                                                                     \
+	X(CALL_ROUTE, call_route, "find the service that host or path names")             \
+	X(CALL_AUTHENTICATE, call_authenticate,                                           \
+	  "find the app behind the key, and its subscription")                            \
+	X(CALL_ADMIT, call_admit, "rate, concurrency, quota; keep the request")           \
+	X(CALL_HOLD, call_hold, "hold the most that it can cost, or wait for the ledger") \
+	X(CALL_BALANCE, call_balance, "choose an instance, or wait for one")              \
 	X(CALL_FORWARD, call_forward, "send the request, stream its body")
 
 enum call_step {
 #define X(step, function, sentence) step,
 	CALL_STEPS(X)
 #undef X
-	CALL_ANSWER, /* the service works or answers */
-	CALL_OVER,   /* refused or settled; what is left is output */
-	CALL_WAIT    /* never stored: stay in this step and wait */
+		CALL_ANSWER, /* the service works or answers */
+	CALL_OVER,           /* refused or settled; what is left is output */
+	CALL_WAIT            /* never stored: stay in this step and wait */
 };
 
 /* What a worker remembers of a client connection: the digest of the key it sent last. */
@@ -49,7 +50,7 @@ struct call {
 	struct http_exchange *exchange;
 	struct worker *worker;
 	const struct http_request *request; /* NULL once its head is gone */
-	struct slice target;		    /* what the service sees; while `request` is there */
+	struct slice target;                /* what the service sees; while `request` is there */
 	struct directory_service *service;
 	struct directory_subscription *subscription;
 	const struct directory_plan *plan;
@@ -67,16 +68,17 @@ struct call {
 	uint64_t forwarded_ns; /* 0: no service has seen it */
 	uint64_t deadline_ns;
 	uint64_t request_bytes, response_bytes;
-	uint64_t hold_bytes; /* transfer that the hold covers */
+	uint64_t hold_bytes;                        /* transfer that the hold covers */
 	uint32_t memory_mib_share, cpu_milli_share; /* what the hold covers */
 	struct rating_quantities units;
-	uint16_t status; /* of the service's answer */
+	uint16_t status;  /* of the service's answer */
 	bool entered : 1; /* admit_leave is owed */
 	bool waiting : 1;
 	bool retried : 1;
 	bool key_in_authorization : 1;
 	bool target_bare : 1; /* a '/' belongs before `target` */
 	bool accepts_trailers : 1;
+	bool head_only : 1;       /* the request's method is HEAD */
 	bool trailers_wanted : 1; /* the answer goes out chunked */
 	bool request_ended : 1;
 	bool responded : 1;

@@ -50,9 +50,9 @@ int directory_init(struct directory *directory, const struct rating_card *card, 
 				      &directory->keys};
 
 	for (unsigned i = 0; i < 3; i++) {
-		*tables[i] = cds_lfht_new_flavor(64, 64, 0,
-						 CDS_LFHT_AUTO_RESIZE | CDS_LFHT_ACCOUNTING,
-						 &urcu_qsbr_flavor, NULL);
+		*tables[i] =
+			cds_lfht_new_flavor(64, 64, 0, CDS_LFHT_AUTO_RESIZE | CDS_LFHT_ACCOUNTING,
+					    &urcu_qsbr_flavor, NULL);
 		if (*tables[i] == NULL) {
 			directory_fini(directory);
 			return fault_set(fault, FAULT_SYSTEM, "no memory for the directory");
@@ -119,8 +119,7 @@ void directory_fini(struct directory *directory)
 		free(instance);
 	}
 	while (directory->first_retired_subscription != NULL) {
-		struct directory_subscription *subscription =
-			directory->first_retired_subscription;
+		struct directory_subscription *subscription = directory->first_retired_subscription;
 		directory->first_retired_subscription = subscription->next_retired;
 		free(subscription);
 	}
@@ -222,8 +221,7 @@ static struct directory_plan *find_plan(struct directory *directory, struct plan
 	return map_find(&directory->plans_by_id, id.value);
 }
 
-static struct directory_service *find_service_id(struct directory *directory,
-						 struct service_id id)
+static struct directory_service *find_service_id(struct directory *directory, struct service_id id)
 {
 	return map_find(&directory->services_by_id, id.value);
 }
@@ -235,7 +233,8 @@ int directory_put_plan(struct directory *directory, const struct gateway_plan_en
 		return 0; /* a plan version never changes */
 	if (entry->limits.timeout_ns < CLOCK_NS_PER_MS ||
 	    (entry->limits.rate_interval_ns != 0 && entry->limits.burst == 0))
-		return fault_set(fault, FAULT_INPUT, "plan %s has limits out of range", entry->name);
+		return fault_set(fault, FAULT_INPUT, "plan %s has limits out of range",
+				 entry->name);
 
 	struct directory_plan *plan = calloc(1, sizeof(*plan));
 	if (plan == NULL || !copy_name(plan->name, entry->name)) {
@@ -484,8 +483,7 @@ static int change_terms(struct directory *directory, struct directory_subscripti
 }
 
 int directory_put_subscription(struct directory *directory,
-			       const struct gateway_subscription_entry *entry,
-			       struct fault *fault)
+			       const struct gateway_subscription_entry *entry, struct fault *fault)
 {
 	struct directory_service *service = find_service_id(directory, entry->service);
 	const struct directory_plan *plan = find_plan(directory, entry->plan);

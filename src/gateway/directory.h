@@ -50,7 +50,7 @@ struct directory_instance {
 	_Atomic uint32_t latency_us; /* exponentially weighted over answers, 1/8 each */
 	_Atomic uint32_t failures;   /* to connect, in a row */
 	_Atomic uint64_t ejected_until_ns;
-	_Atomic uint32_t farewells; /* workers that have still to forget it, once retired */
+	_Atomic uint32_t farewells;      /* workers that have still to forget it, once retired */
 	struct worker_origin *origins[]; /* one a worker, made and used by that worker alone */
 };
 
@@ -64,11 +64,11 @@ struct directory_service {
 	struct cds_lfht_node by_name;
 	struct service_id id;
 	char name[GATEWAY_NAME_MAX];
-	_Atomic(const char *) units[RATING_UNITS_MAX]; /* set once each */
+	_Atomic(const char *) units[RATING_UNITS_MAX];   /* set once each */
 	_Atomic(struct directory_instances *) instances; /* by RCU; NULL: none */
 	struct directory_shape shape;
 	_Atomic uint64_t waiting_workers; /* bit n: worker n has calls that wait for an instance */
-	_Atomic uint64_t complained_ns;	  /* when an unknown unit was last logged */
+	_Atomic uint64_t complained_ns;   /* when an unknown unit was last logged */
 };
 
 struct directory_subscription {
@@ -138,12 +138,10 @@ int directory_put_service(struct directory *directory, const struct gateway_serv
 int directory_put_instance(struct directory *directory, struct service_id service,
 			   const struct gateway_instance_entry *entry, struct fault *fault);
 int directory_put_subscription(struct directory *directory,
-			       const struct gateway_subscription_entry *entry,
-			       struct fault *fault);
+			       const struct gateway_subscription_entry *entry, struct fault *fault);
 int directory_put_key(struct directory *directory, const struct gateway_key_entry *entry,
 		      struct fault *fault);
-void directory_retire_instance(struct directory *directory, struct service_id service,
-			       uint32_t id);
+void directory_retire_instance(struct directory *directory, struct service_id service, uint32_t id);
 bool directory_instance_idle(struct directory *directory, uint32_t id);
 void directory_retire_subscription(struct directory *directory, struct app_id app,
 				   struct service_id service);

@@ -6,14 +6,13 @@
 #include "gateway/worker.h"
 
 #define INSTANCE_WAIT_NS (10 * CLOCK_NS_PER_S)
-#define LEASE_WAIT_NS	 (2 * CLOCK_NS_PER_S)
+#define LEASE_WAIT_NS    (2 * CLOCK_NS_PER_S)
 
 int gateway_new(const struct gateway_options *options, struct gateway **ret_gateway,
 		struct fault *fault)
 {
 	check(options->workers >= 1 && options->workers <= GATEWAY_WORKERS_MAX);
-	const size_t bytes =
-		sizeof(struct gateway) + options->workers * sizeof(struct worker);
+	const size_t bytes = sizeof(struct gateway) + options->workers * sizeof(struct worker);
 	struct gateway *gateway = aligned_alloc(64, (bytes + 63) / 64 * 64);
 
 	if (gateway == NULL)
@@ -60,8 +59,7 @@ void gateway_publisher_leave(void)
 	urcu_qsbr_unregister_thread();
 }
 
-int gateway_listen(struct gateway *gateway, const struct loop_address *address,
-		   struct fault *fault)
+int gateway_listen(struct gateway *gateway, const struct loop_address *address, struct fault *fault)
 {
 	if (gateway->listener_count == GATEWAY_LISTENERS_MAX)
 		return fault_set(fault, FAULT_LIMIT, "more than %d gateway listeners",
@@ -129,7 +127,8 @@ void gateway_counts_read(const struct gateway *gateway, struct gateway_counts *r
 	}
 }
 
-/* ---- publishing: the publisher reads the tables as a worker does, so it is online meanwhile ---- */
+/* ---- publishing: the publisher reads the tables as a worker does, so it is online meanwhile ----
+ */
 
 int gateway_publish_plan(struct gateway *gateway, const struct gateway_plan_entry *plan,
 			 struct fault *fault)

@@ -33,11 +33,11 @@
 #include "loop/loop.h"
 #include "rating/rating.h"
 
-#define GATEWAY_NAME_MAX      136 /* bytes of a service, plan, account or account/app name, with NUL */
+#define GATEWAY_NAME_MAX      136 /* bytes of a name, "account/app" included, with NUL */
 #define GATEWAY_WORKERS_MAX   JOURNAL_STREAMS_MAX
 #define GATEWAY_LISTENERS_MAX 8
-#define GATEWAY_INSTANCES_MAX 256	 /* of one service */
-#define GATEWAY_QUEUE_MAX     4096	 /* calls that wait on one worker */
+#define GATEWAY_INSTANCES_MAX 256        /* of one service */
+#define GATEWAY_QUEUE_MAX     4096       /* calls that wait on one worker */
 #define GATEWAY_HOLD_BYTES    (1u << 20) /* a call's transfer is held for in such pieces */
 
 struct gateway;
@@ -45,15 +45,15 @@ struct gateway_lease;
 
 struct gateway_options {
 	const struct clock *clock;
-	struct random *random;	 /* seeds the workers' own sources */
+	struct random *random;   /* seeds the workers' own sources */
 	struct journal *journal; /* one stream a worker */
 	struct rating_card card;
 	const char *currency; /* for Stoa-Charge: "USD" */
 	struct http_limits limits;
 	enum loop_io io;
-	uint32_t workers;	   /* 1 .. GATEWAY_WORKERS_MAX */
+	uint32_t workers;          /* 1 .. GATEWAY_WORKERS_MAX */
 	uint64_t instance_wait_ns; /* how long a call waits for an instance; 0: 10 s */
-	uint64_t lease_wait_ns;	   /* how long a call waits for the ledger; 0: 2 s */
+	uint64_t lease_wait_ns;    /* how long a call waits for the ledger; 0: 2 s */
 	/* A lease needs money; called from workers, must only wake whoever fills leases. */
 	void (*on_lease_demand)(void *context);
 	void *context;
@@ -101,8 +101,8 @@ void gateway_lease_set_source(struct gateway_lease *lease, bool has_more);
 
 struct gateway_lease_state {
 	int64_t available_nano; /* not held */
-	int64_t wanted_nano;	/* the largest hold that was asked in vain; 0: nobody waits */
-	int64_t taken_nano;	/* holds taken since the beginning: for sizing */
+	int64_t wanted_nano;    /* the largest hold that was asked in vain; 0: nobody waits */
+	int64_t taken_nano;     /* holds taken since the beginning: for sizing */
 };
 
 /* Reads the state and clears `wanted`. */
@@ -114,10 +114,10 @@ void gateway_leases_changed(struct gateway *gateway);
 
 struct gateway_limits {
 	uint64_t rate_interval_ns; /* time between calls at the full rate; 0: no limit */
-	uint32_t burst;		   /* calls; >= 1 where a rate is set */
-	uint32_t concurrency;	   /* calls at once; 0: no limit */
-	int64_t quota_calls;	   /* in a calendar month (UTC); -1: none */
-	uint64_t timeout_ns;	   /* of a call, to the answer's end; >= 1 ms */
+	uint32_t burst;            /* calls; >= 1 where a rate is set */
+	uint32_t concurrency;      /* calls at once; 0: no limit */
+	int64_t quota_calls;       /* in a calendar month (UTC); -1: none */
+	uint64_t timeout_ns;       /* of a call, to the answer's end; >= 1 ms */
 };
 
 struct gateway_plan_entry {
@@ -130,7 +130,7 @@ struct gateway_plan_entry {
 
 struct gateway_service_entry {
 	struct service_id id;
-	const char *name;		     /* DNS label */
+	const char *name;                    /* DNS label */
 	const char *units[RATING_UNITS_MAX]; /* slot -> name in Stoa-Units; NULL: free slot */
 };
 
@@ -149,13 +149,13 @@ struct gateway_subscription_entry {
 	struct account_id account;
 	struct app_id app;
 	struct service_id service; /* published before */
-	struct plan_id plan;	   /* published before */
+	struct plan_id plan;       /* published before */
 	const char *account_name;
 	const char *app_name; /* "account/app" */
 	struct gateway_lease *account_lease;
 	struct gateway_lease *budget_lease; /* NULL: no budget of its own */
-	uint32_t month;			    /* of the quantities below; clock_month_of */
-	struct rating_quantities used;	    /* posted so far; read at the first publish only */
+	uint32_t month;                     /* of the quantities below; clock_month_of */
+	struct rating_quantities used;      /* posted so far; read at the first publish only */
 	struct rating_cloud_quantities cloud_used;
 };
 
@@ -190,19 +190,19 @@ void gateway_retire_key(struct gateway *gateway, const uint8_t digest[32]);
 /* ---- what it did, for status; sums over the workers. Any thread ---- */
 
 /* name, sentence */
-#define GATEWAY_COUNTS(X)                                                                          \
-	X(connections, "client connections open now")                                              \
-	X(calls_in_flight, "calls admitted and not yet over, now")                                 \
-	X(calls_waiting, "calls that wait for an instance or for money, now")                      \
-	X(calls_answered, "calls whose whole answer came from the service")                        \
-	X(calls_aborted, "calls that their callers left")                                          \
-	X(calls_failed, "calls that the service failed or that Stoa cut")                          \
-	X(refused_key, "requests refused with 401: no valid key")                                  \
-	X(refused_money, "requests refused with 402: balance, budget or quota")                    \
-	X(refused_right, "requests refused with 403: no subscription")                             \
-	X(refused_route, "requests refused with 404: no such service")                             \
-	X(refused_rate, "requests refused with 429: rate or concurrency")                          \
-	X(refused_other, "requests refused for another reason, before a service saw them")         \
+#define GATEWAY_COUNTS(X)                                                                  \
+	X(connections, "client connections open now")                                      \
+	X(calls_in_flight, "calls admitted and not yet over, now")                         \
+	X(calls_waiting, "calls that wait for an instance or for money, now")              \
+	X(calls_answered, "calls whose whole answer came from the service")                \
+	X(calls_aborted, "calls that their callers left")                                  \
+	X(calls_failed, "calls that the service failed or that Stoa cut")                  \
+	X(refused_key, "requests refused with 401: no valid key")                          \
+	X(refused_money, "requests refused with 402: balance, budget or quota")            \
+	X(refused_right, "requests refused with 403: no subscription")                     \
+	X(refused_route, "requests refused with 404: no such service")                     \
+	X(refused_rate, "requests refused with 429: rate or concurrency")                  \
+	X(refused_other, "requests refused for another reason, before a service saw them") \
 	X(retries, "calls sent again to another instance")
 
 struct gateway_counts {

@@ -32,9 +32,11 @@ enum lease_outcome lease_take(struct gateway_lease *lease, int64_t nano, uint64_
 			return LEASE_WAIT;
 		}
 	} while (!atomic_compare_exchange_weak_explicit(&lease->available_nano, &seen, seen - nano,
-							memory_order_relaxed, memory_order_relaxed));
+							memory_order_relaxed,
+							memory_order_relaxed));
 	atomic_fetch_add_explicit(&lease->taken_nano, nano, memory_order_relaxed);
-	if (has_more && seen - nano < atomic_load_explicit(&lease->low_nano, memory_order_relaxed) &&
+	if (has_more &&
+	    seen - nano < atomic_load_explicit(&lease->low_nano, memory_order_relaxed) &&
 	    !atomic_load_explicit(&lease->asked, memory_order_relaxed) &&
 	    !atomic_exchange(&lease->asked, true))
 		lease->on_demand(lease->context);

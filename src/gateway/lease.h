@@ -21,8 +21,8 @@ struct gateway_lease {
 	_Atomic int64_t wanted_nano;
 	_Atomic int64_t taken_nano;
 	_Atomic uint64_t expires_ns; /* monotonic */
-	_Atomic bool has_more;	     /* the ledger may have more */
-	_Atomic bool asked;	     /* demand was told since the last poll */
+	_Atomic bool has_more;       /* the ledger may have more */
+	_Atomic bool asked;          /* demand was told since the last poll */
 	void (*on_demand)(void *context);
 	void *context;
 	struct gateway_lease *next; /* the gateway's list, for freeing */

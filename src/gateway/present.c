@@ -55,8 +55,8 @@ void present_request(struct call *call, struct http_origin *origin)
 	char id[CALL_ID_TEXT_MAX], trace[56];
 
 	const char *authority = call->instance->authority;
-	headers[count++] = header_of("Host", authority[0] != '\0' ? slice_of(authority)
-								  : keep->authority);
+	headers[count++] =
+		header_of("Host", authority[0] != '\0' ? slice_of(authority) : keep->authority);
 	for (size_t i = 0; i < keep->header_count; i++) {
 		if (is_kept_back(call, &keep->headers[i]))
 			continue;
@@ -152,8 +152,7 @@ void present_answer(struct call *call, int64_t body_bytes, const int64_t *charge
 	call_id_format(call->id, id);
 	headers[count++] = header_of("Stoa-Call", slice_make(id, CALL_ID_TEXT_MAX - 1));
 	if (charge_nano != NULL) {
-		const size_t length =
-			present_charge(call, *charge_nano, charge, sizeof(charge));
+		const size_t length = present_charge(call, *charge_nano, charge, sizeof(charge));
 		headers[count++] = header_of("Stoa-Charge", slice_make(charge, length));
 	}
 	headers[count++] = header_of("Server-Timing", put_timing(call, timing));
@@ -185,8 +184,7 @@ void present_problem(struct call *call, enum problem problem, uint64_t retry_aft
 		 * what is left of it. */
 		const struct gateway_limits *limits = &call->plan->admit.limits;
 		const uint64_t window_ns = limits->rate_interval_ns * limits->burst;
-		const uint64_t wait_s =
-			(retry_after_ns + CLOCK_NS_PER_S - 1) / CLOCK_NS_PER_S;
+		const uint64_t wait_s = (retry_after_ns + CLOCK_NS_PER_S - 1) / CLOCK_NS_PER_S;
 		snprintf(seconds, sizeof(seconds), "%llu", (unsigned long long)wait_s);
 		snprintf(policy, sizeof(policy), "\"rate\";q=%u;w=%llu", limits->burst,
 			 (unsigned long long)((window_ns + CLOCK_NS_PER_S - 1) / CLOCK_NS_PER_S));

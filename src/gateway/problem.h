@@ -35,10 +35,12 @@
 	  "Wait for a call in flight to end, or choose a plan with a higher concurrency.")         \
 	X(PROBLEM_QUOTA, 402, "quota-exceeded", "The plan's quota is used up",                     \
 	  "The quota renews with the next calendar month (UTC); or choose a larger plan.")         \
-	X(PROBLEM_BALANCE, 402, "balance-exhausted", "The account's balance does not cover a call", \
+	X(PROBLEM_BALANCE, 402, "balance-exhausted",                                               \
+	  "The account's balance does not cover a call",                                           \
 	  "Fund the account: `stoa fund ACCOUNT AMOUNT`. A call needs its largest possible price " \
 	  "to be there before it starts.")                                                         \
-	X(PROBLEM_BUDGET, 402, "budget-exhausted", "The subscription's budget does not cover a call", \
+	X(PROBLEM_BUDGET, 402, "budget-exhausted",                                                 \
+	  "The subscription's budget does not cover a call",                                       \
 	  "Raise the budget: `stoa subscribe ACCOUNT/APP SERVICE --budget AMOUNT`.")               \
 	X(PROBLEM_LEDGER_AWAY, 503, "ledger-unavailable", "The ledger does not answer",            \
 	  "The call was not forwarded and costs nothing; try again soon.")                         \
@@ -64,7 +66,7 @@ enum problem {
 #define X(name, status, type, title, next) name,
 	PROBLEMS(X)
 #undef X
-	PROBLEM_COUNT
+		PROBLEM_COUNT
 };
 
 struct problem_text {

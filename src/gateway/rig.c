@@ -11,8 +11,8 @@
 #include "base/api_key.h"
 #include "base/check.h"
 
-#define FOREVER_NS   (UINT64_MAX / 2)
-#define REQUEST_MAX  65536
+#define FOREVER_NS  (UINT64_MAX / 2)
+#define REQUEST_MAX 65536
 
 /* ---- the service ---- */
 
@@ -102,8 +102,8 @@ static void *serve_visit(void *context)
 
 	free(context);
 	for (;;) {
-		const ssize_t got = recv(visit.descriptor, request + used,
-					 sizeof(request) - 1 - used, 0);
+		const ssize_t got =
+			recv(visit.descriptor, request + used, sizeof(request) - 1 - used, 0);
 		if (got <= 0)
 			break;
 		used += (size_t)got;
@@ -237,9 +237,9 @@ void rig_publish_instance(struct rig *rig, uint32_t id, uint16_t port, uint32_t 
 						    .sin_port = htons(port),
 						    .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
 	instance.address.length = sizeof(struct sockaddr_in);
-	check_equal(gateway_publish_instance(rig->gateway, (struct service_id){1}, &instance,
-					     &fault),
-		    0);
+	check_equal(
+		gateway_publish_instance(rig->gateway, (struct service_id){1}, &instance, &fault),
+		0);
 }
 
 static void publish(struct rig *rig, const struct rig_options *options)
@@ -396,8 +396,7 @@ unsigned rig_ask(int descriptor, const char *request, char *answer, size_t answe
 	send_all(descriptor, request, strlen(request));
 	answer[0] = '\0';
 	do {
-		const ssize_t got =
-			recv(descriptor, answer + used, answer_bytes_max - 1 - used, 0);
+		const ssize_t got = recv(descriptor, answer + used, answer_bytes_max - 1 - used, 0);
 		if (got <= 0)
 			return 0;
 		used += (size_t)got;
@@ -428,8 +427,7 @@ uint64_t rig_records(struct rig *rig, struct journal_record *ret_last)
 		uint32_t count;
 		check_equal(journal_reader_open(rig->journal, i, 0, &reader, &fault), 0);
 		do {
-			check_equal(journal_reader_next(reader, 1024, &records, &count, &fault),
-				    0);
+			check_equal(journal_reader_next(reader, 1024, &records, &count, &fault), 0);
 			if (count > 0)
 				*ret_last = records[count - 1];
 			total += count;

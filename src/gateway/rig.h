@@ -19,7 +19,7 @@ struct rig_service {
 	uint16_t port;
 	pthread_t thread;
 	_Atomic uint64_t answered; /* whole answers */
-	_Atomic uint64_t began;	   /* requests whose head was read */
+	_Atomic uint64_t began;    /* requests whose head was read */
 	_Atomic bool stopping;
 };
 
@@ -50,7 +50,7 @@ struct rig_options {
 	struct rating_card card;
 	int64_t lease_nano;
 	int64_t budget_nano; /* -1: none */
-	bool has_more;	     /* the lease's source */
+	bool has_more;       /* the lease's source */
 	uint32_t instance_concurrency;
 	bool no_instance; /* the test publishes it */
 };

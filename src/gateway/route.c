@@ -13,8 +13,7 @@ bool route_host_label(struct slice authority, struct slice *ret_label)
 {
 	if (authority.length == 0 || authority.data[0] == '[')
 		return false;
-	const struct slice host =
-		slice_part(authority, 0, slice_find_byte(authority, ':', 0));
+	const struct slice host = slice_part(authority, 0, slice_find_byte(authority, ':', 0));
 	const size_t dot = slice_find_byte(host, '.', 0);
 	if (dot == 0 || dot + 1 >= host.length || is_digits_and_dots(host))
 		return false;

@@ -15,11 +15,16 @@ static void the_first_label_of_a_host_names_a_service(void **unused)
 	static const struct {
 		const char *authority, *label;
 	} cases[] = {
-		{"thumbs.localhost", "thumbs"},	    {"thumbs.localhost:8080", "thumbs"},
-		{"Thumbs.Stoa.Internal", "Thumbs"}, {"localhost", NULL},
-		{"localhost:8080", NULL},	    {"127.0.0.1:8080", NULL},
-		{"10.0.0.1", NULL},		    {"[::1]:8080", NULL},
-		{"", NULL},			    {".localhost", NULL},
+		{"thumbs.localhost", "thumbs"},
+		{"thumbs.localhost:8080", "thumbs"},
+		{"Thumbs.Stoa.Internal", "Thumbs"},
+		{"localhost", NULL},
+		{"localhost:8080", NULL},
+		{"127.0.0.1:8080", NULL},
+		{"10.0.0.1", NULL},
+		{"[::1]:8080", NULL},
+		{"", NULL},
+		{".localhost", NULL},
 		{"thumbs.", NULL},
 	};
 
@@ -108,10 +113,9 @@ static void every_problem_fits_its_body_and_needs_no_escaping(void **unused)
 		const char *texts[] = {text->type, text->title, text->next};
 		for (unsigned j = 0; j < 3; j++)
 			assert_int_equal(strcspn(texts[j], "\"\\\n\r\t"), strlen(texts[j]));
-		const size_t length =
-			problem_compose((enum problem)i,
-					slice_of("0199c1c8-7b1e-7000-8000-000000000000"), body,
-					sizeof(body));
+		const size_t length = problem_compose(
+			(enum problem)i, slice_of("0199c1c8-7b1e-7000-8000-000000000000"), body,
+			sizeof(body));
 		assert_int_equal(length, strlen(body));
 		assert_int_equal(body[length - 2], '}');
 		for (unsigned j = 0; j < i; j++)

@@ -94,8 +94,7 @@ void call_settle(struct call *call, enum journal_outcome outcome, int64_t *ret_c
 {
 	struct worker *worker = call->worker;
 	const uint64_t timeout_us = call->plan->admit.limits.timeout_ns / CLOCK_NS_PER_US;
-	uint64_t service_us =
-		(loop_now_ns(worker->loop) - call->forwarded_ns) / CLOCK_NS_PER_US;
+	uint64_t service_us = (loop_now_ns(worker->loop) - call->forwarded_ns) / CLOCK_NS_PER_US;
 	struct admit_charge charge = {0};
 	bool billed = is_billed(call, outcome);
 

@@ -1,6 +1,7 @@
 #include "gateway/units.h"
 
-enum units_outcome units_read(struct slice value, _Atomic(const char *) const names[RATING_UNITS_MAX],
+enum units_outcome units_read(struct slice value,
+			      _Atomic(const char *) const names[RATING_UNITS_MAX],
 			      struct rating_quantities *quantities)
 {
 	enum units_outcome outcome = UNITS_READ;
@@ -13,12 +14,12 @@ enum units_outcome units_read(struct slice value, _Atomic(const char *) const na
 		if (number.length == 0)
 			continue;
 		if (slice_find_byte(number, '=', 0) == number.length ||
-		    !slice_cut(&number, '=', &name) ||
-		    !slice_to_u64(number, INT64_MAX, &count))
+		    !slice_cut(&number, '=', &name) || !slice_to_u64(number, INT64_MAX, &count))
 			return UNITS_INVALID;
 		unsigned slot = 0;
 		for (; slot < RATING_UNITS_MAX; slot++) {
-			const char *known = atomic_load_explicit(&names[slot], memory_order_acquire);
+			const char *known =
+				atomic_load_explicit(&names[slot], memory_order_acquire);
 			if (known != NULL && slice_equal(name, slice_of(known)))
 				break;
 		}

@@ -20,5 +20,6 @@ enum units_outcome {
 };
 
 /* Adds to `quantities` (saturating at INT64_MAX, which a plan's caps then cut). */
-enum units_outcome units_read(struct slice value, _Atomic(const char *) const names[RATING_UNITS_MAX],
+enum units_outcome units_read(struct slice value,
+			      _Atomic(const char *) const names[RATING_UNITS_MAX],
 			      struct rating_quantities *quantities);

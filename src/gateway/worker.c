@@ -37,8 +37,8 @@ static struct worker *least_loaded(struct gateway *gateway)
 
 	for (uint32_t i = 1; i < gateway->options.workers; i++) {
 		struct worker *worker = gateway->workers[i];
-		if (worker != NULL && atomic_load(&worker->connections) <
-					      atomic_load(&least->connections))
+		if (worker != NULL &&
+		    atomic_load(&worker->connections) < atomic_load(&least->connections))
 			least = worker;
 	}
 	return least;
@@ -76,8 +76,7 @@ static void on_connection_closed(void *owner, void *connection_state)
 
 /* ---- instances ---- */
 
-struct worker_origin *worker_origin_new(struct worker *worker,
-					struct directory_instance *instance)
+struct worker_origin *worker_origin_new(struct worker *worker, struct directory_instance *instance)
 {
 	struct worker_origin *origin = malloc(sizeof(*origin));
 
@@ -139,9 +138,8 @@ uint32_t worker_farewell(void *context, struct directory_instance *instance)
 			continue;
 		struct farewell *farewell = malloc(sizeof(*farewell));
 		check(farewell != NULL);
-		*farewell = (struct farewell){.message.deliver = on_farewell,
-					      .worker = worker,
-					      .instance = instance};
+		*farewell = (struct farewell){
+			.message.deliver = on_farewell, .worker = worker, .instance = instance};
 		loop_post(worker->loop, &farewell->message);
 		told++;
 	}
@@ -160,8 +158,7 @@ static void on_retry(struct loop_task *task)
 
 static void on_nudge(struct loop_message *message)
 {
-	struct worker *worker =
-		(struct worker *)((char *)message - offsetof(struct worker, nudge));
+	struct worker *worker = (struct worker *)((char *)message - offsetof(struct worker, nudge));
 
 	/* Cleared first: what is told from here on nudges again. */
 	atomic_store(&worker->nudged, false);
@@ -220,8 +217,7 @@ static void on_listener_closed(struct loop_listener *listener)
 
 static void on_stop(struct loop_message *message)
 {
-	struct worker *worker =
-		(struct worker *)((char *)message - offsetof(struct worker, stop));
+	struct worker *worker = (struct worker *)((char *)message - offsetof(struct worker, stop));
 	struct gateway *gateway = worker->gateway;
 
 	worker->stopping = true;
@@ -285,8 +281,8 @@ static int listeners_open(struct worker *worker, struct fault *fault)
 		listener->on_accept = on_accept;
 		listener->on_closed = on_listener_closed;
 		listener->owner = gateway;
-		const int code = loop_listener_open(worker->loop, listener,
-						    &gateway->addresses[i], fault);
+		const int code =
+			loop_listener_open(worker->loop, listener, &gateway->addresses[i], fault);
 		if (code < 0)
 			return code;
 		gateway->listeners_open++;

@@ -18,7 +18,7 @@ struct call;
 /* Sending a call again costs 10 of this credit, sending one at all earns 1: retries stay below a
  * tenth of the calls. */
 #define WORKER_RETRY_CREDIT_MAX 1000u
-#define WORKER_RETRY_COST	10u
+#define WORKER_RETRY_COST       10u
 
 /* A connection to an instance's address, as one worker has it. */
 struct worker_origin {
@@ -40,7 +40,7 @@ struct worker {
 	uint32_t waiting_count;
 	struct worker_origin *first_origin;
 	uint32_t retry_credit;
-	uint32_t unsettled; /* calls that will still need a record */
+	uint32_t unsettled;     /* calls that will still need a record */
 	struct loop_task retry; /* waiting calls look again at the turn's end */
 	struct loop_message nudge;
 	_Atomic bool nudged;
@@ -84,8 +84,7 @@ static inline void worker_count(_Atomic uint64_t *count, int64_t step)
 void worker_nudge(struct worker *worker);
 
 /* NULL without memory. */
-struct worker_origin *worker_origin_new(struct worker *worker,
-					struct directory_instance *instance);
+struct worker_origin *worker_origin_new(struct worker *worker, struct directory_instance *instance);
 /* A place on an instance of the service became free: whoever waits for one is told. */
 void worker_place_free(struct worker *worker, struct directory_service *service);
 
