@@ -124,6 +124,7 @@ static int child_run(void *argument)
 	child_limit(child, RLIMIT_NOFILE, request->files_max, "limit open files");
 	child_limit(child, RLIMIT_NPROC, request->processes_max, "limit processes");
 	child_limit(child, RLIMIT_AS, request->memory_bytes_max, "limit memory");
+	child_limit(child, RLIMIT_DATA, request->data_bytes_max, "limit data");
 	sigemptyset(&none);
 	sigprocmask(SIG_SETMASK, &none, NULL);
 	execve(request->arguments[0], (char *const *)(uintptr_t)request->arguments,

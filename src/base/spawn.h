@@ -29,6 +29,7 @@ struct spawn_request {
 	const char *const *environment; /* NULL-terminated "NAME=value" */
 	int output;		      /* becomes descriptors 1 and 2 */
 	uint64_t memory_bytes_max;    /* RLIMIT_AS; 0: inherited */
+	uint64_t data_bytes_max;      /* RLIMIT_DATA; 0: inherited */
 	uint64_t files_max;	      /* RLIMIT_NOFILE; 0: inherited */
 	uint64_t processes_max;	      /* RLIMIT_NPROC; 0: inherited */
 };

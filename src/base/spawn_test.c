@@ -239,15 +239,16 @@ static void what_it_leaves_behind_is_killed_when_its_exit_is_seen(void **state)
 static void limits_are_set_for_it_alone(void **state)
 {
 	struct run run = run_make(spawner_system(),
-				  ARGUMENTS("/bin/sh", "-c", "ulimit -n; ulimit -v; ulimit -p"));
+				  ARGUMENTS("/bin/sh", "-c", "ulimit -n; ulimit -v; ulimit -d; ulimit -p"));
 	struct rlimit ours;
 
 	(void)state;
 	run.request.files_max = 33;
 	run.request.memory_bytes_max = 512ull << 20;
+	run.request.data_bytes_max = 256ull << 20;
 	run.request.processes_max = 4000;
 	run_start(&run);
-	assert_string_equal(run_read_to_end(&run), "33\n524288\n4000\n");
+	assert_string_equal(run_read_to_end(&run), "33\n524288\n262144\n4000\n");
 	assert_int_equal(run_wait(&run), 0);
 	assert_int_equal(getrlimit(RLIMIT_NOFILE, &ours), 0);
 	assert_true(ours.rlim_cur != 33);

@@ -119,10 +119,12 @@ struct fleet_options {
 	const struct clock *clock; /* NULL: the system's */
 	struct spawner *spawner;   /* NULL: the system's */
 	const struct fleet_events *events;
-	void *owner;              /* handed to the callbacks */
-	uint64_t log_bytes_max;   /* of SERVICE.log before it becomes SERVICE.log.1; 0: 8 MiB */
-	uint64_t log_bytes_per_s; /* what an instance may log, with a burst of four seconds;
-				   * 0: 256 KiB */
+	void *owner;                 /* handed to the callbacks */
+	uint64_t log_bytes_max;      /* of SERVICE.log before it becomes SERVICE.log.1; 0: 8 MiB */
+	uint64_t log_bytes_per_s;    /* what an instance may log, with a burst of four seconds;
+				      * 0: 256 KiB */
+	uint64_t health_interval_ns; /* between two looks at a healthy instance that has a health
+				      * path; 0: 5 s. Three bad answers in a row restart it */
 };
 
 struct fleet;

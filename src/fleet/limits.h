@@ -1,0 +1,39 @@
+/*
+ * limits: the fleet's numbers. Whatever a service does, it costs the node no more than this.
+ */
+#pragma once
+
+#include "base/clock.h"
+
+/* ---- health ---- */
+#define PROBE_FIRST_NS       (2 * CLOCK_NS_PER_MS) /* after the start; doubles up to: */
+#define PROBE_STARTING_NS    (20 * CLOCK_NS_PER_MS)
+#define PROBE_HEALTHY_NS     (5 * CLOCK_NS_PER_S) /* default; only where there is a path */
+#define PROBE_ANSWER_NS      (2 * CLOCK_NS_PER_S)
+#define PROBE_UNANSWERED_MAX 3
+#define PROBE_HEAD_BYTES_MAX (16u * 1024)
+
+/* ---- pauses and deadlines ---- */
+#define BACKOFF_FIRST_NS         (100 * CLOCK_NS_PER_MS)
+#define BACKOFF_MOST_NS          (30 * CLOCK_NS_PER_S)
+#define BACKOFF_FORGIVEN_NS      (10 * CLOCK_NS_PER_S) /* of health */
+#define START_TIMEOUT_DEFAULT_NS (10 * CLOCK_NS_PER_S)
+#define DRAIN_TIMEOUT_DEFAULT_NS (30 * CLOCK_NS_PER_S)
+#define STOP_GRACE_DEFAULT_NS    (5 * CLOCK_NS_PER_S)
+#define EXIT_POLL_NS             (20 * CLOCK_NS_PER_MS) /* where there is no pidfd */
+
+/* ---- output ---- */
+#define OUTPUT_LINE_BYTES     4096u /* a longer line is broken */
+#define OUTPUT_READ_BYTES     (64u * 1024)
+#define OUTPUT_REST_BYTES     (1024u * 1024) /* read at most after the exit */
+#define OUTPUT_BURST_S        4
+#define OUTPUT_PER_S_DEFAULT  (256u * 1024)
+#define OUTPUT_DROP_NS        CLOCK_NS_PER_S /* once a line was dropped, all are for so long */
+#define LOG_WAITING_BYTES     (32u * 1024)
+#define LOG_BYTES_MAX_DEFAULT (8u * 1024 * 1024)
+
+/* ---- files ---- */
+#define INSTANCES_RESERVED    1000 /* ids, by one write */
+#define INSTANCE_DIGITS_MAX   9    /* of an id in a socket's path */
+#define LEFTOVER_ROUNDS_MAX   100
+#define LEFTOVER_KILL_WAIT_MS 5000
