@@ -238,8 +238,9 @@ static void what_it_leaves_behind_is_killed_when_its_exit_is_seen(void **state)
 
 static void limits_are_set_for_it_alone(void **state)
 {
-	struct run run = run_make(spawner_system(),
-				  ARGUMENTS("/bin/sh", "-c", "ulimit -n; ulimit -v; ulimit -d; ulimit -p"));
+	struct run run =
+		run_make(spawner_system(),
+			 ARGUMENTS("/bin/sh", "-c", "ulimit -n; ulimit -v; ulimit -d; ulimit -p"));
 	struct rlimit ours;
 
 	(void)state;
