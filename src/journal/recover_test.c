@@ -137,7 +137,14 @@ static void flip(struct memory_disk *memory, uint64_t durable, size_t file, size
 		assert_true(mark);
 		assert_int_equal(count, SMALL);
 	}
+	const bool torn = journal_torn_count(journal) > 0;
 	journal_close(journal, NULL);
+	/* What was torn is gone, not only hidden. */
+	if (torn) {
+		assert_int_equal(try_open(&memory->disk, "j", &journal, &fault), 0);
+		assert_int_equal(journal_torn_count(journal), 0);
+		journal_close(journal, NULL);
+	}
 }
 
 static void flip_each_byte(uint64_t durable)
@@ -351,6 +358,10 @@ static void a_power_cut_loses_nothing_durable_and_is_never_taken_for_damage(void
 			if (count < durable)
 				fail_msg("round %u life %u: %ju records of %ju durable ones", round,
 					 life, (uintmax_t)count, (uintmax_t)durable);
+			journal_close(journal, NULL);
+			assert_int_equal(try_open(&memory.disk, "j", &journal, &fault), 0);
+			assert_int_equal(journal_torn_count(journal), 0);
+			assert_int_equal(journal_stream_head(journal, 0), count);
 			journal_close(journal, NULL);
 		}
 		memory_disk_fini(&memory);
