@@ -67,6 +67,20 @@ static void child_limit(struct child *child, __rlimit_resource_t resource, uint6
 		child_fail(child, step);
 }
 
+/* The program may raise it again. */
+static void child_limit_stack(struct child *child, uint64_t bytes)
+{
+	struct rlimit limit;
+
+	if (bytes == 0)
+		return;
+	if (getrlimit(RLIMIT_STACK, &limit) != 0)
+		child_fail(child, "read the limit of the stack");
+	limit.rlim_cur = bytes < limit.rlim_max ? bytes : limit.rlim_max;
+	if (setrlimit(RLIMIT_STACK, &limit) != 0)
+		child_fail(child, "limit the stack");
+}
+
 /* Handlers are addresses in a program that is about to go; what was ignored stays so over
  * execve, and a service does not expect to be deaf to SIGPIPE. */
 static void child_reset_signals(void)
@@ -125,6 +139,7 @@ static int child_run(void *argument)
 	child_limit(child, RLIMIT_NPROC, request->processes_max, "limit processes");
 	child_limit(child, RLIMIT_AS, request->memory_bytes_max, "limit memory");
 	child_limit(child, RLIMIT_DATA, request->data_bytes_max, "limit data");
+	child_limit_stack(child, request->stack_bytes);
 	sigemptyset(&none);
 	sigprocmask(SIG_SETMASK, &none, NULL);
 	execve(request->arguments[0], (char *const *)(uintptr_t)request->arguments,

@@ -100,7 +100,8 @@ struct probe {
 	bool stream_open;
 	bool asking;
 	bool closing;
-	struct loop_timer timer; /* the answer's limit; then the end of what is still open */
+	struct loop_timer timer; /* the answer's limit; then looks for the last connection's end */
+	struct loop_task over;
 };
 
 int probe_client_new(struct loop *loop, struct http_client **ret_client, struct fault *fault);

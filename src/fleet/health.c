@@ -177,6 +177,11 @@ static void on_due(struct loop_timer *timer)
 	answer_by_status(probe, "it did not answer in time");
 }
 
+static void on_over(struct loop_task *task)
+{
+	end_if_closed((struct probe *)((uintptr_t)task - offsetof(struct probe, over)));
+}
+
 void probe_open(struct probe *probe, struct loop *loop, struct http_client *client,
 		const struct loop_address *address, const char *path)
 {
@@ -189,6 +194,7 @@ void probe_open(struct probe *probe, struct loop *loop, struct http_client *clie
 		.address = address,
 		.path = path,
 		.timer.on_due = on_due,
+		.over.run = on_over,
 	};
 	if (path != NULL)
 		probe->origin = http_origin_new(client, address);
@@ -242,5 +248,6 @@ void probe_close(struct probe *probe)
 	probe->call = NULL;
 	if (probe->stream_open && !loop_stream_closing(&probe->stream))
 		loop_stream_close(&probe->stream);
-	loop_timer_set(probe->loop, &probe->timer, loop_now_ns(probe->loop));
+	loop_timer_clear(probe->loop, &probe->timer);
+	loop_defer(probe->loop, &probe->over);
 }

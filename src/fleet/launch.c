@@ -164,6 +164,16 @@ static int choose_socket(struct place *place, const struct fleet *fleet, struct 
 
 /* ---- the process ---- */
 
+static uint64_t data_bytes_max(const struct fleet_service *specification)
+{
+	const uint64_t stacks =
+		STACKS_OF_PROCESS + (uint64_t)STACKS_OF_CALL * specification->concurrency;
+
+	return specification->memory_bytes == 0
+		       ? 0
+		       : specification->memory_bytes + stacks * STACK_BYTES;
+}
+
 static int start(const struct place *place, int output, pid_t *ret_pid, struct fault *fault)
 {
 	const struct fleet_service *specification = place->generation->specification;
@@ -185,7 +195,8 @@ static int start(const struct place *place, int output, pid_t *ret_pid, struct f
 			.arguments = arguments,
 			.environment = environment.all,
 			.output = output,
-			.data_bytes_max = specification->memory_bytes,
+			.data_bytes_max = data_bytes_max(specification),
+			.stack_bytes = specification->memory_bytes == 0 ? 0 : STACK_BYTES,
 		};
 		code = spawner->start(spawner, &request, ret_pid, fault);
 	}

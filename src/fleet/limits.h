@@ -22,6 +22,12 @@
 #define STOP_GRACE_DEFAULT_NS    (5 * CLOCK_NS_PER_S)
 #define EXIT_POLL_NS             (20 * CLOCK_NS_PER_MS) /* where there is no pidfd */
 
+/* ---- memory: RLIMIT_DATA counts every thread's whole stack, touched or not. So stacks are kept
+ * small, and as many as a program may well have are allowed beside `memory`. ---- */
+#define STACK_BYTES       (2ull * 1024 * 1024)
+#define STACKS_OF_PROCESS 16
+#define STACKS_OF_CALL    4 /* times the declared concurrency */
+
 /* ---- output ---- */
 #define OUTPUT_LINE_BYTES     4096u /* a longer line is broken */
 #define OUTPUT_READ_BYTES     (64u * 1024)
