@@ -17,7 +17,7 @@
 #include "store/store.h"
 #include "store/store_testing.h"
 
-#define TESTING_TERMS_MAX 64
+#define TESTING_TERMS_MAX 128
 #define TESTING_STREAMS   2
 #define TESTING_CENT      (AMOUNT_NANO_PER_UNIT / 100)
 #define TESTING_START_NS  1795478400000000000ull /* 2026-11-24T00:00:00Z */

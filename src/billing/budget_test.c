@@ -118,6 +118,21 @@ static void a_monthly_budget_is_there_again_each_month(void **state)
 	check_sound();
 }
 
+static void the_new_month_begins_with_its_first_second(void **state)
+{
+	const uint64_t end_ns = clock_month_start_ns(clock_month_of(TESTING_START_NS) + 1);
+
+	(void)state;
+	subscribe(5 * PRICE_NANO, true);
+	clock_manual_advance(&world.clock, end_ns - TESTING_START_NS - CLOCK_NS_PER_S);
+	assert_int_equal(calls_until_refused(), 5);
+	assert_int_equal(calls_until_refused(), 0);
+	clock_manual_advance(&world.clock, CLOCK_NS_PER_S);
+	testing_post(&world);
+	assert_int_equal(calls_until_refused(), 5);
+	check_sound();
+}
+
 static void calls_in_flight_over_the_months_end_count_where_they_settle(void **state)
 {
 	struct testing_call open[4];
@@ -230,6 +245,7 @@ int main(void)
 		TEST(a_budget_admits_exactly_as_many_calls_as_it_covers),
 		TEST(a_budget_of_nothing_refuses_every_call),
 		TEST(a_monthly_budget_is_there_again_each_month),
+		TEST(the_new_month_begins_with_its_first_second),
 		TEST(calls_in_flight_over_the_months_end_count_where_they_settle),
 		TEST(what_old_months_left_in_the_journal_is_charged_to_their_budgets),
 		TEST(a_raised_budget_admits_the_difference),

@@ -231,6 +231,78 @@ static void what_is_idle_goes_back_to_the_account(void **state)
 	assert_int_equal(testing_counts(&world).turns, turns);
 }
 
+static void a_failed_turn_gives_back_what_it_took_from_the_gateway(void **state)
+{
+	struct testing_subscription *subscription = anna_pays(1000);
+	struct store_failure failure = {0};
+	uint64_t posted;
+
+	(void)state;
+	testing_fund(&world, "anna", 100000);
+	testing_start(&world);
+	struct testing_lease *lease = testing_lease_new(&world, "anna");
+	assert_int_equal(call_through(subscription, 1000), TESTING_ADMITTED);
+	testing_post(&world);
+	const int64_t available = lease->available_nano;
+	assert_true(available > 0);
+	store_fail(world.store, &failure);
+	clock_manual_advance(&world.clock, BILLING_LEASE_IDLE_S * CLOCK_NS_PER_S);
+	for (int i = 0; i < 3; i++) {
+		failure = (struct store_failure){.fail_at = 5};
+		assert_int_equal(billing_poster_turn(world.poster, &posted, &world.fault),
+				 FAULT_STORE);
+		assert_int_equal(lease->available_nano, available);
+	}
+	/* While it cannot be known whether the transaction stands, the gateway has less. */
+	failure = (struct store_failure){.fail_at = 5, .for_ever = true};
+	assert_int_equal(billing_poster_turn(world.poster, &posted, &world.fault), FAULT_STORE);
+	assert_int_equal(lease->available_nano, 0);
+	failure = (struct store_failure){0};
+	testing_post(&world);
+	assert_int_equal(testing_pending(&world, LEDGER_MONEY, "anna"), lease->available_nano);
+	assert_int_equal(testing_counts(&world).lease_overruns, 0);
+	testing_audit(&world);
+}
+
+/* Each operation is done and then told as failed, the commit at last. */
+static void a_commit_whose_answer_was_lost_is_taken_as_done(void **state)
+{
+	struct testing_subscription *subscription = anna_pays(1000);
+	struct store_failure failure = {0};
+	uint64_t posted = 0;
+	bool synced;
+	int code;
+
+	(void)state;
+	testing_fund(&world, "anna", 100000);
+	testing_start(&world);
+	struct testing_lease *lease = testing_lease_new(&world, "anna");
+	assert_int_equal(call_through(subscription, 1000), TESTING_ADMITTED);
+	testing_post(&world);
+	store_fail(world.store, &failure);
+	/* The first time statements are prepared, so that operations are fewer each time. */
+	for (int pass = 0; pass < 2; pass++) {
+		failure = (struct store_failure){0};
+		assert_int_equal(call_through(subscription, 1000), TESTING_ADMITTED);
+		assert_int_equal(journal_maintain(world.journal, &synced, &world.fault), 0);
+		const uint64_t turns = testing_counts(&world).turns;
+		code = -1;
+		for (uint64_t at = 1; code < 0; at++) {
+			failure = (struct store_failure){.fail_at = at, .afterwards = true};
+			code = billing_poster_turn(world.poster, &posted, &world.fault);
+			assert_int_equal(testing_counts(&world).turns, turns + (code == 0));
+		}
+	}
+	assert_true(failure.calls > failure.fail_at); /* it was the commit, and was looked up */
+	failure = (struct store_failure){0};
+	assert_int_equal(testing_pending(&world, LEDGER_MONEY, "anna"), lease->available_nano);
+	assert_int_equal(testing_balance(&world, LEDGER_MONEY, "anna"), 97000);
+	assert_int_equal(call_through(subscription, 1000), TESTING_ADMITTED);
+	testing_post(&world);
+	assert_int_equal(testing_balance(&world, LEDGER_MONEY, "anna"), 96000);
+	testing_audit(&world);
+}
+
 static void a_lease_in_use_is_renewed_and_the_gateway_expires_before_the_ledger(void **state)
 {
 	struct testing_subscription *subscription = anna_pays(1);
@@ -396,6 +468,8 @@ int main(void)
 		TEST(money_that_is_earned_can_be_spent),
 		TEST(a_lease_grows_with_what_is_taken_and_shares_nothing_that_is_not_needed),
 		TEST(what_is_idle_goes_back_to_the_account),
+		TEST(a_failed_turn_gives_back_what_it_took_from_the_gateway),
+		TEST(a_commit_whose_answer_was_lost_is_taken_as_done),
 		TEST(a_lease_in_use_is_renewed_and_the_gateway_expires_before_the_ledger),
 		TEST(money_held_by_a_long_call_stays_reserved),
 		TEST(an_expired_lease_refuses_until_the_poster_is_back_and_nothing_is_lost),

@@ -2,6 +2,7 @@
 
 #include <setjmp.h>
 #include <stdarg.h>
+#include <stdio.h>
 #include <string.h>
 
 #include <cmocka.h>
@@ -308,6 +309,69 @@ static void what_callers_were_told_is_compared_when_all_is_quiet(void **state)
 	}
 }
 
+/* Fails each operation of the first turn that has a call, in turn, until none is left. */
+static void the_accounts_that_a_failed_turn_made_are_made_again(void **state)
+{
+	struct store_failure failure = {0};
+	uint64_t posted = 0;
+	uint64_t at = 0;
+	int code = -1;
+
+	(void)state;
+	testing_fund(&world, "anna", 1000000);
+	for (int way = 0; way < 2; way++) {
+		const struct rating_plan plan = testing_unit_plan(1000, 1);
+		struct testing_subscription *subscription = testing_subscribe(
+			&world, way == 0 ? "new-0" : "new-2", way == 0 ? "new-1" : "new-3", &plan);
+		subscription->terms.budget_nano = 5000;
+		if (way == 0) {
+			testing_start(&world);
+			store_fail(world.store, &failure);
+		}
+		testing_call(&world, subscription, 0);
+		bool synced;
+		assert_int_equal(journal_maintain(world.journal, &synced, &world.fault), 0);
+		for (at = 1, code = -1; code < 0; at++) {
+			failure = (struct store_failure){
+				.fail_at = at, .afterwards = way == 1, .code = FAULT_STORE};
+			code = billing_poster_turn(world.poster, &posted, &world.fault);
+		}
+		assert_true(at > 20);
+		assert_int_equal(posted, 1);
+		failure = (struct store_failure){0};
+		assert_int_equal(
+			testing_balance(&world, LEDGER_MONEY, way == 0 ? "new-1" : "new-3"), 970);
+		testing_audit(&world);
+	}
+	assert_int_equal(testing_counts(&world).owed, 2); /* nobody funded the new ones */
+	assert_int_equal(testing_counts(&world).records, 2);
+}
+
+static void the_accounts_that_a_busy_store_took_back_are_made_again(void **state)
+{
+	const struct rating_plan plan = testing_unit_plan(1000, 1);
+	struct store_failure failure = {0};
+	char consumer[32];
+	char provider[32];
+	uint64_t posted;
+	bool synced;
+
+	(void)state;
+	testing_start(&world);
+	store_fail(world.store, &failure);
+	for (unsigned at = 1; at < 100; at++) {
+		snprintf(consumer, sizeof(consumer), "consumer-%u", at);
+		snprintf(provider, sizeof(provider), "provider-%u", at);
+		testing_call(&world, testing_subscribe(&world, consumer, provider, &plan), 0);
+		assert_int_equal(journal_maintain(world.journal, &synced, &world.fault), 0);
+		failure = (struct store_failure){.fail_at = at, .code = FAULT_BUSY};
+		assert_int_equal(billing_poster_turn(world.poster, &posted, &world.fault), 0);
+		failure = (struct store_failure){0};
+		assert_int_equal(testing_balance(&world, LEDGER_MONEY, provider), 970);
+	}
+	testing_audit(&world);
+}
+
 static void two_posters_of_one_node_cannot_both_post(void **state)
 {
 	const struct rating_plan plan = testing_unit_plan(1000, 1);
@@ -363,6 +427,8 @@ int main(void)
 		TEST(an_account_that_calls_its_own_service_pays_fee_and_cloud_only),
 		TEST(a_changed_rate_card_counts_from_zero_and_leaves_what_was_charged),
 		TEST(what_callers_were_told_is_compared_when_all_is_quiet),
+		TEST(the_accounts_that_a_failed_turn_made_are_made_again),
+		TEST(the_accounts_that_a_busy_store_took_back_are_made_again),
 		TEST(two_posters_of_one_node_cannot_both_post),
 		TEST(finishing_needs_a_durable_journal_and_leaves_nothing_unposted),
 	};

@@ -34,7 +34,8 @@ bool billing_quantities_of(const struct rating_plan *plan, const struct journal_
 		}};
 	for (unsigned i = 0; i < JOURNAL_RECORD_UNITS; i++)
 		ret_call->of[RATING_UNIT_0 + i] = (int64_t)record->units[i];
-	/* Units came through this in the gateway; the same once more changes nothing. */
+	/* Units came through this in the gateway. A meter has one price (catalog), so the same once
+	 * more changes nothing. */
 	rating_call_cap(plan, ret_call);
 	*ret_cloud_call = (struct rating_cloud_quantities){
 		.of = {

@@ -48,14 +48,18 @@ int transfers_add(struct transfers *transfers, const struct ledger_transfer *tra
 	return 0;
 }
 
+/* Once more first: what was owed before it in the batch may have brought the money. */
 static int make_owed(struct transfers *transfers, const struct ledger_transfer *charge,
 		     struct fault *fault)
 {
 	struct ledger *ledger = transfers->books->ledger;
 	struct ledger_transfer owed = *charge;
 	enum ledger_outcome outcome;
-	int code = books_owed(ledger, charge->debit, &owed.debit, fault);
+	int code = ledger_transfers_create(ledger, charge, 1, transfers->now_ns, &outcome, fault);
 
+	if (code < 0 || ledger_outcome_stands(outcome))
+		return code;
+	code = books_owed(ledger, charge->debit, &owed.debit, fault);
 	if (code == 0)
 		code = books_transfer(ledger, &owed, transfers->now_ns, &outcome, fault);
 	if (code < 0)
