@@ -4,12 +4,14 @@
 
 #include "base/check.h"
 
-static json_t *account_json(const struct account *account, const struct billing_balance *balance)
+static json_t *account_json(const struct api_request *request, const struct account *account,
+			    const struct billing_balance *balance)
 {
 	return json_pack(
-		"{s:o, s:s, s:o, s:o, s:o, s:o, s:o}", "id", api_json_id("acct", account->id.value),
-		"name", account->name, "created", api_json_time(account->created_ns), "balance",
-		api_json_amount(balance->balance_nano), "available",
+		"{s:o, s:s, s:o, s:s, s:o, s:o, s:o, s:o}", "id",
+		api_json_id("acct", account->id.value), "name", account->name, "created",
+		api_json_time(account->created_ns), "currency", request->api->options.currency,
+		"balance", api_json_amount(balance->balance_nano), "available",
 		api_json_amount(balance->available_nano), "leased",
 		api_json_amount(balance->leased_nano), "owed", api_json_amount(balance->owed_nano));
 }
@@ -30,7 +32,7 @@ static int create(struct store *store, void *context, struct fault *fault)
 	if (code < 0)
 		return code;
 	json_decref(request->answer);
-	request->answer = account_json(&account, &(struct billing_balance){0});
+	request->answer = account_json(request, &account, &(struct billing_balance){0});
 	return 0;
 }
 
@@ -42,8 +44,8 @@ int api_accounts_create(struct api_request *request, struct fault *fault)
 
 /* ---- listing ---- */
 
-static int append_account(struct store *store, const struct account *account, json_t *items,
-			  struct fault *fault)
+static int append_account(const struct api_request *request, struct store *store,
+			  const struct account *account, json_t *items, struct fault *fault)
 {
 	struct billing_balance balance = {0};
 	const int code = billing_balance_get(store, slice_of(account->name), &balance, fault);
@@ -51,7 +53,7 @@ static int append_account(struct store *store, const struct account *account, js
 	/* An account of an older cloud may have no ledger account before it is needed. */
 	if (code < 0 && code != FAULT_NOT_FOUND)
 		return code;
-	json_array_append_new(items, account_json(account, &balance));
+	json_array_append_new(items, account_json(request, account, &balance));
 	return 0;
 }
 
@@ -69,7 +71,7 @@ static int list(struct store *store, void *context, struct fault *fault)
 	if (code == 0)
 		code = account_list(store, after, accounts, limit, &count, fault);
 	for (size_t i = 0; code == 0 && i < count; i++)
-		code = append_account(store, &accounts[i], items, fault);
+		code = append_account(request, store, &accounts[i], items, fault);
 	if (code == 0) {
 		const uint64_t last = count > 0 ? accounts[count - 1].id.value : 0;
 		request->answer = api_list(items, api_next("acct", last, count, limit));

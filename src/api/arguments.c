@@ -280,7 +280,8 @@ static bool read_texts(struct api_request *request, const struct api_argument *a
 	}
 	struct slice *texts = arena_calloc(&request->arena, count + 1, sizeof(*texts));
 	check(texts != NULL);
-	json_array_foreach (json, i, item) {
+	json_array_foreach(json, i, item)
+	{
 		snprintf(at, sizeof(at), "/%s/%zu", argument->name, i);
 		if (!json_is_string(item))
 			return refuse_type(request, argument, at, item, "a text");

@@ -174,18 +174,20 @@ static int append_plans(struct store *store, const struct catalog_service *servi
 	return code;
 }
 
-static json_t *service_json(const struct catalog_service *service, json_t *plans)
+static json_t *service_json(const struct api_request *request,
+			    const struct catalog_service *service, json_t *plans)
 {
 	const struct catalog_description *description = &service->description;
 
-	return json_pack("{s:s, s:o, s:s, s:s, s:s, s:o, s:i, s:o, s:s, s:o, s:o, s:o}", "service",
-			 description->name, "id", api_json_id("svc", service->id.value), "version",
-			 description->version, "account", service->account_name, "summary",
-			 description->summary, "tags", texts_json(description->tags), "revision",
-			 (int)service->revision, "published", api_json_time(service->published_ns),
-			 "folder", service->folder, description->run != NULL ? "run" : "upstream",
-			 place_json(description), "meters", meters_json(description->units),
-			 "plans", plans);
+	return json_pack("{s:s, s:o, s:s, s:s, s:s, s:o, s:i, s:o, s:s, s:o, s:o, s:s, s:o}",
+			 "service", description->name, "id", api_json_id("svc", service->id.value),
+			 "version", description->version, "account", service->account_name,
+			 "summary", description->summary, "tags", texts_json(description->tags),
+			 "revision", (int)service->revision, "published",
+			 api_json_time(service->published_ns), "folder", service->folder,
+			 description->run != NULL ? "run" : "upstream", place_json(description),
+			 "meters", meters_json(description->units), "currency",
+			 request->api->options.currency, "plans", plans);
 }
 
 static int show(struct store *store, void *context, struct fault *fault)
@@ -199,7 +201,7 @@ static int show(struct store *store, void *context, struct fault *fault)
 	if (code == 0)
 		code = append_plans(store, service, plans, fault);
 	if (code == 0)
-		request->answer = service_json(service, json_incref(plans));
+		request->answer = service_json(request, service, json_incref(plans));
 	json_decref(plans);
 	catalog_service_free(service);
 	return code;

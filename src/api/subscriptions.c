@@ -11,15 +11,17 @@ static const char *const outcomes[] = {
 	[CATALOG_SUBSCRIBED_REPLACED] = "replaced",
 };
 
-static json_t *subscription_json(const struct catalog_subscription *subscription)
+static json_t *subscription_json(const struct api_request *request,
+				 const struct catalog_subscription *subscription)
 {
 	const bool has_budget = subscription->budget_nano >= 0;
 	const bool monthly = subscription->budget_period == CATALOG_BUDGET_MONTH;
 
-	return json_pack("{s:o, s:s, s:s, s:s, s:i, s:o, s:o, s:o, s:o}", "id",
+	return json_pack("{s:o, s:s, s:s, s:s, s:i, s:s, s:o, s:o, s:o, s:o}", "id",
 			 api_json_id("sub", subscription->id.value), "app", subscription->app_path,
 			 "service", subscription->service_name, "plan", subscription->plan_name,
-			 "plan_version", (int)subscription->plan_version, "budget",
+			 "plan_version", (int)subscription->plan_version, "currency",
+			 request->api->options.currency, "budget",
 			 has_budget ? api_json_amount(subscription->budget_nano) : json_null(),
 			 "budget_period",
 			 has_budget ? json_string(monthly ? "month" : "once") : json_null(),
@@ -97,7 +99,7 @@ int api_subscriptions_create(struct api_request *request, struct fault *fault)
 	const bool made = subscribing.outcome == CATALOG_SUBSCRIBED_NEW ||
 			  subscribing.outcome == CATALOG_SUBSCRIBED_REPLACED;
 	request->status = made ? 201 : 200;
-	request->answer = subscription_json(&subscribing.subscription);
+	request->answer = subscription_json(request, &subscribing.subscription);
 	json_object_set_new(request->answer, "outcome", json_string(outcomes[subscribing.outcome]));
 	json_object_set_new(request->answer, "replaces",
 			    subscribing.outcome == CATALOG_SUBSCRIBED_REPLACED
@@ -152,7 +154,7 @@ static int list(struct store *store, void *context, struct fault *fault)
 	if (code == 0) {
 		json_t *items = json_array();
 		for (size_t i = 0; i < count; i++)
-			json_array_append_new(items, subscription_json(&subscriptions[i]));
+			json_array_append_new(items, subscription_json(request, &subscriptions[i]));
 		const uint64_t last = count > 0 ? subscriptions[count - 1].id.value : 0;
 		request->answer = api_list(items, api_next("sub", last, count, limit));
 	}

@@ -11,8 +11,8 @@ def complaints_about_dead_sources(sources, builds):
     complaints = []
     for path in sources:
         top, folder, *rest = path.split("/")
-        build = f"{top}/{folder}/meson.build"
-        name = "/".join(rest)
+        build = f"{top}/{folder}/meson.build" if rest else "meson.build"
+        name = "/".join(rest) or path
         quoted = set(re.findall(r"'([^'\n]*)'", builds.get(build, "")))
         if not quoted & {name, name.removesuffix(".c")}:
             complaints.append(f"{path}: dead: {build} does not name it")
@@ -30,7 +30,7 @@ def complaints_about_tests_not_collected(paths):
 def test_every_source_is_built():
     for top in ("src", "examples"):
         builds = {str(path): tree.read(path) for path in tree.tracked()
-                  if path.match(f"{top}/*/meson.build")}
+                  if path.match(f"{top}/*/meson.build") or str(path) == "meson.build"}
         complaints = complaints_about_dead_sources(tree.sources(".c", under=top), builds)
         assert not complaints, tree.told(complaints)
 

@@ -65,7 +65,8 @@ def complaints_about_lines(files):
 def complaints_about_readmes(files):
     """`files` is {path: text or None} of all files below src/."""
     complaints = []
-    for folder in sorted({path.split("/")[1] for path in files if path.endswith(".c")}):
+    for folder in sorted({path.split("/")[1] for path in files
+                          if path.endswith(".c") and path != tree.PROGRAM}):
         text = files.get(f"src/{folder}/README.md")
         if text is None:
             complaints.append(f"src/{folder}: no README.md")

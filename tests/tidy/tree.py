@@ -10,6 +10,8 @@ import subprocess
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
+# The one source that lies in no folder: it joins node and cli to the program.
+PROGRAM = "src/main.c"
 
 
 def tracked():

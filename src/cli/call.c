@@ -1,0 +1,251 @@
+/* One call through the gateway, body and answer streamed. */
+#include "cli/cli_internal.h"
+
+#include <curl/curl.h>
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "base/check.h"
+
+#define CHARGE_MAX 64
+#define CALL_MAX   64
+#define REASON_MAX 64
+
+struct call {
+	struct cli *cli;
+	FILE *body;         /* NULL: none */
+	int64_t body_bytes; /* -1: unknown */
+	const char *method;
+	char address[CLI_ADDRESS_MAX]; /* of the gateway */
+	char charge[CHARGE_MAX];
+	char id[CALL_MAX];
+	char reason[REASON_MAX]; /* "200 OK" */
+	char error[CURL_ERROR_SIZE];
+};
+
+/* ---- the gateway's address ---- */
+
+/* Where to connect for an address that means every one of the machine. */
+static const char *reachable(const char *address, char text[CLI_ADDRESS_MAX])
+{
+	const struct slice whole = slice_of(address);
+	const struct slice any4 = slice_of("0.0.0.0:");
+	const struct slice any6 = slice_of("[::]:");
+
+	if (slice_starts_with(whole, any4))
+		snprintf(text, CLI_ADDRESS_MAX, "127.0.0.1:%s", address + any4.length);
+	else if (slice_starts_with(whole, any6))
+		snprintf(text, CLI_ADDRESS_MAX, "[::1]:%s", address + any6.length);
+	else
+		snprintf(text, CLI_ADDRESS_MAX, "%s", address);
+	return text;
+}
+
+static int find_gateway(struct call *call)
+{
+	json_t *answer = NULL;
+	int status = cli_ask(call->cli, "GET", "/v1/status", NULL, NULL, &answer);
+	const char *address =
+		json_string_value(json_array_get(json_object_get(answer, "gateway"), 0));
+
+	if (status == CLI_DONE && address == NULL)
+		status = cli_fail(call->cli, "the cloud's gateway listens nowhere");
+	if (status == CLI_DONE)
+		reachable(address, call->address);
+	json_decref(answer);
+	return status;
+}
+
+/* ---- the request's body ---- */
+
+static bool is_file_or_pipe(int descriptor, int64_t *ret_bytes)
+{
+	struct stat about;
+
+	*ret_bytes = -1;
+	if (fstat(descriptor, &about) != 0)
+		return false;
+	if (S_ISREG(about.st_mode))
+		*ret_bytes = about.st_size;
+	return S_ISREG(about.st_mode) || S_ISFIFO(about.st_mode) || S_ISSOCK(about.st_mode);
+}
+
+static int open_body(struct call *call)
+{
+	const char *file = cli_option(call->cli, "--data");
+
+	call->body_bytes = -1;
+	if (file == NULL || strcmp(file, "-") == 0) {
+		const bool there = is_file_or_pipe(STDIN_FILENO, &call->body_bytes);
+		/* A file may have been read from before. */
+		if (there && lseek(STDIN_FILENO, 0, SEEK_CUR) > 0)
+			call->body_bytes = -1;
+		call->body = there || file != NULL ? stdin : NULL;
+		return CLI_DONE;
+	}
+	call->body = fopen(file, "rbe");
+	if (call->body == NULL)
+		return cli_fail(call->cli, "%s: %s", file, strerror(errno));
+	is_file_or_pipe(fileno(call->body), &call->body_bytes);
+	return CLI_DONE;
+}
+
+static size_t read_body(char *bytes, size_t size, size_t count, void *context)
+{
+	struct call *call = context;
+	const size_t got = fread(bytes, 1, size * count, call->body);
+
+	return got == 0 && ferror(call->body) ? CURL_READFUNC_ABORT : got;
+}
+
+/* ---- the answer ---- */
+
+static size_t write_body(char *bytes, size_t size, size_t count, void *context)
+{
+	(void)context;
+	return fwrite(bytes, size, count, stdout);
+}
+
+static void keep_value(struct slice line, const char *name, char *value, size_t value_bytes_max)
+{
+	struct slice field;
+
+	if (!slice_cut(&line, ':', &field) || !slice_equal_ignore_case(field, slice_of(name)))
+		return;
+	while (slice_ends_with(line, slice_of("\n")) || slice_ends_with(line, slice_of("\r")))
+		line.length--;
+	slice_to_text(slice_trim(line), value, value_bytes_max);
+}
+
+/* Header and trailer fields. */
+static size_t read_header(char *bytes, size_t size, size_t count, void *context)
+{
+	struct call *call = context;
+	const struct slice line = slice_make(bytes, size * count);
+
+	if (slice_starts_with(line, slice_of("HTTP/"))) {
+		const struct slice reason = slice_part(line, slice_find_byte(line, ' ', 0) + 1,
+						       slice_find_byte(line, '\r', 0));
+		slice_to_text(reason, call->reason, sizeof(call->reason));
+	}
+	keep_value(line, "stoa-charge", call->charge, sizeof(call->charge));
+	keep_value(line, "stoa-call", call->id, sizeof(call->id));
+	return size * count;
+}
+
+static void tell_charge(const struct call *call, long http_status)
+{
+	if (call->cli->json)
+		fprintf(stderr, "{\"status\":%ld,\"charge\":\"%s\",\"call\":\"%s\"}\n", http_status,
+			call->charge, call->id);
+	else
+		fprintf(stderr, "%s, %s%s%s\n", call->reason,
+			call->charge[0] != '\0' ? call->charge : "not charged",
+			call->id[0] != '\0' ? ", call " : "", call->id);
+}
+
+/* ---- the call ---- */
+
+static struct curl_slist *headers_of(const struct call *call, const char *key)
+{
+	const struct cli *cli = call->cli;
+	struct curl_slist *headers = NULL;
+	struct text text;
+
+	text_init(&text, 65536);
+	text_printf(&text, "Host: %s.localhost", cli->arguments[0]);
+	headers = curl_slist_append(headers, text.data);
+	text_clear(&text);
+	text_printf(&text, "Authorization: Bearer %s", key);
+	headers = curl_slist_append(headers, text.data);
+	headers = curl_slist_append(headers, "Expect:");
+	for (size_t i = 0; i < cli->given_count; i++) {
+		if (strcmp(cli->given[i].name, "--header") == 0)
+			headers = curl_slist_append(headers, cli->given[i].value);
+	}
+	text_fini(&text);
+	check(headers != NULL);
+	return headers;
+}
+
+static void set_target(const struct call *call, CURL *curl)
+{
+	const bool local = strncmp(call->address, "unix:", 5) == 0;
+	const char *path = call->cli->arguments[1];
+	struct text url;
+
+	text_init(&url, 65536);
+	text_printf(&url, "http://%s%s", local ? "localhost" : call->address,
+		    path[0] == '/' ? "" : "/");
+	text_append_text(&url, path);
+	check(!url.failed);
+	curl_easy_setopt(curl, CURLOPT_URL, url.data);
+	text_fini(&url);
+	if (local)
+		curl_easy_setopt(curl, CURLOPT_UNIX_SOCKET_PATH, call->address + 5);
+}
+
+static int perform(struct call *call, const char *key)
+{
+	CURL *curl = call->cli->curl;
+	struct curl_slist *headers = headers_of(call, key);
+	long http_status = 0;
+
+	curl_easy_reset(curl);
+	set_target(call, curl);
+	curl_easy_setopt(curl, CURLOPT_HTTPHEADER, headers);
+	curl_easy_setopt(curl, CURLOPT_PATH_AS_IS, 1L);
+	curl_easy_setopt(curl, CURLOPT_NOPROXY, "*");
+	curl_easy_setopt(curl, CURLOPT_NOSIGNAL, 1L);
+	curl_easy_setopt(curl, CURLOPT_PROTOCOLS_STR, "http");
+	curl_easy_setopt(curl, CURLOPT_ERRORBUFFER, call->error);
+	curl_easy_setopt(curl, CURLOPT_HEADERFUNCTION, read_header);
+	curl_easy_setopt(curl, CURLOPT_HEADERDATA, call);
+	curl_easy_setopt(curl, CURLOPT_WRITEFUNCTION, write_body);
+	if (call->body != NULL) {
+		curl_easy_setopt(curl, CURLOPT_UPLOAD, 1L);
+		curl_easy_setopt(curl, CURLOPT_INFILESIZE_LARGE, (curl_off_t)call->body_bytes);
+		curl_easy_setopt(curl, CURLOPT_READFUNCTION, read_body);
+		curl_easy_setopt(curl, CURLOPT_READDATA, call);
+	}
+	if (strcmp(call->method, "HEAD") == 0)
+		curl_easy_setopt(curl, CURLOPT_NOBODY, 1L);
+	curl_easy_setopt(curl, CURLOPT_CUSTOMREQUEST, call->method);
+	const CURLcode code = curl_easy_perform(curl);
+	curl_slist_free_all(headers);
+	if (code != CURLE_OK)
+		return cli_fail(call->cli, "%s at %s: %s", curl_easy_strerror(code), call->address,
+				call->error);
+	curl_easy_getinfo(curl, CURLINFO_RESPONSE_CODE, &http_status);
+	fflush(stdout);
+	tell_charge(call, http_status);
+	return http_status < 400 ? CLI_DONE : CLI_FAILED;
+}
+
+int cli_call(struct cli *cli)
+{
+	struct call call = {.cli = cli};
+	const char *key = cli_option(cli, "--key");
+
+	if (key == NULL)
+		key = getenv("STOA_KEY");
+	if (key == NULL || key[0] == '\0')
+		return cli_misuse(cli, "an API key is needed: --key KEY, or STOA_KEY in the "
+				       "environment; `stoa key create` makes one");
+	int status = open_body(&call);
+	if (status == CLI_DONE)
+		status = find_gateway(&call);
+	if (status == CLI_DONE) {
+		call.method = cli_option(cli, "--method");
+		if (call.method == NULL)
+			call.method = call.body != NULL ? "POST" : "GET";
+		status = perform(&call, key);
+	}
+	if (call.body != NULL && call.body != stdin)
+		fclose(call.body);
+	return status;
+}

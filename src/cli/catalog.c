@@ -1,0 +1,165 @@
+#include "cli/cli_internal.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+
+/* ---- the list ---- */
+
+static void print_services(const json_t *items)
+{
+	static const struct cli_column columns[] = {{"SERVICE", CLI_LEFT},
+						    {"VERSION", CLI_LEFT},
+						    {"PROVIDER", CLI_LEFT},
+						    {"SUMMARY", CLI_LEFT}};
+	struct cli_table table;
+	const json_t *item;
+	size_t i;
+
+	cli_table_begin(&table, columns, sizeof(columns) / sizeof(columns[0]), "");
+	json_array_foreach(items, i, item)
+	{
+		cli_table_add(&table, cli_text(item, "service"));
+		cli_table_add(&table, cli_text(item, "version"));
+		cli_table_add(&table, cli_text(item, "account"));
+		cli_table_add(&table, cli_text(item, "summary"));
+	}
+	cli_table_end(&table);
+}
+
+static int list(struct cli *cli, const char *words)
+{
+	struct text path;
+	json_t *answer = NULL;
+
+	text_init(&path, 4096);
+	text_append_text(&path, "/v1/services?limit=1000");
+	cli_query_append(&path, "search", words);
+	const int status = path.failed ? cli_misuse(cli, "the arguments are too long")
+				       : cli_ask(cli, "GET", path.data, NULL, NULL, &answer);
+	if (status == CLI_DONE && cli->json)
+		cli_print_json(answer);
+	else if (status == CLI_DONE)
+		print_services(json_object_get(answer, "items"));
+	text_fini(&path);
+	json_decref(answer);
+	return status;
+}
+
+int cli_catalog_list(struct cli *cli)
+{
+	return list(cli, NULL);
+}
+
+int cli_catalog_search(struct cli *cli)
+{
+	struct text words;
+
+	text_init(&words, 1024);
+	for (size_t i = 0; i < cli->argument_count; i++)
+		text_printf(&words, "%s%s", i > 0 ? " " : "", cli->arguments[i]);
+	const int status =
+		words.failed ? cli_misuse(cli, "the words are too long") : list(cli, words.data);
+	text_fini(&words);
+	return status;
+}
+
+/* ---- one service ---- */
+
+static void print_rate(const json_t *rate, const char *currency)
+{
+	const int64_t per = cli_number(rate, "per");
+
+	printf("%s %s", cli_text(rate, "price"), currency);
+	if (per > 1)
+		printf(" per %" PRId64, per);
+}
+
+static void print_price(const json_t *price, const char *currency)
+{
+	const int64_t free_units = cli_number(price, "free");
+	const json_t *tiers = json_object_get(price, "tiers");
+	const json_t *tier;
+	size_t i;
+
+	printf("    %-16s %s", cli_text(price, "meter"), cli_text(price, "model"));
+	if (cli_text(price, "price")[0] != '\0') {
+		fputs(", ", stdout);
+		print_rate(price, currency);
+	}
+	if (free_units > 0)
+		printf(", the first %" PRId64 " free", free_units);
+	putchar('\n');
+	json_array_foreach(tiers, i, tier)
+	{
+		printf("    %-16s   ", "");
+		print_rate(tier, currency);
+		if (json_is_integer(json_object_get(tier, "up_to")))
+			printf(" up to %" PRId64, cli_number(tier, "up_to"));
+		putchar('\n');
+	}
+}
+
+static void print_limits(const json_t *limits)
+{
+	const int64_t rate = cli_number(limits, "rate_calls");
+	const int64_t concurrency = cli_number(limits, "concurrency");
+	const json_t *quota = json_object_get(limits, "quota_calls_month");
+
+	fputs("    limits           ", stdout);
+	if (rate > 0)
+		printf("%" PRId64 " calls per %s, bursts of %" PRId64 "; ", rate,
+		       cli_text(limits, "rate_per"), cli_number(limits, "burst"));
+	if (json_is_integer(quota))
+		printf("%" PRId64 " calls a month; ", (int64_t)json_integer_value(quota));
+	if (concurrency > 0)
+		printf("%" PRId64 " at once; ", concurrency);
+	printf("answered within %s\n", cli_text(limits, "timeout"));
+}
+
+static void print_plan(const json_t *plan, const char *currency)
+{
+	const json_t *price;
+	size_t i;
+
+	printf("  plan %s, version %" PRId64 "\n", cli_text(plan, "name"),
+	       cli_number(plan, "version"));
+	json_array_foreach(json_object_get(plan, "prices"), i, price) print_price(price, currency);
+	printf("    a call costs     at most %s %s; billed when %s\n", cli_text(plan, "call_most"),
+	       currency,
+	       strcmp(cli_text(plan, "bill_on"), "always") == 0 ? "it was forwarded"
+								: "answered below 500");
+	print_limits(json_object_get(plan, "limits"));
+}
+
+static void print_service(const json_t *service)
+{
+	const json_t *plan;
+	size_t i;
+
+	printf("%s %s by %s\n", cli_text(service, "service"), cli_text(service, "version"),
+	       cli_text(service, "account"));
+	if (cli_text(service, "summary")[0] != '\0')
+		printf("%s\n", cli_text(service, "summary"));
+	json_array_foreach(json_object_get(service, "plans"), i, plan)
+		print_plan(plan, cli_text(service, "currency"));
+}
+
+int cli_catalog_show(struct cli *cli)
+{
+	struct text path;
+	json_t *answer = NULL;
+
+	text_init(&path, 4096);
+	text_append_text(&path, "/v1/services/");
+	cli_path_append(&path, cli->arguments[0]);
+	const int status = path.failed ? cli_misuse(cli, "the argument is too long")
+				       : cli_ask(cli, "GET", path.data, NULL, NULL, &answer);
+	if (status == CLI_DONE && cli->json)
+		cli_print_json(answer);
+	else if (status == CLI_DONE)
+		print_service(answer);
+	text_fini(&path);
+	json_decref(answer);
+	return status;
+}

@@ -1,0 +1,177 @@
+/* What the commands share: the table of them, a parsed command line, the API, tables. */
+#pragma once
+
+#include <jansson.h>
+#include <stdbool.h>
+#include <stddef.h>
+
+#include "base/fault.h"
+#include "base/slice.h"
+#include "base/text.h"
+#include "cli/cli.h"
+
+#define CLI_ARGUMENTS_MAX 32
+#define CLI_OPTIONS_MAX   64 /* given on one command line */
+#define CLI_ADDRESS_MAX   128
+#define CLI_TOKEN_MAX     129
+#define CLI_ANSWER_MAX    (256u << 20) /* bytes of one answer */
+
+/* ---- the table of commands ---- */
+
+struct cli_option {
+	const char *name;  /* "--as" */
+	const char *value; /* how help calls its value; NULL: it has none */
+	bool repeated;
+	const char *sentence;
+};
+
+struct cli;
+
+struct cli_command {
+	const char *name;      /* "account create" */
+	const char *arguments; /* "NAME" */
+	const char *summary;   /* one line, no full stop */
+	const char *about;     /* what else there is to know, or NULL */
+	const char *example;   /* lines as typed, and what they print */
+	const struct cli_option *options;
+	size_t option_count;
+	unsigned least, most;        /* arguments */
+	int (*run)(struct cli *cli); /* NULL: the program itself does it */
+};
+
+extern const struct cli_command cli_commands[];
+extern const size_t cli_command_count;
+/* What every command takes. */
+extern const struct cli_option cli_global_options[];
+extern const size_t cli_global_option_count;
+
+/* ---- a command line ---- */
+
+struct cli {
+	const struct cli_command *command;
+	const char *folder; /* of the cloud */
+	bool json;
+	bool help;
+	bool version;
+	const char *words[CLI_ARGUMENTS_MAX]; /* all that is no option */
+	size_t word_count;
+	const char *const *arguments; /* the words behind the command's */
+	size_t argument_count;
+	struct cli_given {
+		const char *name;
+		const char *value; /* NULL: an option without */
+	} given[CLI_OPTIONS_MAX];
+	size_t given_count;
+
+	/* the API, once it was asked */
+	void *curl;
+	char address[CLI_ADDRESS_MAX];
+	char token[CLI_TOKEN_MAX];
+};
+
+/* Splits into words and options; CLI_DONE, or CLI_WRONG_USAGE after telling. */
+int cli_parse(struct cli *cli, int argc, char **argv);
+/* Finds the command of the words and checks arguments and options against it. */
+int cli_parse_command(struct cli *cli);
+/* The last value given, or NULL. */
+const char *cli_option(const struct cli *cli, const char *name);
+/* A whole number in [least, most]; `otherwise` where not given; CLI_WRONG_USAGE after telling. */
+int cli_option_count(const struct cli *cli, const char *name, uint64_t least, uint64_t most,
+		     uint64_t otherwise, uint64_t *ret_count);
+
+/* Tell on standard error and return their status. */
+int cli_fail(const struct cli *cli, const char *format, ...) __attribute__((format(printf, 2, 3)));
+int cli_misuse(const struct cli *cli, const char *format, ...)
+	__attribute__((format(printf, 2, 3)));
+
+/* The command that the words begin with, by the longest name; NULL where there is none. */
+const struct cli_command *cli_find_command(const char *const *words, size_t count);
+/* How many words its name has. */
+size_t cli_name_words(const struct cli_command *command);
+/* Whether commands of two words begin with it. */
+bool cli_has_group(const char *word);
+/* Tells that no command begins with the words, and the nearest one. */
+int cli_unknown_command(struct cli *cli, const char *const *words, size_t count);
+
+/* Help on the command, or group of commands, that the words name; without words on all. */
+int cli_help_words(struct cli *cli, const char *const *words, size_t count);
+
+/* ---- the API ---- */
+
+/* Reads DIR/api.address and DIR/admin.token. Told on standard error where it fails. */
+int cli_connect(struct cli *cli);
+/* One request; steals `body` (NULL: none). *ret_answer is the JSON of a 2xx answer, a new
+ * reference; anything else is told on standard error and gives CLI_FAILED. `headers` is
+ * NULL-terminated "Name: value", or NULL. */
+int cli_ask(struct cli *cli, const char *method, const char *path, json_t *body,
+	    const char *const *headers, json_t **ret_answer);
+/* All pages of a list as one {"items": [...], "next": null}. */
+int cli_ask_list(struct cli *cli, const char *path, json_t **ret_answer);
+void cli_disconnect(struct cli *cli);
+
+/* Appends "NAME" percent-encoded, or "?NAME=VALUE", "&NAME=VALUE" where the value is given. */
+void cli_path_append(struct text *path, const char *segment);
+void cli_query_append(struct text *path, const char *name, const char *value);
+
+/* ---- printing ---- */
+
+/* One line of JSON on standard output. */
+void cli_print_json(const json_t *json);
+/* A member's text, "" where it is missing or null. */
+const char *cli_text(const json_t *object, const char *name);
+int64_t cli_number(const json_t *object, const char *name);
+/* "2026-11-24T04:10:57.123Z" as "2026-11-24 04:10:57 UTC"; "-" for none. */
+#define CLI_TIME_MAX 40
+const char *cli_time(const json_t *object, const char *name, char text[CLI_TIME_MAX]);
+
+#define CLI_COLUMNS_MAX 12
+
+enum cli_align {
+	CLI_LEFT,
+	CLI_RIGHT,
+	CLI_MONEY, /* amounts: right, and with as many places as the longest */
+};
+
+struct cli_column {
+	const char *title;
+	enum cli_align align;
+};
+
+struct cli_table {
+	const struct cli_column *columns;
+	size_t column_count;
+	const char *unit; /* behind amounts, "USD" */
+	char **cells;
+	size_t cell_count, cell_capacity;
+};
+
+void cli_table_begin(struct cli_table *table, const struct cli_column *columns, size_t column_count,
+		     const char *unit);
+/* Cells come row by row. Amounts are decimal texts. */
+void cli_table_add(struct cli_table *table, const char *cell);
+void cli_table_add_number(struct cli_table *table, int64_t number);
+/* Prints and frees it. */
+void cli_table_end(struct cli_table *table);
+
+/* ---- commands, one file each ---- */
+
+int cli_account_create(struct cli *cli);
+int cli_account_list(struct cli *cli);
+int cli_fund(struct cli *cli);
+int cli_app_create(struct cli *cli);
+int cli_app_list(struct cli *cli);
+int cli_key_create(struct cli *cli);
+int cli_key_list(struct cli *cli);
+int cli_key_revoke(struct cli *cli);
+int cli_publish(struct cli *cli);
+int cli_subscribe(struct cli *cli);
+int cli_catalog_list(struct cli *cli);
+int cli_catalog_search(struct cli *cli);
+int cli_catalog_show(struct cli *cli);
+int cli_call(struct cli *cli);
+int cli_statement(struct cli *cli);
+int cli_ledger(struct cli *cli);
+int cli_journal_cat(struct cli *cli);
+int cli_status(struct cli *cli);
+int cli_logs(struct cli *cli);
+int cli_help(struct cli *cli);

@@ -1,0 +1,261 @@
+/* The API's client, over libcurl. */
+#include "cli/cli_internal.h"
+
+#include <curl/curl.h>
+#include <limits.h>
+#include <sodium.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/check.h"
+#include "base/disk.h"
+
+#define PAGE "1000" /* items asked for at once */
+
+/* The first line of DIR/NAME. */
+static int read_line(struct cli *cli, const char *name, char *line, size_t line_bytes_max)
+{
+	char path[PATH_MAX];
+	struct fault fault;
+	char *text = NULL;
+	size_t length;
+
+	if ((size_t)snprintf(path, sizeof(path), "%s/%s", cli->folder, name) >= sizeof(path))
+		return cli_fail(cli, "the path of the cloud's folder is too long");
+	const int code = disk_read_file(path, 4096, &text, &length, &fault);
+	if (code == FAULT_NOT_FOUND)
+		return cli_fail(cli,
+				"there is no running cloud in %s (no %s); start one with "
+				"`stoa serve --cloud %s`",
+				cli->folder, name, cli->folder);
+	if (code < 0)
+		return cli_fail(cli, "%s", fault.text);
+	struct slice rest = slice_make(text, length);
+	struct slice first = {0};
+	slice_cut(&rest, '\n', &first);
+	const bool good = first.length > 0 && slice_to_text(first, line, line_bytes_max);
+	sodium_memzero(text, length);
+	free(text);
+	return good ? CLI_DONE : cli_fail(cli, "%s is not as `stoa serve` writes it", path);
+}
+
+int cli_connect(struct cli *cli)
+{
+	if (cli->curl != NULL)
+		return CLI_DONE;
+	int status = read_line(cli, "api.address", cli->address, sizeof(cli->address));
+	if (status == CLI_DONE)
+		status = read_line(cli, "admin.token", cli->token, sizeof(cli->token));
+	if (status != CLI_DONE)
+		return status;
+	check(curl_global_init(CURL_GLOBAL_DEFAULT) == CURLE_OK);
+	cli->curl = curl_easy_init();
+	check(cli->curl != NULL);
+	return CLI_DONE;
+}
+
+void cli_disconnect(struct cli *cli)
+{
+	sodium_memzero(cli->token, sizeof(cli->token));
+	if (cli->curl == NULL)
+		return;
+	curl_easy_cleanup(cli->curl);
+	curl_global_cleanup();
+	cli->curl = NULL;
+}
+
+/* ---- paths ---- */
+
+static void append_escaped(struct text *path, const char *value)
+{
+	char *escaped = curl_easy_escape(NULL, value, 0);
+
+	check(escaped != NULL);
+	text_append_text(path, escaped);
+	curl_free(escaped);
+}
+
+void cli_path_append(struct text *path, const char *segment)
+{
+	append_escaped(path, segment);
+}
+
+void cli_query_append(struct text *path, const char *name, const char *value)
+{
+	if (value == NULL)
+		return;
+	const bool first = slice_find_byte(text_slice(path), '?', 0) == path->length;
+	text_printf(path, "%c%s=", first ? '?' : '&', name);
+	append_escaped(path, value);
+}
+
+/* ---- one request ---- */
+
+struct exchange {
+	struct text answer;
+	struct curl_slist *headers;
+	char *body;
+	char error[CURL_ERROR_SIZE];
+};
+
+static size_t on_bytes(char *bytes, size_t size, size_t count, void *context)
+{
+	struct exchange *exchange = context;
+
+	text_append(&exchange->answer, slice_make(bytes, size * count));
+	return exchange->answer.failed ? 0 : size * count;
+}
+
+static void add_header(struct exchange *exchange, const char *header)
+{
+	struct curl_slist *longer = curl_slist_append(exchange->headers, header);
+
+	check(longer != NULL);
+	exchange->headers = longer;
+}
+
+static void prepare(struct cli *cli, struct exchange *exchange, const char *method,
+		    const char *path, json_t *body, const char *const *headers)
+{
+	CURL *curl = cli->curl;
+	char authorization[CLI_TOKEN_MAX + 32];
+	char url[CLI_ADDRESS_MAX + 16];
+	struct text whole;
+	const bool local = strncmp(cli->address, "unix:", 5) == 0;
+
+	snprintf(authorization, sizeof(authorization), "Authorization: Bearer %s", cli->token);
+	add_header(exchange, authorization);
+	sodium_memzero(authorization, sizeof(authorization));
+	for (size_t i = 0; headers != NULL && headers[i] != NULL; i++)
+		add_header(exchange, headers[i]);
+	snprintf(url, sizeof(url), "http://%s", local ? "localhost" : cli->address);
+	text_init(&whole, 1u << 20);
+	text_printf(&whole, "%s%s", url, path);
+	check(!whole.failed);
+	curl_easy_reset(curl);
+	curl_easy_setopt(curl, CURLOPT_URL, whole.data);
+	text_fini(&whole);
+	if (local)
+		curl_easy_setopt(curl, CURLOPT_UNIX_SOCKET_PATH, cli->address + 5);
+	curl_easy_setopt(curl, CURLOPT_CUSTOMREQUEST, method);
+	if (body != NULL) {
+		exchange->body = json_dumps(body, JSON_COMPACT);
+		check(exchange->body != NULL);
+		add_header(exchange, "Content-Type: application/json");
+		add_header(exchange, "Expect:");
+		curl_easy_setopt(curl, CURLOPT_POSTFIELDSIZE_LARGE,
+				 (curl_off_t)strlen(exchange->body));
+		curl_easy_setopt(curl, CURLOPT_POSTFIELDS, exchange->body);
+	}
+	curl_easy_setopt(curl, CURLOPT_HTTPHEADER, exchange->headers);
+	curl_easy_setopt(curl, CURLOPT_WRITEFUNCTION, on_bytes);
+	curl_easy_setopt(curl, CURLOPT_WRITEDATA, exchange);
+	curl_easy_setopt(curl, CURLOPT_ERRORBUFFER, exchange->error);
+	curl_easy_setopt(curl, CURLOPT_NOPROXY, "*");
+	curl_easy_setopt(curl, CURLOPT_NOSIGNAL, 1L);
+	curl_easy_setopt(curl, CURLOPT_PROTOCOLS_STR, "http");
+}
+
+static void exchange_fini(struct exchange *exchange)
+{
+	curl_slist_free_all(exchange->headers);
+	free(exchange->body);
+	if (exchange->answer.data != NULL)
+		sodium_memzero(exchange->answer.data, exchange->answer.length);
+	text_fini(&exchange->answer);
+}
+
+/* A manifest's complaints stand each on a line of its own, as a compiler's do. */
+static int tell_problem(struct cli *cli, const json_t *problem, long http_status)
+{
+	const json_t *complaints = json_object_get(problem, "complaints");
+	const json_t *complaint;
+	size_t i;
+
+	if (cli->json && problem != NULL) {
+		json_dumpf(problem, stderr, JSON_COMPACT);
+		fputc('\n', stderr);
+		return CLI_FAILED;
+	}
+	json_array_foreach(complaints, i, complaint)
+		fprintf(stderr, "%s\n", cli_text(complaint, "text"));
+	if (json_array_size(complaints) > 0)
+		return cli_fail(cli, "nothing was published");
+	if (cli_text(problem, "detail")[0] == '\0')
+		return cli_fail(cli, "the API answered with status %ld and no reason", http_status);
+	return cli_fail(cli, "%s", cli_text(problem, "detail"));
+}
+
+static int take_answer(struct cli *cli, const struct exchange *exchange, json_t **ret_answer)
+{
+	long http_status = 0;
+	json_error_t error;
+	json_t *json = json_loadb(exchange->answer.data ? exchange->answer.data : "",
+				  exchange->answer.length, JSON_REJECT_DUPLICATES, &error);
+
+	curl_easy_getinfo(cli->curl, CURLINFO_RESPONSE_CODE, &http_status);
+	if (http_status >= 200 && http_status < 300 && json != NULL) {
+		*ret_answer = json;
+		return CLI_DONE;
+	}
+	const int status = tell_problem(cli, json, http_status);
+	json_decref(json);
+	return status;
+}
+
+int cli_ask(struct cli *cli, const char *method, const char *path, json_t *body,
+	    const char *const *headers, json_t **ret_answer)
+{
+	struct exchange exchange = {0};
+	int status = cli_connect(cli);
+
+	text_init(&exchange.answer, CLI_ANSWER_MAX);
+	if (status == CLI_DONE) {
+		prepare(cli, &exchange, method, path, body, headers);
+		const CURLcode code = curl_easy_perform(cli->curl);
+		if (code == CURLE_OK)
+			status = take_answer(cli, &exchange, ret_answer);
+		else if (code == CURLE_COULDNT_CONNECT)
+			status = cli_fail(cli,
+					  "the cloud in %s does not run: nobody answers at %s; "
+					  "start it with `stoa serve --cloud %s`",
+					  cli->folder, cli->address, cli->folder);
+		else
+			status = cli_fail(cli, "%s at %s: %s", curl_easy_strerror(code),
+					  cli->address, exchange.error);
+	}
+	exchange_fini(&exchange);
+	json_decref(body);
+	return status;
+}
+
+int cli_ask_list(struct cli *cli, const char *path, json_t **ret_answer)
+{
+	json_t *items = json_array();
+	char *after = NULL;
+	int status;
+
+	do {
+		struct text page;
+		json_t *answer = NULL;
+		text_init(&page, 1u << 16);
+		text_append_text(&page, path);
+		cli_query_append(&page, "limit", PAGE);
+		cli_query_append(&page, "after", after);
+		free(after);
+		after = NULL;
+		status = cli_ask(cli, "GET", page.data, NULL, NULL, &answer);
+		text_fini(&page);
+		if (status == CLI_DONE) {
+			json_array_extend(items, json_object_get(answer, "items"));
+			if (json_is_string(json_object_get(answer, "next")))
+				after = strdup(cli_text(answer, "next"));
+			json_decref(answer);
+		}
+	} while (after != NULL);
+	if (status == CLI_DONE)
+		*ret_answer = json_pack("{s:O, s:n}", "items", items, "next");
+	json_decref(items);
+	return status;
+}

@@ -1,0 +1,162 @@
+#include "cli/cli_internal.h"
+
+#define COUNT_OF(array) (sizeof(array) / sizeof((array)[0]))
+
+const struct cli_option cli_global_options[] = {
+	{"--cloud", "DIR", false, "the cloud's folder; $STOA_CLOUD, else ./cloud"},
+	{"--json", NULL, false, "print JSON for programs"},
+	{"--help", NULL, false, "show how the command is used"},
+};
+const size_t cli_global_option_count = COUNT_OF(cli_global_options);
+
+static const struct cli_option fund_options[] = {
+	{"--idempotency-key", "KEY", false, "the same key again funds nothing more"},
+};
+
+static const struct cli_option key_create_options[] = {
+	{"--scope", "SCOPE", true, "what the key may do; without it everything the app may"},
+	{"--expires", "WHEN", false, "a duration (30d) or a time (2027-01-31T00:00:00Z)"},
+	{"--count", "N", false, "make so many, 1 to 1000000"},
+};
+
+static const struct cli_option publish_options[] = {
+	{"--as", "ACCOUNT", false, "the provider's account; it is needed"},
+};
+
+static const struct cli_option subscribe_options[] = {
+	{"--budget", "AMOUNT[/month]", false,
+	 "the most that may be spent, once or in each calendar month (UTC)"},
+};
+
+static const struct cli_option call_options[] = {
+	{"--key", "KEY", false, "an API key; $STOA_KEY where not given"},
+	{"--data", "FILE", false, "the request's body, - for standard input"},
+	{"--method", "METHOD", false, "GET without a body, POST with one, where not given"},
+	{"--header", "NAME: VALUE", true, "a header field of the request"},
+};
+
+static const struct cli_option statement_options[] = {
+	{"--period", "MONTH", false, "a calendar month (UTC) such as 2026-11; else this month"},
+	{"--app", "ACCOUNT/APP", false, "only this app"},
+	{"--service", "SERVICE", false, "only this service"},
+};
+
+static const struct cli_option log_options[] = {
+	{"--lines", "N", false, "how many of the last lines, 100 where not given"},
+};
+
+#define NO_OPTIONS     NULL, 0
+#define OPTIONS(array) array, COUNT_OF(array)
+
+/* clang-format off */
+const struct cli_command cli_commands[] = {
+	{"serve", "[--gateway ADDR]... [--api ADDR] [--workers N] [--io auto|uring|epoll]",
+	 "Run the cloud; its folder is made if there is none",
+	 NULL,
+	 "$ stoa serve --cloud ./cloud\n"
+	 "ready gateway=127.0.0.1:8080 api=127.0.0.1:7070\n",
+	 NO_OPTIONS, 0, 0, NULL},
+	{"account create", "NAME", "Make an account, which may provide, consume, or both",
+	 "A name is a DNS label (a-z, 0-9, '-') and never changes.",
+	 "$ stoa account create acme\n"
+	 "account acme (acct_2)\n",
+	 NO_OPTIONS, 1, 1, cli_account_create},
+	{"account list", "", "List the accounts with their balances",
+	 "Leased money is reserved for calls; available is what nobody has reserved.",
+	 "$ stoa account list\n"
+	 "NAME      BALANCE     AVAILABLE  LEASED    CREATED\n"
+	 "acme      10.00 USD   9.00 USD   1.00 USD  2026-11-24 04:10:57 UTC\n",
+	 NO_OPTIONS, 0, 0, cli_account_list},
+	{"fund", "ACCOUNT AMOUNT", "Put money into an account",
+	 NULL,
+	 "$ stoa fund acme 10.00\n"
+	 "acme was funded with 10.00 USD; its balance is 10.00 USD\n",
+	 OPTIONS(fund_options), 2, 2, cli_fund},
+	{"app create", "ACCOUNT/APP", "Make an app, a program that calls services",
+	 NULL,
+	 "$ stoa app create acme/shop\n"
+	 "app acme/shop (app_1)\n",
+	 NO_OPTIONS, 1, 1, cli_app_create},
+	{"app list", "[ACCOUNT]", "List the apps",
+	 NULL,
+	 "$ stoa app list acme\n",
+	 NO_OPTIONS, 0, 1, cli_app_list},
+	{"key create", "ACCOUNT/APP", "Make API keys of an app; they are shown once",
+	 "With --json, and with --count, one JSON object a line.",
+	 "$ stoa key create acme/shop\n"
+	 "stoa_Zm9v...\n"
+	 "$ stoa key create acme/shop --expires 30d --json\n"
+	 "{\"id\":\"key_2\",\"key\":\"stoa_...\", ...}\n",
+	 OPTIONS(key_create_options), 1, 1, cli_key_create},
+	{"key list", "[ACCOUNT/APP]", "List the keys, without their texts",
+	 NULL,
+	 "$ stoa key list acme/shop\n",
+	 NO_OPTIONS, 0, 1, cli_key_list},
+	{"key revoke", "ID", "Revoke a key, for ever",
+	 NULL,
+	 "$ stoa key revoke key_2\n"
+	 "key_2 of acme/shop is revoked since 2026-11-24 04:10:57 UTC\n",
+	 NO_OPTIONS, 1, 1, cli_key_revoke},
+	{"publish", "FILE", "Publish a service by its manifest, or what changed in it",
+	 "The service's command runs in the manifest's folder. Publishing the same again changes\n"
+	 "nothing. What is wrong with the manifest is told as file:line:column.",
+	 "$ stoa publish examples/thumbs/service.yaml --as globex\n"
+	 "thumbs 1.4.0 is published\n"
+	 "  plan payg version 1: new\n",
+	 OPTIONS(publish_options), 1, 1, cli_publish},
+	{"subscribe", "ACCOUNT/APP SERVICE[:PLAN]",
+	 "Subscribe an app to a service, or change its plan or budget",
+	 "The plan may be left out where the service offers one only. Without --budget an app may\n"
+	 "spend what its account has.",
+	 "$ stoa subscribe acme/shop thumbs:payg --budget 5.00/month\n"
+	 "acme/shop may call thumbs on plan payg (version 1), for at most 5.00 USD a month\n",
+	 OPTIONS(subscribe_options), 2, 2, cli_subscribe},
+	{"catalog", "", "List the services that can be called",
+	 NULL,
+	 "$ stoa catalog\n"
+	 "SERVICE  VERSION  PROVIDER  SUMMARY\n"
+	 "thumbs   1.4.0    globex    Thumbnails of JPEG, PNG and WebP pictures\n",
+	 NO_OPTIONS, 0, 0, cli_catalog_list},
+	{"catalog search", "WORDS", "Find services by name, summary and tags",
+	 NULL,
+	 "$ stoa catalog search pictures\n",
+	 NO_OPTIONS, 1, CLI_ARGUMENTS_MAX, cli_catalog_search},
+	{"catalog show", "SERVICE", "Show a service with its plans, prices and limits",
+	 NULL,
+	 "$ stoa catalog show thumbs\n",
+	 NO_OPTIONS, 1, 1, cli_catalog_show},
+	{"call", "SERVICE PATH", "Call a service through the gateway",
+	 "The answer's body goes to standard output, the charge to standard error. What stands on\n"
+	 "standard input, where that is a file or a pipe, is the request's body.",
+	 "$ stoa call thumbs '/resize?w=200' < photo.jpg > small.jpg\n"
+	 "200 OK, 0.05 USD, call 019b0c5e-7a4e-7c6f-8a51-0d6d1f2f9f3a\n",
+	 OPTIONS(call_options), 2, 2, cli_call},
+	{"statement", "ACCOUNT", "Show what an account owes and is owed for a month",
+	 "An amount below zero is owed to the account.",
+	 "$ stoa statement acme\n"
+	 "$ stoa statement acme --period 2026-11 --app acme/shop\n",
+	 OPTIONS(statement_options), 1, 1, cli_statement},
+	{"ledger", "", "Show every account of the ledger, and that it balances",
+	 NULL,
+	 "$ stoa ledger\n",
+	 NO_OPTIONS, 0, 0, cli_ledger},
+	{"journal cat", "", "Print the call records, one JSON object a line",
+	 NULL,
+	 "$ stoa journal cat\n"
+	 "{\"call\":\"019b0c5e-...\",\"service\":\"thumbs\",\"status\":200, ...}\n",
+	 NO_OPTIONS, 0, 0, cli_journal_cat},
+	{"status", "", "Show how the cloud does: addresses, calls, instances, posting",
+	 NULL,
+	 "$ stoa status\n",
+	 NO_OPTIONS, 0, 0, cli_status},
+	{"logs", "SERVICE", "Print the last lines that a service's instances wrote",
+	 NULL,
+	 "$ stoa logs thumbs --lines 20\n",
+	 OPTIONS(log_options), 1, 1, cli_logs},
+	{"help", "[COMMAND]", "Show how a command is used",
+	 NULL,
+	 "$ stoa help key create\n",
+	 NO_OPTIONS, 0, CLI_ARGUMENTS_MAX, cli_help},
+};
+/* clang-format on */
+const size_t cli_command_count = COUNT_OF(cli_commands);

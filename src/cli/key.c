@@ -1,0 +1,156 @@
+#include "cli/cli_internal.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#include "base/check.h"
+
+#define KEYS_MAX     1000000
+#define KEYS_AT_ONCE 10000 /* asked for in one request */
+
+/* ---- create ---- */
+
+static json_t *scopes_of(const struct cli *cli)
+{
+	json_t *scopes = json_array();
+
+	for (size_t i = 0; i < cli->given_count; i++) {
+		if (strcmp(cli->given[i].name, "--scope") == 0)
+			json_array_append_new(scopes, json_string(cli->given[i].value));
+	}
+	return scopes;
+}
+
+static void print_keys(const struct cli *cli, const json_t *items)
+{
+	const bool lines = cli->json || cli_option(cli, "--count") != NULL;
+	const json_t *item;
+	size_t i;
+
+	json_array_foreach(items, i, item)
+	{
+		if (lines)
+			cli_print_json(item);
+		else
+			puts(cli_text(item, "key"));
+	}
+	if (!lines && json_array_size(items) > 0)
+		fprintf(stderr, "%s of %s; keep it, for it is not shown again\n",
+			cli_text(json_array_get(items, 0), "id"), cli->arguments[0]);
+}
+
+static int create_some(struct cli *cli, uint64_t count)
+{
+	const char *expires = cli_option(cli, "--expires");
+	json_t *answer = NULL;
+	json_t *body = json_pack("{s:s, s:o, s:I}", "app", cli->arguments[0], "scopes",
+				 scopes_of(cli), "count", (json_int_t)count);
+
+	check(body != NULL);
+	if (expires != NULL)
+		json_object_set_new(body, "expires", json_string(expires));
+	const int status = cli_ask(cli, "POST", "/v1/keys", body, NULL, &answer);
+	if (status == CLI_DONE)
+		print_keys(cli, json_object_get(answer, "items"));
+	json_decref(answer);
+	return status;
+}
+
+int cli_key_create(struct cli *cli)
+{
+	uint64_t left;
+	int status = cli_option_count(cli, "--count", 1, KEYS_MAX, 1, &left);
+
+	while (status == CLI_DONE && left > 0) {
+		const uint64_t count = left < KEYS_AT_ONCE ? left : KEYS_AT_ONCE;
+		status = create_some(cli, count);
+		left -= count;
+	}
+	return status;
+}
+
+/* ---- list ---- */
+
+static const char *scopes_text(const json_t *item, struct text *text)
+{
+	const json_t *scope;
+	size_t i;
+
+	text_clear(text);
+	json_array_foreach(json_object_get(item, "scopes"), i, scope)
+		text_printf(text, "%s%s", i > 0 ? " " : "", json_string_value(scope));
+	return text->length > 0 ? text->data : "all";
+}
+
+static void print_list(const json_t *items)
+{
+	static const struct cli_column columns[] = {{"ID", CLI_LEFT},      {"APP", CLI_LEFT},
+						    {"KEY", CLI_LEFT},     {"SCOPES", CLI_LEFT},
+						    {"EXPIRES", CLI_LEFT}, {"REVOKED", CLI_LEFT},
+						    {"CREATED", CLI_LEFT}};
+	struct cli_table table;
+	struct text text;
+	char time[CLI_TIME_MAX];
+	char shown[64];
+	const json_t *item;
+	size_t i;
+
+	text_init(&text, 4096);
+	cli_table_begin(&table, columns, sizeof(columns) / sizeof(columns[0]), "");
+	json_array_foreach(items, i, item)
+	{
+		cli_table_add(&table, cli_text(item, "id"));
+		cli_table_add(&table, cli_text(item, "app"));
+		snprintf(shown, sizeof(shown), "%s...%s", cli_text(item, "prefix"),
+			 cli_text(item, "last_four"));
+		cli_table_add(&table, shown);
+		cli_table_add(&table, scopes_text(item, &text));
+		cli_table_add(&table, cli_time(item, "expires", time));
+		cli_table_add(&table, cli_time(item, "revoked", time));
+		cli_table_add(&table, cli_time(item, "created", time));
+	}
+	cli_table_end(&table);
+	text_fini(&text);
+}
+
+int cli_key_list(struct cli *cli)
+{
+	struct text path;
+	json_t *answer = NULL;
+
+	text_init(&path, 4096);
+	text_append_text(&path, "/v1/keys");
+	cli_query_append(&path, "app", cli->argument_count > 0 ? cli->arguments[0] : NULL);
+	const int status = path.failed ? cli_misuse(cli, "the argument is too long")
+				       : cli_ask_list(cli, path.data, &answer);
+	if (status == CLI_DONE && cli->json)
+		cli_print_json(answer);
+	else if (status == CLI_DONE)
+		print_list(json_object_get(answer, "items"));
+	text_fini(&path);
+	json_decref(answer);
+	return status;
+}
+
+/* ---- revoke ---- */
+
+int cli_key_revoke(struct cli *cli)
+{
+	struct text path;
+	json_t *answer = NULL;
+	char time[CLI_TIME_MAX];
+
+	text_init(&path, 4096);
+	text_append_text(&path, "/v1/keys/");
+	cli_path_append(&path, cli->arguments[0]);
+	const int status = path.failed ? cli_misuse(cli, "the argument is too long")
+				       : cli_ask(cli, "DELETE", path.data, NULL, NULL, &answer);
+	if (status == CLI_DONE && cli->json)
+		cli_print_json(answer);
+	else if (status == CLI_DONE)
+		printf("%s of %s is revoked since %s\n", cli_text(answer, "id"),
+		       cli_text(answer, "app"), cli_time(answer, "revoked", time));
+	text_fini(&path);
+	json_decref(answer);
+	return status;
+}

@@ -1,0 +1,73 @@
+#include "cli/cli_internal.h"
+
+#include <errno.h>
+#include <libgen.h>
+#include <limits.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/disk.h"
+
+#define MANIFEST_MAX (1u << 20) /* bytes */
+
+/* The absolute folder of the file, links resolved. */
+static int folder_of(struct cli *cli, const char *file, char folder[PATH_MAX])
+{
+	char copy[PATH_MAX];
+
+	if (!slice_to_text(slice_of(file), copy, sizeof(copy)))
+		return cli_fail(cli, "the path of the manifest is too long");
+	if (realpath(dirname(copy), folder) == NULL)
+		return cli_fail(cli, "%s: %s", file, strerror(errno));
+	return CLI_DONE;
+}
+
+static void print_change(const json_t *answer)
+{
+	const bool created = json_is_true(json_object_get(answer, "created"));
+	const bool changed = json_is_true(json_object_get(answer, "changed"));
+	const json_t *plan;
+	size_t i;
+
+	printf("%s %s %s\n", cli_text(answer, "service"), cli_text(answer, "version"),
+	       created   ? "is published"
+	       : changed ? "is published anew"
+			 : "is published already; nothing changed");
+	json_array_foreach(json_object_get(answer, "plans"), i, plan)
+		printf("  plan %s version %lld: %s\n", cli_text(plan, "name"),
+		       (long long)cli_number(plan, "version"), cli_text(plan, "change"));
+}
+
+int cli_publish(struct cli *cli)
+{
+	const char *file = cli->arguments[0];
+	const char *account = cli_option(cli, "--as");
+	char folder[PATH_MAX];
+	struct fault fault;
+	char *text = NULL;
+	size_t length;
+	json_t *answer = NULL;
+
+	if (account == NULL)
+		return cli_misuse(cli, "--as ACCOUNT is missing: who provides the service");
+	if (disk_read_file(file, MANIFEST_MAX, &text, &length, &fault) < 0)
+		return cli_fail(cli, "%s", fault.text);
+	int status = folder_of(cli, file, folder);
+	json_t *manifest = json_stringn(text, length);
+	free(text);
+	if (status == CLI_DONE && manifest == NULL)
+		status = cli_fail(cli, "%s is not UTF-8 text", file);
+	if (status == CLI_DONE)
+		status = cli_ask(cli, "POST", "/v1/services",
+				 json_pack("{s:s, s:s, s:s, s:O}", "account", account, "file", file,
+					   "folder", folder, "manifest", manifest),
+				 NULL, &answer);
+	if (status == CLI_DONE && cli->json)
+		cli_print_json(answer);
+	else if (status == CLI_DONE)
+		print_change(answer);
+	json_decref(manifest);
+	json_decref(answer);
+	return status;
+}

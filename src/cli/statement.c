@@ -1,0 +1,67 @@
+#include "cli/cli_internal.h"
+
+#include <stdio.h>
+#include <string.h>
+
+static void add_line(struct cli_table *table, const json_t *line)
+{
+	cli_table_add(table, cli_text(line, "service"));
+	cli_table_add(table, cli_text(line, "plan"));
+	cli_table_add(table, cli_text(line, "app"));
+	cli_table_add(table, cli_text(line, "role"));
+	cli_table_add(table, cli_text(line, "kind"));
+	/* A fee is taken from an amount, not from a quantity of something. */
+	if (strcmp(cli_text(line, "kind"), "fee") == 0) {
+		cli_table_add(table, "");
+		cli_table_add(table, "");
+	} else {
+		cli_table_add(table, cli_text(line, "meter"));
+		cli_table_add_number(table, cli_number(line, "quantity"));
+	}
+	cli_table_add(table, cli_text(line, "amount"));
+}
+
+static void print_statement(const json_t *statement)
+{
+	static const struct cli_column columns[] = {{"SERVICE", CLI_LEFT},   {"PLAN", CLI_LEFT},
+						    {"APP", CLI_LEFT},       {"ROLE", CLI_LEFT},
+						    {"KIND", CLI_LEFT},      {"METER", CLI_LEFT},
+						    {"QUANTITY", CLI_RIGHT}, {"AMOUNT", CLI_MONEY}};
+	struct cli_table table;
+	const json_t *line;
+	size_t i;
+
+	printf("statement of %s for %s (UTC)\n\n", cli_text(statement, "account"),
+	       cli_text(statement, "period"));
+	cli_table_begin(&table, columns, sizeof(columns) / sizeof(columns[0]),
+			cli_text(statement, "currency"));
+	json_array_foreach(json_object_get(statement, "lines"), i, line) add_line(&table, line);
+	cli_table_add(&table, "total");
+	for (i = 1; i + 1 < sizeof(columns) / sizeof(columns[0]); i++)
+		cli_table_add(&table, "");
+	cli_table_add(&table, cli_text(statement, "total"));
+	cli_table_end(&table);
+}
+
+int cli_statement(struct cli *cli)
+{
+	struct text path;
+	json_t *answer = NULL;
+
+	text_init(&path, 8192);
+	text_append_text(&path, "/v1/accounts/");
+	cli_path_append(&path, cli->arguments[0]);
+	text_append_text(&path, "/statement");
+	cli_query_append(&path, "period", cli_option(cli, "--period"));
+	cli_query_append(&path, "app", cli_option(cli, "--app"));
+	cli_query_append(&path, "service", cli_option(cli, "--service"));
+	const int status = path.failed ? cli_misuse(cli, "an argument is too long")
+				       : cli_ask(cli, "GET", path.data, NULL, NULL, &answer);
+	if (status == CLI_DONE && cli->json)
+		cli_print_json(answer);
+	else if (status == CLI_DONE)
+		print_statement(answer);
+	text_fini(&path);
+	json_decref(answer);
+	return status;
+}
