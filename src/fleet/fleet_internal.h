@@ -80,10 +80,9 @@ struct output {
 
 /* Takes the descriptor over, which must not block. */
 void output_open(struct output *output, int descriptor);
-/* Reads what is there, writes the line begun. on_closed follows, never from within. */
-void output_close(struct output *output);
-/* A line of the fleet itself. */
-void output_note(struct output *output, const char *text);
+/* Reads what is there, writes the line begun and a line of the fleet's own: how the process has
+ * ended (less than FLEET_REASON_MAX bytes). on_closed follows, never from within. */
+void output_close(struct output *output, const char *how);
 
 /* ---- health.c: one question at a time ---- */
 

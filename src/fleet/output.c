@@ -160,19 +160,26 @@ static void allowance_refill(struct output *output)
 		most - output->allowance_bytes < earned ? most : output->allowance_bytes + earned;
 }
 
+/* A line of the fleet itself. */
+static void log_note(struct output *output, const char *text)
+{
+	char line[FLEET_REASON_MAX + 16];
+
+	const int length = snprintf(line, sizeof(line), "[stoa: %s]", text);
+	log_line(output->log, loop_wall_ns(output->loop), output->instance,
+		 slice_make(line, (size_t)length));
+}
+
 static void tell_dropped(struct output *output)
 {
 	char text[96];
 
 	if (output->dropped_lines == 0)
 		return;
-	const int length =
-		snprintf(text, sizeof(text),
-			 "[stoa: %" PRIu64 " lines dropped: more than %" PRIu64 " bytes/s]",
-			 output->dropped_lines, output->bytes_per_s);
+	snprintf(text, sizeof(text), "%" PRIu64 " lines dropped: more than %" PRIu64 " bytes/s",
+		 output->dropped_lines, output->bytes_per_s);
 	output->dropped_lines = 0;
-	log_line(output->log, loop_wall_ns(output->loop), output->instance,
-		 slice_make(text, (size_t)length));
+	log_note(output, text);
 }
 
 static void line_done(struct output *output)
@@ -299,7 +306,7 @@ void output_open(struct output *output, int descriptor)
 	loop_watch_open(output->loop, &output->watch, descriptor);
 }
 
-void output_close(struct output *output)
+void output_close(struct output *output, const char *how)
 {
 	const bool is_watching = !output->ended;
 	size_t rest = 0, bytes = 0;
@@ -314,19 +321,10 @@ void output_close(struct output *output)
 		line_done(output);
 	loop_timer_clear(output->loop, &output->dropping);
 	tell_dropped(output);
+	log_note(output, how);
 	log_flush(output->log);
 	if (is_watching)
 		loop_watch_close(&output->watch);
 	else if (output->descriptor < 0)
 		loop_defer(output->loop, &output->over);
-}
-
-void output_note(struct output *output, const char *text)
-{
-	char line[FLEET_REASON_MAX + 16];
-
-	const int length = snprintf(line, sizeof(line), "[stoa: %s]", text);
-	log_line(output->log, loop_wall_ns(output->loop), output->instance,
-		 slice_make(line, (size_t)length));
-	log_flush(output->log);
 }

@@ -123,13 +123,12 @@ static void on_exited(struct place *place, const char *how)
 		 place->ending[0] != '\0' ? place->ending : how);
 	log_place(is_wanted ? LOG_INFO : LOG_WARN, "instance.ended", place,
 		  is_wanted ? how : place->reason);
-	output_note(&place->output, how);
 	loop_timer_clear(loop, &place->exit_timer);
 	loop_timer_clear(loop, &place->next_probe);
 	if (place->exit_descriptor >= 0)
 		loop_watch_close(&place->exit_watch);
 	probe_close(&place->probe);
-	output_close(&place->output);
+	output_close(&place->output, how);
 	place->pid = 0;
 	leftover_remove(fleet->instances_folder, place->instance);
 	map_remove(&fleet->instances, place->instance.value);
