@@ -165,6 +165,7 @@ int cli_key_list(struct cli *cli);
 int cli_key_revoke(struct cli *cli);
 int cli_publish(struct cli *cli);
 int cli_subscribe(struct cli *cli);
+int cli_subscription_list(struct cli *cli);
 int cli_catalog_list(struct cli *cli);
 int cli_catalog_search(struct cli *cli);
 int cli_catalog_show(struct cli *cli);

@@ -64,8 +64,8 @@ const struct cli_command cli_commands[] = {
 	{"account list", "", "List the accounts with their balances",
 	 "Leased money is reserved for calls; available is what nobody has reserved.",
 	 "$ stoa account list\n"
-	 "NAME      BALANCE     AVAILABLE  LEASED    CREATED\n"
-	 "acme      10.00 USD   9.00 USD   1.00 USD  2026-11-24 04:10:57 UTC\n",
+	 "NAME    BALANCE  AVAILABLE    LEASED      OWED  CREATED\n"
+	 "acme  10.00 USD   9.00 USD  1.00 USD  0.00 USD  2026-11-24 04:10:57 UTC\n",
 	 NO_OPTIONS, 0, 0, cli_account_list},
 	{"fund", "ACCOUNT AMOUNT", "Put money into an account",
 	 NULL,
@@ -111,6 +111,12 @@ const struct cli_command cli_commands[] = {
 	 "$ stoa subscribe acme/shop thumbs:payg --budget 5.00/month\n"
 	 "acme/shop may call thumbs on plan payg (version 1), for at most 5.00 USD a month\n",
 	 OPTIONS(subscribe_options), 2, 2, cli_subscribe},
+	{"subscription list", "[ACCOUNT/APP]", "List the subscriptions that are active",
+	 NULL,
+	 "$ stoa subscription list acme/shop\n"
+	 "APP        SERVICE  PLAN  VERSION    BUDGET  PERIOD  CREATED\n"
+	 "acme/shop  thumbs   payg        1  5.00 USD  month   2026-11-24 04:10:57 UTC\n",
+	 NO_OPTIONS, 0, 1, cli_subscription_list},
 	{"catalog", "", "List the services that can be called",
 	 NULL,
 	 "$ stoa catalog\n"

@@ -223,9 +223,12 @@ int cli_parse_command(struct cli *cli)
 {
 	const struct cli_command *command = cli_find_command(cli->words, cli->word_count);
 
-	if (command == NULL || command->run == NULL)
+	if (command == NULL)
 		return cli_unknown_command(cli, cli->words, cli->word_count);
 	cli->command = command;
+	if (command->run == NULL)
+		return cli_misuse(cli, "`stoa %s` stands first, its options behind it",
+				  command->name);
 	cli->arguments = cli->words + cli_name_words(command);
 	cli->argument_count = cli->word_count - cli_name_words(command);
 	if (cli->argument_count < command->least)

@@ -55,3 +55,50 @@ int cli_subscribe(struct cli *cli)
 	json_decref(answer);
 	return status;
 }
+
+/* ---- list ---- */
+
+static void print_list(const json_t *items)
+{
+	static const struct cli_column columns[] = {{"APP", CLI_LEFT},     {"SERVICE", CLI_LEFT},
+						    {"PLAN", CLI_LEFT},    {"VERSION", CLI_RIGHT},
+						    {"BUDGET", CLI_MONEY}, {"PERIOD", CLI_LEFT},
+						    {"CREATED", CLI_LEFT}};
+	struct cli_table table;
+	char time[CLI_TIME_MAX];
+	const json_t *item;
+	size_t i;
+
+	cli_table_begin(&table, columns, sizeof(columns) / sizeof(columns[0]),
+			cli_text(json_array_get(items, 0), "currency"));
+	json_array_foreach(items, i, item)
+	{
+		cli_table_add(&table, cli_text(item, "app"));
+		cli_table_add(&table, cli_text(item, "service"));
+		cli_table_add(&table, cli_text(item, "plan"));
+		cli_table_add_number(&table, cli_number(item, "plan_version"));
+		cli_table_add(&table, cli_text(item, "budget"));
+		cli_table_add(&table, cli_text(item, "budget_period"));
+		cli_table_add(&table, cli_time(item, "created", time));
+	}
+	cli_table_end(&table);
+}
+
+int cli_subscription_list(struct cli *cli)
+{
+	struct text path;
+	json_t *answer = NULL;
+
+	text_init(&path, 4096);
+	text_append_text(&path, "/v1/subscriptions");
+	cli_query_append(&path, "app", cli->argument_count > 0 ? cli->arguments[0] : NULL);
+	const int status = path.failed ? cli_misuse(cli, "the argument is too long")
+				       : cli_ask_list(cli, path.data, &answer);
+	if (status == CLI_DONE && cli->json)
+		cli_print_json(answer);
+	else if (status == CLI_DONE)
+		print_list(json_object_get(answer, "items"));
+	text_fini(&path);
+	json_decref(answer);
+	return status;
+}

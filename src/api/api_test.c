@@ -1,0 +1,207 @@
+#include "base/testing.h"
+
+#include "api/api_internal.h"
+
+/* ---- times ---- */
+
+static uint64_t parsed(const char *text)
+{
+	uint64_t ns = 0;
+
+	if (!api_time_parse(slice_of(text), &ns))
+		fail_msg("%s", text);
+	return ns;
+}
+
+static void a_time_is_what_the_clock_would_print(void **state)
+{
+	struct random_seeded random;
+	char text[CLOCK_TEXT_MAX];
+
+	(void)state;
+	random_seeded_init(&random, testing_seed());
+	for (int i = 0; i < 20000; i++) {
+		const uint64_t ms = random_below(&random.random, INT64_MAX / CLOCK_NS_PER_MS);
+		clock_format_wall(ms * CLOCK_NS_PER_MS, text);
+		assert_int_equal(parsed(text), ms * CLOCK_NS_PER_MS);
+	}
+}
+
+static void offsets_fractions_and_small_letters_are_read(void **state)
+{
+	(void)state;
+	assert_int_equal(parsed("1970-01-01T00:00:00Z"), 0);
+	assert_int_equal(parsed("2026-11-24t04:10:57z"), 1795493457 * CLOCK_NS_PER_S);
+	assert_int_equal(parsed("2026-11-24T05:10:57+01:00"), 1795493457 * CLOCK_NS_PER_S);
+	assert_int_equal(parsed("2026-11-23T22:40:57.000000001-05:30"),
+			 1795493457 * CLOCK_NS_PER_S + 1);
+	assert_int_equal(parsed("2000-02-29T00:00:00Z"), 951782400 * CLOCK_NS_PER_S);
+}
+
+static void what_is_no_time_is_refused(void **state)
+{
+	static const char *const bad[] = {
+		"",
+		"2026-11-24",
+		"2026-11-24T04:10:57",
+		"2026-11-24T04:10Z",
+		"2026-13-01T00:00:00Z",
+		"2026-00-01T00:00:00Z",
+		"2026-02-29T00:00:00Z",
+		"2100-02-29T00:00:00Z",
+		"2026-04-31T00:00:00Z",
+		"2026-11-24T24:00:00Z",
+		"2026-11-24T04:60:00Z",
+		"2026-11-24T04:10:60Z",
+		"2026-11-24T04:10:57.Z",
+		"2026-11-24T04:10:57.1234567890Z",
+		"2026-11-24T04:10:57+1:00",
+		"2026-11-24T04:10:57+24:00",
+		"2026-11-24T04:10:57Zx",
+		"1969-12-31T23:59:59Z",
+		"1970-01-01T00:00:00+00:01",
+		"9999-12-31T23:59:59Z",
+		"2026-1-24T04:10:57Z",
+		"+026-11-24T04:10:57Z",
+	};
+	uint64_t ns;
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
+		if (api_time_parse(slice_of(bad[i]), &ns))
+			fail_msg("%s was taken for a time", bad[i]);
+	}
+}
+
+/* ---- routes ---- */
+
+static const struct api_route *found(const char *method, const char *path, struct arena *arena,
+				     struct slice *segments, char *allowed)
+{
+	return api_route_find(slice_of(method), slice_of(path), arena, segments, allowed);
+}
+
+static void a_route_is_found_by_method_and_path(void **state)
+{
+	struct slice segments[API_SEGMENTS_MAX];
+	char allowed[API_ALLOWED_MAX];
+	struct arena arena;
+
+	(void)state;
+	arena_init(&arena, API_ARENA_BYTES);
+	const struct api_route *route =
+		found("POST", "/v1/accounts/ac%6De/funds", &arena, segments, allowed);
+	assert_non_null(route);
+	assert_string_equal(route->path, "/v1/accounts/{account}/funds");
+	assert_true(slice_equal(segments[0], slice_of("acme")));
+	assert_null(found("DELETE", "/v1/accounts", &arena, segments, allowed));
+	assert_string_equal(allowed, "POST, GET");
+	arena_fini(&arena);
+}
+
+static void what_is_nearly_a_path_is_none(void **state)
+{
+	static const char *const bad[] = {"/",
+					  "//",
+					  "/v1",
+					  "/v1/",
+					  "/v1/accounts/",
+					  "/v1//accounts",
+					  "/v1/accounts//funds",
+					  "/v1/accounts/a/funds/b",
+					  "/v1/accounts/a%2/funds",
+					  "/v1/accounts/a%00/funds",
+					  "/v1/Accounts",
+					  "/v2/accounts",
+					  "healthz"};
+	struct slice segments[API_SEGMENTS_MAX];
+	char allowed[API_ALLOWED_MAX];
+	struct arena arena;
+
+	(void)state;
+	arena_init(&arena, API_ARENA_BYTES);
+	for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
+		if (found("GET", bad[i], &arena, segments, allowed) != NULL || allowed[0] != '\0')
+			fail_msg("%s was taken for a path", bad[i]);
+	}
+	arena_fini(&arena);
+}
+
+static void every_name_in_a_path_is_an_argument_in_its_order(void **state)
+{
+	(void)state;
+	for (size_t i = 0; i < api_route_count; i++) {
+		const struct api_route *route = &api_routes[i];
+		const char *at = route->path;
+		assert_true(route->argument_count <= API_ARGUMENTS_MAX);
+		for (size_t k = 0; k < route->argument_count; k++) {
+			const char *name = route->arguments[k].name;
+			if (route->arguments[k].place != API_PATH)
+				continue;
+			at = strchr(at, '{');
+			assert_non_null(at);
+			assert_memory_equal(at + 1, name, strlen(name));
+			assert_int_equal(at[1 + strlen(name)], '}');
+			at++;
+		}
+		assert_null(strchr(at, '{'));
+	}
+}
+
+static void only_the_health_is_told_without_a_token(void **state)
+{
+	(void)state;
+	for (size_t i = 0; i < api_route_count; i++)
+		assert_int_equal(api_routes[i].open, strcmp(api_routes[i].path, "/healthz") == 0);
+}
+
+/* ---- values ---- */
+
+static void assert_wide(__int128 nano, const char *text)
+{
+	json_t *json = api_json_wide_amount(nano);
+
+	assert_string_equal(json_string_value(json), text);
+	json_decref(json);
+}
+
+static void sums_beyond_64_bits_are_told_to_the_nano(void **state)
+{
+	(void)state;
+	assert_wide(0, "0.00");
+	assert_wide(1, "0.000000001");
+	assert_wide(-50000000, "-0.05");
+	assert_wide((__int128)INT64_MAX * 1000, "9223372036854.775807");
+	assert_wide((__int128)INT64_MIN * 1000, "-9223372036854.775808");
+	assert_wide(10 * AMOUNT_NANO_PER_UNIT, "10.00");
+}
+
+static void what_is_no_text_is_shown_as_such(void **state)
+{
+	json_t *json = api_json_shown(slice_make("a\tb\x1b[1m\xff\xc3\xa9\0", 11));
+
+	(void)state;
+	assert_string_equal(json_string_value(json),
+			    "a\tb\xEF\xBF\xBD[1m\xEF\xBF\xBD\xc3\xa9\xEF\xBF\xBD");
+	json_decref(json);
+	json = api_json_shown(slice_of(""));
+	assert_string_equal(json_string_value(json), "");
+	json_decref(json);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(a_time_is_what_the_clock_would_print),
+		cmocka_unit_test(offsets_fractions_and_small_letters_are_read),
+		cmocka_unit_test(what_is_no_time_is_refused),
+		cmocka_unit_test(a_route_is_found_by_method_and_path),
+		cmocka_unit_test(what_is_nearly_a_path_is_none),
+		cmocka_unit_test(every_name_in_a_path_is_an_argument_in_its_order),
+		cmocka_unit_test(only_the_health_is_told_without_a_token),
+		cmocka_unit_test(sums_beyond_64_bits_are_told_to_the_nano),
+		cmocka_unit_test(what_is_no_text_is_shown_as_such),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
