@@ -6,7 +6,8 @@
 
 int main(int argc, char **argv)
 {
-	char *serve_help[] = {"serve", "--help", NULL};
+	static char command[] = "serve", option[] = "--help";
+	char *serve_help[] = {command, option, NULL};
 
 	if (argc >= 2 && strcmp(argv[1], "serve") == 0)
 		return node_main(argc - 1, argv + 1);

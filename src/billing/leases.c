@@ -452,10 +452,10 @@ static bool tell_gateway(struct leases *leases, struct lease *lease)
 		lease->until_ns = leases->now_ns + GATEWAY_NS;
 	}
 	port->grant(port->context, lease->handle, lease->granted_nano, lease->until_ns);
-	if (lease->next_source != lease->has_source) {
-		port->set_source(port->context, lease->handle, lease->next_source);
-		news = true;
-	}
+	/* Also where nothing changed: who made the poster look again may have told the gateway to
+	 * wait for its word. */
+	port->set_source(port->context, lease->handle, lease->next_source);
+	news |= lease->next_source != lease->has_source || lease->look_again;
 	lease->has_source = lease->next_source;
 	return news || lease->granted_nano > 0;
 }

@@ -1,0 +1,275 @@
+#include "node/config.h"
+
+#include <errno.h>
+#include <libgen.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/arena.h"
+#include "base/check.h"
+#include "base/disk.h"
+#include "base/settings.h"
+#include "base/text.h"
+#include "base/yaml.h"
+
+#define FILE_BYTES_MAX (256u << 10)
+#define PATH_BYTES_MAX 4200
+
+static const char *const io_choices[] = {"auto", "uring", "epoll", NULL};
+static const char *const level_choices[] = {"debug", "info", "warn", "error", NULL};
+static const char *const format_choices[] = {"logfmt", "json", NULL};
+
+/* kind, member, name, default, least, most, choices, sentence */
+#define CONFIG_SETTINGS(X)                                                                         \
+	X(TEXT, name, "name", "", NULL, "63", NULL, "The cloud's name; empty: its folder's")       \
+	X(TEXT, currency, "currency", "USD", "3", "3", NULL,                                       \
+	  "The currency of every amount, by its ISO 4217 code; it cannot change later")            \
+	X(AMOUNT, call, "rates.call", "0", "0", "1000000", NULL, "What the cloud charges a call")  \
+	X(AMOUNT, gib_second, "rates.gib_second", "0", "0", "1000000", NULL,                       \
+	  "For a GiB of an instance's memory held for a second")                                   \
+	X(AMOUNT, vcpu_second, "rates.vcpu_second", "0", "0", "1000000", NULL,                     \
+	  "For a virtual core of an instance held for a second")                                   \
+	X(AMOUNT, gib_host, "rates.gib.host", "0", "0", "1000000", NULL,                           \
+	  "For a GiB of bodies to and from a service on the same host")                            \
+	X(AMOUNT, gib_zone, "rates.gib.zone", "0", "0", "1000000", NULL, "The same within a zone") \
+	X(AMOUNT, gib_cloud, "rates.gib.cloud", "0", "0", "1000000", NULL,                         \
+	  "The same within the cloud")                                                             \
+	X(AMOUNT, gib_intercloud, "rates.gib.intercloud", "0", "0", "1000000", NULL,               \
+	  "The same to another cloud")                                                             \
+	X(PERCENT, fee, "fee", "3%", "0%", "100%", NULL,                                           \
+	  "The operator's share of what a provider earns")                                         \
+	X(OTHER, gateway, "gateway", NULL, NULL, NULL, NULL,                                       \
+	  "Where calls come in: an address or a list of them (127.0.0.1:8080, unix:/path)")        \
+	X(TEXT, api, "api", "127.0.0.1:7070", "1", "255", NULL,                                    \
+	  "Where the API listens; keep it on loopback or a Unix socket")                           \
+	X(TEXT, store, "store", "", NULL, "255", NULL,                                             \
+	  "Where accounts, catalog and ledger are kept (sqlite:PATH); empty: store.db here")       \
+	X(COUNT, workers, "workers", "0", "0", "64", NULL,                                         \
+	  "Threads that serve calls; 0: one a core, less one for the instances")                   \
+	X(ENUM, io, "io", "auto", NULL, NULL, io_choices, "How the kernel tells of events")        \
+	X(DURATION, sync_interval, "journal.sync_interval", "10ms", "1ms", "10s", NULL,            \
+	  "How often call records are made durable: what a power cut may lose")                    \
+	X(DURATION, drain, "drain", "10s", "0s", "1h", NULL,                                       \
+	  "How long calls in flight may take when the node stops")                                 \
+	X(DURATION, instance_wait, "instance_wait", "10s", "0s", "10m", NULL,                      \
+	  "How long a call waits for an instance to be ready")                                     \
+	X(BYTES, head_bytes, "http.head_bytes", "32KiB", "1KiB", "64KiB", NULL,                    \
+	  "Largest head of a request or an answer")                                                \
+	X(BYTES, body_bytes, "http.body_bytes", "1GiB", "0", "1TiB", NULL,                         \
+	  "Largest body of a request")                                                             \
+	X(BYTES, output_bytes, "http.output_bytes", "256KiB", "16KiB", "64MiB", NULL,              \
+	  "What may wait for a slow reader before its sender is paused")                           \
+	X(DURATION, head_timeout, "http.head_timeout", "10s", "10ms", "1h", NULL,                  \
+	  "From the first byte of a request to the end of its head")                               \
+	X(DURATION, body_idle_timeout, "http.body_idle_timeout", "30s", "10ms", "1h", NULL,        \
+	  "Between two pieces of a body")                                                          \
+	X(DURATION, keep_alive_timeout, "http.keep_alive_timeout", "60s", "10ms", "24h", NULL,     \
+	  "Between two requests of a connection")                                                  \
+	X(DURATION, send_idle_timeout, "http.send_idle_timeout", "30s", "10ms", "1h", NULL,        \
+	  "A reader that takes nothing for so long is gone")                                       \
+	X(DURATION, connect_timeout, "http.connect_timeout", "1s", "10ms", "1m", NULL,             \
+	  "For a connection to an instance")                                                       \
+	X(ENUM, log_level, "log.level", "info", NULL, NULL, level_choices,                         \
+	  "The least that is logged")                                                              \
+	X(ENUM, log_format, "log.format", "logfmt", NULL, NULL, format_choices,                    \
+	  "For people or for programs")
+
+struct values {
+	CONFIG_SETTINGS(SETTINGS_MEMBER)
+};
+
+#define CONFIG_ROW(...) SETTINGS_ROW(struct values, __VA_ARGS__)
+static const struct settings_row rows[] = {CONFIG_SETTINGS(CONFIG_ROW)};
+#define ROW_COUNT (sizeof(rows) / sizeof(rows[0]))
+
+static int read_listeners(const struct yaml *yaml, const struct yaml_node *node,
+			  struct config *config, struct fault *fault)
+{
+	const struct yaml_node *item = node;
+	struct loop_address address;
+
+	if (node == NULL) {
+		snprintf(config->gateways[0], CONFIG_ADDRESS_MAX, "127.0.0.1:8080");
+		config->gateway_count = 1;
+		return 0;
+	}
+	if (node->kind == YAML_SEQUENCE)
+		item = node->first;
+	for (; item != NULL; item = node->kind == YAML_SEQUENCE ? item->next : NULL) {
+		struct fault why = {0};
+		if (item->kind != YAML_SCALAR ||
+		    loop_address_parse(item->scalar, &address, &why) < 0)
+			return yaml_fault(yaml, item, fault,
+					  "gateway: an address such as 127.0.0.1:8080 or "
+					  "unix:/path is needed%s%s",
+					  why.text[0] != '\0' ? ": " : "", why.text);
+		if (config->gateway_count == CONFIG_LISTENERS_MAX)
+			return yaml_fault(yaml, item, fault, "gateway: at most %d addresses",
+					  CONFIG_LISTENERS_MAX);
+		if (!slice_to_text(item->scalar, config->gateways[config->gateway_count],
+				   CONFIG_ADDRESS_MAX))
+			return yaml_fault(yaml, item, fault, "gateway: the address is too long");
+		config->gateway_count++;
+	}
+	return config->gateway_count > 0
+		       ? 0
+		       : yaml_fault(yaml, node, fault, "gateway: at least one address is needed");
+}
+
+static void take_rates(const struct values *values, struct rating_card *card)
+{
+	const struct {
+		enum rating_cloud_meter meter;
+		struct amount amount;
+		int64_t per;
+	} rates[] = {
+		{RATING_CLOUD_CALLS, values->call, 1},
+		{RATING_CLOUD_MIB_US, values->gib_second, RATING_MIB_US_PER_GIB_SECOND},
+		{RATING_CLOUD_MCPU_US, values->vcpu_second, RATING_MCPU_US_PER_VCPU_SECOND},
+		{RATING_CLOUD_BYTES_HOST, values->gib_host, RATING_BYTES_PER_GIB},
+		{RATING_CLOUD_BYTES_ZONE, values->gib_zone, RATING_BYTES_PER_GIB},
+		{RATING_CLOUD_BYTES_CLOUD, values->gib_cloud, RATING_BYTES_PER_GIB},
+		{RATING_CLOUD_BYTES_INTERCLOUD, values->gib_intercloud, RATING_BYTES_PER_GIB},
+	};
+
+	_Static_assert(sizeof(rates) / sizeof(rates[0]) == RATING_CLOUD_METERS, "a rate each");
+	for (size_t i = 0; i < RATING_CLOUD_METERS; i++)
+		card->of[rates[i].meter] =
+			(struct rating_rate){.nano = rates[i].amount.nano, .per = rates[i].per};
+}
+
+static void take_values(const struct values *values, struct config *config)
+{
+	snprintf(config->name, sizeof(config->name), "%s", values->name);
+	snprintf(config->currency, sizeof(config->currency), "%s", values->currency);
+	snprintf(config->api, sizeof(config->api), "%s", values->api);
+	snprintf(config->store, sizeof(config->store), "%s", values->store);
+	take_rates(values, &config->card);
+	config->fee_ppm = values->fee;
+	config->workers = (uint32_t)values->workers;
+	config->io = values->io == 1   ? LOOP_IO_URING
+		     : values->io == 2 ? LOOP_IO_EPOLL
+				       : LOOP_IO_AUTO;
+	config->sync_interval_ns = values->sync_interval;
+	config->drain_ns = values->drain;
+	config->instance_wait_ns = values->instance_wait;
+	http_limits_default(&config->limits);
+	config->limits.head_bytes_max = (uint32_t)values->head_bytes;
+	config->limits.body_bytes_max = values->body_bytes;
+	config->limits.output_bytes_high = (uint32_t)values->output_bytes;
+	config->limits.head_timeout_ns = values->head_timeout;
+	config->limits.body_idle_timeout_ns = values->body_idle_timeout;
+	config->limits.keep_alive_timeout_ns = values->keep_alive_timeout;
+	config->limits.send_idle_timeout_ns = values->send_idle_timeout;
+	config->limits.connect_timeout_ns = values->connect_timeout;
+	/* A plan's timeout decides how long an answer may take, not the connection. */
+	config->limits.answer_timeout_ns = 0;
+	config->log_level = (enum log_level)values->log_level;
+	config->log_format = (enum log_format)values->log_format;
+}
+
+static int check_currency(const struct yaml *yaml, const char *currency, struct fault *fault)
+{
+	const struct yaml_node *node = yaml_find(yaml_root(yaml), "currency");
+
+	if (strspn(currency, "ABCDEFGHIJKLMNOPQRSTUVWXYZ") == 3)
+		return 0;
+	return yaml_fault(yaml, node, fault,
+			  "currency: \"%s\" is no ISO 4217 code: three capital letters such as "
+			  "USD or EUR",
+			  currency);
+}
+
+static int read_file(const char *path, const char *text, size_t length, struct config *config,
+		     struct fault *fault)
+{
+	struct yaml *yaml;
+	struct values values;
+	struct arena arena;
+	int code = yaml_parse(path, slice_make(text, length), &yaml, fault);
+
+	if (code < 0)
+		return code;
+	arena_init(&arena, FILE_BYTES_MAX);
+	code = settings_read(rows, ROW_COUNT, yaml, yaml_root(yaml), &arena, &values, fault);
+	if (code == 0)
+		code = check_currency(yaml, values.currency, fault);
+	if (code == 0)
+		code = read_listeners(yaml, values.gateway, config, fault);
+	if (code == 0)
+		take_values(&values, config);
+	arena_fini(&arena);
+	yaml_free(yaml);
+	return code;
+}
+
+/* A new cloud's file: every setting with its default, so that nobody has to look them up. */
+static int write_standard(const char *path, const char *name, struct fault *fault)
+{
+	struct text text;
+
+	text_init(&text, FILE_BYTES_MAX);
+	text_printf(&text,
+		    "# The cloud's own settings; docs/operations.md describes each of them.\n"
+		    "name: %s\n"
+		    "currency: USD\n"
+		    "\n"
+		    "# What the cloud charges callers to run a call, and its share of providers' "
+		    "earnings.\n"
+		    "rates:\n"
+		    "  call: 0\n"
+		    "  gib_second: 0\n"
+		    "  vcpu_second: 0\n"
+		    "  gib: {host: 0, zone: 0, cloud: 0, intercloud: 0}\n"
+		    "fee: 3%%\n"
+		    "\n"
+		    "gateway: 127.0.0.1:8080\n"
+		    "api: 127.0.0.1:7070\n",
+		    name);
+	check(!text.failed);
+	const int code = disk_write_file(path, 0600, text.data, text.length, fault);
+	text_fini(&text);
+	return code;
+}
+
+static void name_of_folder(const char *folder, char name[CONFIG_NAME_MAX])
+{
+	char path[PATH_BYTES_MAX];
+
+	snprintf(path, sizeof(path), "%s", folder);
+	snprintf(name, CONFIG_NAME_MAX, "%.60s", basename(path));
+}
+
+int config_load(const char *folder, struct config *ret_config, struct fault *fault)
+{
+	struct config config = {0};
+	char path[PATH_BYTES_MAX], name[CONFIG_NAME_MAX];
+	char *text;
+	size_t length;
+
+	name_of_folder(folder, name);
+	snprintf(path, sizeof(path), "%s/cloud.yaml", folder);
+	if (access(path, F_OK) < 0 && errno == ENOENT) {
+		const int written = write_standard(path, name, fault);
+		if (written < 0)
+			return written;
+	}
+	int code = disk_read_file(path, FILE_BYTES_MAX, &text, &length, fault);
+	if (code < 0)
+		return code;
+	code = read_file(path, text, length, &config, fault);
+	free(text);
+	if (code < 0)
+		return code;
+	if (config.name[0] == '\0')
+		snprintf(config.name, sizeof(config.name), "%s", name);
+	*ret_config = config;
+	return 0;
+}
+
+void config_document(struct text *text)
+{
+	settings_document(rows, ROW_COUNT, text);
+}

@@ -1,0 +1,47 @@
+/*
+ * config: the cloud's own file, cloud.yaml. Private to the node.
+ *
+ * Every setting is a row of a table (config.c) with its default, its bounds and a sentence; the
+ * file that a new cloud gets and docs/operations.md come from the same rows. Complaints name
+ * file, line and column.
+ */
+#pragma once
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "base/fault.h"
+#include "base/log.h"
+#include "base/text.h"
+#include "http/http.h"
+#include "loop/loop.h"
+#include "rating/rating.h"
+
+#define CONFIG_NAME_MAX      64
+#define CONFIG_ADDRESS_MAX   256
+#define CONFIG_LISTENERS_MAX 8
+
+struct config {
+	char name[CONFIG_NAME_MAX];
+	char currency[8]; /* ISO 4217: three capital letters */
+	struct rating_card card;
+	uint32_t fee_ppm;
+	uint32_t gateway_count;
+	char gateways[CONFIG_LISTENERS_MAX][CONFIG_ADDRESS_MAX];
+	char api[CONFIG_ADDRESS_MAX];
+	char store[CONFIG_ADDRESS_MAX]; /* "": store.db in the cloud's folder */
+	uint32_t workers;               /* 0: one a core, but one core is left to instances */
+	enum loop_io io;
+	uint64_t sync_interval_ns;
+	uint64_t drain_ns; /* how long calls in flight may take when the node stops */
+	struct http_limits limits;
+	uint64_t instance_wait_ns;
+	enum log_level log_level;
+	enum log_format log_format;
+};
+
+/* FOLDER/cloud.yaml; a missing one is written first, with every setting as a comment. */
+int config_load(const char *folder, struct config *ret_config, struct fault *fault);
+
+/* Appends the settings as a Markdown table: docs/operations.md. */
+void config_document(struct text *text);

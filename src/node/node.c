@@ -1,0 +1,477 @@
+#include "node/node.h"
+
+#include <errno.h>
+#include <signal.h>
+#include <sodium.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <sys/resource.h>
+#include <sys/signalfd.h>
+#include <unistd.h>
+
+#include "base/check.h"
+#include "base/log.h"
+#include "ledger/ledger.h"
+#include "meter/meter.h"
+#include "node/node_internal.h"
+
+#define JOURNAL_FOLDER "journal"
+#define STORE_FILE     "store.db"
+
+/* ---- store and journal ---- */
+
+static int migrate_ledger(struct store *store, struct fault *fault)
+{
+	return store_migrate(store, ledger_migrations, ledger_migration_count, fault);
+}
+
+static int migrate(struct store *store, struct fault *fault)
+{
+	int (*const domains[])(struct store *, struct fault *) = {
+		account_migrate, catalog_migrate, migrate_ledger, meter_migrate, billing_migrate};
+
+	for (size_t i = 0; i < sizeof(domains) / sizeof(domains[0]); i++) {
+		const int code = domains[i](store, fault);
+		if (code < 0)
+			return code;
+	}
+	return 0;
+}
+
+static int ensure_operator(struct store *store, void *context, struct fault *fault)
+{
+	const struct node *node = context;
+	struct account account;
+
+	return account_operator_ensure(store, clock_wall_ns(node->clock), &account, fault);
+}
+
+static int stores_open(struct node *node, struct fault *fault)
+{
+	char address[NODE_PATH_MAX + 32];
+
+	snprintf(address, sizeof(address), "%s", node->config.store);
+	if (address[0] == '\0')
+		snprintf(address, sizeof(address), "sqlite:%s/" STORE_FILE, node->folder);
+	int code = store_open(address, &node->store, fault);
+	if (code == 0)
+		code = migrate(node->store, fault);
+	if (code == 0)
+		code = store_transaction(node->store, ensure_operator, node, fault);
+	if (code == 0)
+		code = store_open(address, &node->poster_store, fault);
+	return code;
+}
+
+static int journal_begin(struct node *node, struct fault *fault)
+{
+	char folder[NODE_PATH_MAX + 16];
+	const struct journal_options options = {
+		.disk = disk_system(), .clock = node->clock, .folder = folder};
+
+	snprintf(folder, sizeof(folder), "%s/" JOURNAL_FOLDER, node->folder);
+	const int code = journal_open(&options, &node->journal, fault);
+	if (code == 0 && journal_torn_count(node->journal) > 0)
+		log_event(LOG_WARN, "journal.torn",
+			  log_number("records", journal_torn_count(node->journal)));
+	return code;
+}
+
+/* ---- gateway ---- */
+
+static int gateway_begin(struct node *node, const struct node_options *options, struct fault *fault)
+{
+	const struct config *config = &node->config;
+	const struct gateway_options gateway_options = {
+		.clock = node->clock,
+		.random = node->random,
+		.journal = node->journal,
+		.card = config->card,
+		.currency = config->currency,
+		.limits = config->limits,
+		.io = options->has_io ? options->io : config->io,
+		.workers = node->worker_count,
+		.instance_wait_ns = config->instance_wait_ns,
+		.on_lease_demand = posting_wake,
+		.context = node,
+	};
+	const uint32_t count =
+		options->gateway_count > 0 ? options->gateway_count : config->gateway_count;
+	int code = gateway_new(&gateway_options, &node->gateway, fault);
+
+	for (uint32_t i = 0; code == 0 && i < count; i++) {
+		const char *text =
+			options->gateway_count > 0 ? options->gateways[i] : config->gateways[i];
+		struct loop_address address;
+		code = loop_address_parse(slice_of(text), &address, fault);
+		if (code == 0)
+			code = gateway_listen(node->gateway, &address, fault);
+	}
+	return code;
+}
+
+static void on_worker_ready(void *context, uint32_t number)
+{
+	struct node *node = context;
+
+	(void)number;
+	sem_post(&node->workers_ready);
+}
+
+static void *run_worker(void *context)
+{
+	struct node_worker *worker = context;
+	struct node *node = worker->node;
+
+	if (gateway_worker_run(node->gateway, worker->number, on_worker_ready, &worker->fault) <
+	    0) {
+		atomic_fetch_add(&node->workers_failed, 1);
+		sem_post(&node->workers_ready);
+	}
+	return NULL;
+}
+
+/* Worker 0 opens the listeners, so it starts last: by then every worker takes connections. */
+static int workers_start(struct node *node, struct fault *fault)
+{
+	for (uint32_t i = node->worker_count; i-- > 0;) {
+		struct node_worker *worker = &node->worker_contexts[i];
+		*worker = (struct node_worker){.node = node, .number = i};
+		const int error = pthread_create(&node->workers[i], NULL, run_worker, worker);
+		if (error != 0)
+			return fault_set_errno(fault, error, "start a worker's thread");
+		node->workers_started++;
+		while (sem_wait(&node->workers_ready) < 0 && errno == EINTR)
+			;
+		if (atomic_load(&node->workers_failed) > 0) {
+			*fault = worker->fault;
+			return fault->code;
+		}
+	}
+	return 0;
+}
+
+static void workers_stop(struct node *node)
+{
+	if (node->gateway == NULL)
+		return;
+	gateway_stop(node->gateway, node->config.drain_ns);
+	for (uint32_t i = 0; i < node->workers_started; i++) {
+		const uint32_t number = node->worker_count - 1 - i;
+		check_equal(pthread_join(node->workers[number], NULL), 0);
+	}
+	node->workers_started = 0;
+}
+
+/* ---- API and signals ---- */
+
+static int port_service_changed(void *context, struct service_id id, struct fault *fault)
+{
+	return publish_service(context, id, fault);
+}
+
+static int port_subscription_changed(void *context, struct subscription_id id, struct fault *fault)
+{
+	return publish_subscription(context, id, fault);
+}
+
+static int port_keys_changed(void *context, const struct account_key *keys, size_t count,
+			     struct fault *fault)
+{
+	return publish_keys(context, keys, count, fault);
+}
+
+static void port_account_funded(void *context, struct ledger_account_id id)
+{
+	struct node *node = context;
+
+	billing_poster_wake(node->poster, id);
+	posting_refresh(node, map_find(&node->account_leases, id.value));
+}
+
+static int api_begin(struct node *node, const struct node_options *options, struct fault *fault)
+{
+	const struct api_options api_options = {
+		.store = node->store,
+		.journal = node->journal,
+		.clock = node->clock,
+		.random = node->random,
+		.terms = billing_terms_of_catalog(),
+		.card = node->config.card,
+		.cloud_name = node->config.name,
+		.currency = node->config.currency,
+		.folder = node->folder,
+		.token = node->token,
+		.ports = {.service_changed = port_service_changed,
+			  .subscription_changed = port_subscription_changed,
+			  .keys_changed = port_keys_changed,
+			  .account_funded = port_account_funded,
+			  .status = status_compose,
+			  .context = node},
+	};
+	struct loop_address address;
+	int code = loop_address_parse(
+		slice_of(options->api != NULL ? options->api : node->config.api), &address, fault);
+
+	if (code == 0)
+		code = api_new(node->loop, &api_options, &node->api, fault);
+	if (code == 0)
+		code = api_listen(node->api, &address, &node->api_address, fault);
+	return code;
+}
+
+static void on_api_stopped(void *context)
+{
+	struct node *node = context;
+
+	node->api_stopped = true;
+	loop_stop(node->loop);
+}
+
+static void on_signal(struct loop_watch *watch)
+{
+	struct node *node = (struct node *)((char *)watch - offsetof(struct node, signals));
+	struct signalfd_siginfo information;
+
+	if (read(node->signal_descriptor, &information, sizeof(information)) !=
+	    (ssize_t)sizeof(information))
+		return;
+	log_event(LOG_INFO, "node.stopping",
+		  log_text("signal", sigabbrev_np((int)information.ssi_signo)));
+	loop_watch_close(watch);
+	api_stop(node->api, on_api_stopped, node);
+}
+
+static void on_signals_closed(struct loop_watch *watch)
+{
+	struct node *node = (struct node *)((char *)watch - offsetof(struct node, signals));
+
+	node->signals_open = false;
+}
+
+/* Before any thread starts, so that all of them leave these signals to the control thread. */
+static int signals_block(struct node *node, struct fault *fault)
+{
+	sigset_t signals;
+
+	sigemptyset(&signals);
+	sigaddset(&signals, SIGINT);
+	sigaddset(&signals, SIGTERM);
+	pthread_sigmask(SIG_BLOCK, &signals, NULL);
+	signal(SIGPIPE, SIG_IGN);
+	node->signal_descriptor = signalfd(-1, &signals, SFD_NONBLOCK | SFD_CLOEXEC);
+	if (node->signal_descriptor < 0)
+		return fault_set_errno(fault, errno, "open a signal descriptor");
+	return 0;
+}
+
+/* ---- life ---- */
+
+/* Keys, the admin token and money's state live in this memory: no core file, no debugger of
+ * another user. As many descriptors as the hard limit allows. */
+static void process_prepare(void)
+{
+	struct rlimit files;
+
+	prctl(PR_SET_DUMPABLE, 0);
+	if (getrlimit(RLIMIT_NOFILE, &files) == 0) {
+		files.rlim_cur = files.rlim_max;
+		setrlimit(RLIMIT_NOFILE, &files);
+	}
+}
+
+static uint32_t default_workers(void)
+{
+	const long cores = sysconf(_SC_NPROCESSORS_ONLN);
+
+	if (cores <= 2)
+		return 1;
+	return cores - 1 > (long)GATEWAY_WORKERS_MAX ? GATEWAY_WORKERS_MAX : (uint32_t)cores - 1;
+}
+
+static int fleet_begin(struct node *node, struct fault *fault)
+{
+	const struct fleet_options options = {.folder = node->folder,
+					      .io = node->config.io,
+					      .clock = node->clock,
+					      .spawner = &node->spawner.spawner,
+					      .events = &instances_events,
+					      .owner = node};
+
+	return fleet_open(&options, &node->fleet, fault);
+}
+
+static int node_start(struct node *node, const struct node_options *options, struct fault *fault)
+{
+	const struct loop_options loop_options = {.io = LOOP_IO_EPOLL, .clock = node->clock};
+	int code = signals_block(node, fault);
+
+	if (code == 0)
+		code = folder_open(node, options->folder, fault);
+	if (code == 0)
+		code = config_load(node->folder, &node->config, fault);
+	if (code < 0)
+		return code;
+	log_configure(STDERR_FILENO, node->config.log_level, node->config.log_format, node->clock);
+	node->worker_count = options->workers != 0       ? options->workers
+			     : node->config.workers != 0 ? node->config.workers
+							 : default_workers();
+	code = stores_open(node, fault);
+	if (code == 0)
+		code = journal_begin(node, fault);
+	if (code == 0)
+		code = posting_open(node, fault);
+	if (code == 0)
+		code = gateway_begin(node, options, fault);
+	if (code == 0)
+		code = loop_new(&loop_options, &node->loop, fault);
+	if (code == 0)
+		code = fleet_begin(node, fault);
+	if (code == 0)
+		code = publish_everything(node, fault);
+	if (code == 0)
+		code = posting_start(node, fault);
+	if (code == 0)
+		code = workers_start(node, fault);
+	if (code == 0)
+		code = api_begin(node, options, fault);
+	if (code == 0)
+		code = folder_write_address(node, fault);
+	return code;
+}
+
+static void print_ready(struct node *node)
+{
+	char gateway[LOOP_ADDRESS_TEXT_MAX], api[LOOP_ADDRESS_TEXT_MAX];
+	const char *reason;
+	struct loop_address address;
+
+	const enum loop_io io = gateway_io(node->gateway, &reason);
+	log_event(LOG_INFO, "node.ready", log_text("cloud", node->config.name),
+		  log_text("io", io == LOOP_IO_URING ? "uring" : "epoll"),
+		  log_text("reason", reason), log_number("workers", node->worker_count));
+	loop_address_format(&node->api_address, api);
+	printf("ready ");
+	for (uint32_t i = 0; gateway_listener_address(node->gateway, i, &address); i++) {
+		loop_address_format(&address, gateway);
+		printf("%s%s", i == 0 ? "gateway=" : ",", gateway);
+	}
+	printf(" api=%s\n", api);
+	fflush(stdout);
+}
+
+static void free_leaving(struct node *node)
+{
+	while (node->leaving != NULL) {
+		struct node_leaving *leaving = node->leaving;
+		node->leaving = leaving->next;
+		free(leaving);
+	}
+}
+
+static void free_values(struct map *map)
+{
+	size_t cursor = 0;
+	void *value;
+	uint64_t key;
+
+	while (map_next(map, &cursor, &key, &value))
+		free(value);
+	map_fini(map);
+}
+
+static void free_maps(struct node *node)
+{
+	free_values(&node->services);
+	free_values(&node->account_leases);
+	free_values(&node->budget_leases);
+	map_fini(&node->instances);
+}
+
+/* In the order in which the parts depend on each other; what was not started is left out. */
+static void node_stop(struct node *node)
+{
+	struct fault fault;
+
+	workers_stop(node);
+	posting_stop(node); /* sets `stopping`: from here on drained is answered at once */
+	if (node->fleet != NULL)
+		fleet_close(node->fleet);
+	if (node->loop != NULL) {
+		loop_timer_clear(node->loop, &node->leaving_timer);
+		while ((node->signals_open || !node->api_stopped) && node->api != NULL &&
+		       loop_turn(node->loop, CLOCK_NS_PER_MS, &fault) == 0)
+			;
+		/* What the fleet told last. */
+		loop_turn(node->loop, 0, &fault);
+	}
+	if (node->api != NULL)
+		api_free(node->api);
+	free_leaving(node);
+	if (node->gateway != NULL)
+		gateway_free(node->gateway);
+	if (node->loop != NULL)
+		loop_free(node->loop);
+	if (node->journal != NULL && journal_close(node->journal, &fault) < 0)
+		log_event(LOG_ERROR, "journal.close", log_text("fault", fault.text));
+	if (node->poster_store != NULL)
+		store_close(node->poster_store);
+	if (node->store != NULL)
+		store_close(node->store);
+	free_maps(node);
+	folder_close(node);
+	if (node->signal_descriptor >= 0)
+		close(node->signal_descriptor);
+}
+
+int node_serve(const struct node_options *options, struct fault *fault)
+{
+	struct node *node = calloc(1, sizeof(*node));
+
+	check(node != NULL && sodium_init() >= 0);
+	node->clock = clock_system();
+	node->random = random_system();
+	node->started_ns = clock_wall_ns(node->clock);
+	node->lock_descriptor = node->signal_descriptor = -1;
+	map_init(&node->services);
+	map_init(&node->instances);
+	map_init(&node->account_leases);
+	map_init(&node->budget_leases);
+	sem_init(&node->workers_ready, 0, 0);
+	sem_init(&node->poster_wake, 0, 0);
+	process_prepare();
+	gateway_publisher_enter();
+
+	/* Before the first thread: it forks. */
+	int code = spawner_guarded_open(&node->spawner, fault);
+	if (code < 0) {
+		gateway_publisher_leave();
+		free(node);
+		return code;
+	}
+	code = node_start(node, options, fault);
+	if (code == 0) {
+		node->signals.on_readable = on_signal;
+		node->signals.on_closed = on_signals_closed;
+		node->signals_open = true;
+		loop_watch_open(node->loop, &node->signals, node->signal_descriptor);
+		print_ready(node);
+		code = loop_run(node->loop, fault);
+	} else {
+		node->api_stopped = true;
+		if (node->api != NULL)
+			api_stop(node->api, on_api_stopped, node);
+		node->api_stopped = node->api == NULL;
+	}
+	node_stop(node);
+	spawner_guarded_close(&node->spawner);
+	if (code == 0)
+		log_event(LOG_INFO, "node.stopped", log_text("cloud", node->config.name));
+	gateway_publisher_leave();
+	sem_destroy(&node->workers_ready);
+	sem_destroy(&node->poster_wake);
+	free(node);
+	return code;
+}

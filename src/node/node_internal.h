@@ -1,0 +1,131 @@
+/* The node's parts and what they share. Private to the node. */
+#pragma once
+
+#include <pthread.h>
+#include <semaphore.h>
+#include <stdatomic.h>
+
+#include "account/account.h"
+#include "api/api.h"
+#include "base/map.h"
+#include "base/spawn.h"
+#include "billing/billing.h"
+#include "catalog/catalog.h"
+#include "fleet/fleet.h"
+#include "gateway/gateway.h"
+#include "journal/journal.h"
+#include "node/config.h"
+#include "node/node.h"
+#include "store/store.h"
+
+#define NODE_NUMBER   1u /* of this node in the ledger */
+#define NODE_PATH_MAX 4096
+
+/* What the control thread knows of a published service beyond the store. */
+struct node_service {
+	struct service_id id;
+	uint32_t revision;
+	bool runs; /* the fleet has it */
+	uint32_t upstream_count;
+	uint32_t upstreams[CATALOG_UPSTREAMS_MAX]; /* instance ids in the gateway */
+};
+
+/* A lease of the gateway, as billing's handle. */
+struct node_lease {
+	struct gateway_lease *lease;
+	/* Money or a budget came since the poster last looked: what it concludes from before that,
+	 * that there is no more, must not be told. */
+	_Atomic bool refreshed;
+};
+
+/* An instance that the gateway was told to forget. */
+struct node_leaving {
+	struct node_leaving *next;
+	uint32_t id;
+	bool tell_fleet; /* it waits for fleet_instance_drained */
+};
+
+struct node {
+	struct config config;
+	char folder[NODE_PATH_MAX];
+	char token[API_TOKEN_MAX];
+	int lock_descriptor;
+	const struct clock *clock;
+	struct random *random;
+	struct spawner_guarded spawner;
+	uint64_t started_ns; /* Unix */
+
+	/* control */
+	struct loop *loop;
+	struct store *store;
+	struct api *api;
+	struct loop_watch signals;
+	int signal_descriptor;
+	bool signals_open;
+	struct map services;  /* service id -> node_service */
+	struct map instances; /* fleet instance id -> its service id, as a pointer-sized value */
+	struct map account_leases; /* ledger account id -> node_lease */
+	struct map budget_leases;  /* subscription id -> node_lease */
+	uint32_t next_upstream;
+	struct node_leaving *leaving;
+	struct loop_timer leaving_timer;
+	bool api_stopped;
+
+	struct journal *journal;
+	struct gateway *gateway;
+	struct fleet *fleet;
+	struct loop_address api_address;
+
+	/* workers */
+	uint32_t worker_count;
+	pthread_t workers[GATEWAY_WORKERS_MAX];
+	uint32_t workers_started;
+	sem_t workers_ready; /* posted by each worker once it serves, or failed */
+	_Atomic uint32_t workers_failed;
+	struct node_worker {
+		struct node *node;
+		uint32_t number;
+		struct fault fault;
+	} worker_contexts[GATEWAY_WORKERS_MAX];
+
+	/* poster and sync */
+	struct store *poster_store;
+	struct billing_poster *poster;
+	pthread_t poster_thread, sync_thread;
+	bool poster_running, sync_running;
+	sem_t poster_wake;
+	_Atomic bool poster_woken;
+	_Atomic bool stopping;
+	_Atomic bool journal_failing; /* told once, until it works again */
+};
+
+/* publish.c: from the store to the gateway. Control thread. */
+int publish_everything(struct node *node, struct fault *fault);
+int publish_service(struct node *node, struct service_id id, struct fault *fault);
+int publish_subscription(struct node *node, struct subscription_id id, struct fault *fault);
+int publish_keys(struct node *node, const struct account_key *keys, size_t count,
+		 struct fault *fault);
+
+/* instances.c: between fleet and gateway. */
+extern const struct fleet_events instances_events; /* fleet's thread */
+int instances_run(struct node *node, const struct catalog_service *service, struct fault *fault);
+/* Control thread: no new call goes there, and once none is left the fleet is told (or nobody). */
+void instances_retire(struct node *node, struct service_id service, uint32_t id, bool tell_fleet);
+
+/* posting.c: the poster's and the sync thread. */
+int posting_open(struct node *node, struct fault *fault);
+int posting_start(struct node *node, struct fault *fault);
+void posting_wake(void *node); /* any thread */
+/* The ledger has, or may have, more for the lease: calls wait for the poster's word. Control
+ * thread; NULL is allowed. */
+void posting_refresh(struct node *node, struct node_lease *lease);
+/* After the gateway has stopped: posts the rest, gives the leases back. */
+void posting_stop(struct node *node);
+
+/* folder.c: the cloud's folder. */
+int folder_open(struct node *node, const char *path, struct fault *fault);
+int folder_write_address(struct node *node, struct fault *fault);
+void folder_close(struct node *node);
+
+/* status.c */
+json_t *status_compose(void *node);

@@ -1,0 +1,361 @@
+#include "node/node_internal.h"
+
+#include <arpa/inet.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/check.h"
+#include "base/log.h"
+
+#define FIRST_UPSTREAM 0x80000000u /* the fleet's own ids stay below */
+#define PAGE           256
+
+/* ---- services, with plans and upstreams ---- */
+
+static int publish_plans(struct node *node, struct service_id id, struct fault *fault)
+{
+	struct catalog_plan *plans = calloc(PAGE, sizeof(*plans));
+	struct plan_id after = {0};
+	size_t count;
+	int code;
+
+	check(plans != NULL);
+	do {
+		code = catalog_plan_list(node->store, id, false, after, plans, PAGE, &count, fault);
+		for (size_t i = 0; code == 0 && i < count; i++) {
+			const struct catalog_limits *limits = &plans[i].terms.limits;
+			const struct gateway_plan_entry entry = {
+				.id = plans[i].id,
+				.name = plans[i].name,
+				.rating = plans[i].terms.rating,
+				.call_most_nano = plans[i].terms.call_most_nano,
+				.limits = {.rate_interval_ns = catalog_limits_interval_ns(limits),
+					   .burst = limits->burst,
+					   .concurrency = limits->concurrency,
+					   .quota_calls = limits->quota_calls,
+					   .timeout_ns = limits->timeout_ns},
+			};
+			code = gateway_publish_plan(node->gateway, &entry, fault);
+			after = plans[i].id;
+		}
+	} while (code == 0 && count == PAGE);
+	free(plans);
+	return code;
+}
+
+static void put_authority(const struct catalog_upstream *upstream, char *text, size_t text_max)
+{
+	snprintf(text, text_max, strchr(upstream->host, ':') != NULL ? "[%s]:%u" : "%s:%u",
+		 upstream->host, upstream->port);
+}
+
+static int resolve(const struct catalog_upstream *upstream, struct loop_address *ret_address,
+		   enum rating_path *ret_path, struct fault *fault)
+{
+	char text[CONFIG_ADDRESS_MAX];
+
+	*ret_path = RATING_PATH_HOST;
+	if (upstream->path != NULL) {
+		snprintf(text, sizeof(text), "unix:%s", upstream->path);
+		return loop_address_parse(slice_of(text), ret_address, fault);
+	}
+	put_authority(upstream, text, sizeof(text));
+	const int code = loop_address_parse(slice_of(text), ret_address, fault);
+	if (code < 0)
+		return code;
+	const bool loopback = ret_address->any.sa_family == AF_INET
+				      ? ntohl(ret_address->ip4.sin_addr.s_addr) >> 24 == 127
+				      : IN6_IS_ADDR_LOOPBACK(&ret_address->ip6.sin6_addr);
+	if (!loopback)
+		*ret_path = RATING_PATH_CLOUD;
+	return 0;
+}
+
+static int publish_upstreams(struct node *node, struct node_service *known,
+			     const struct catalog_service *service, struct fault *fault)
+{
+	const struct catalog_description *description = &service->description;
+	uint32_t fresh[CATALOG_UPSTREAMS_MAX];
+
+	for (uint32_t i = 0; i < description->upstream_count; i++) {
+		const struct catalog_upstream *upstream = &description->upstreams[i];
+		struct gateway_instance_entry entry = {.id = FIRST_UPSTREAM + node->next_upstream};
+		char authority[CATALOG_TEXT_MAX];
+		int code = resolve(upstream, &entry.address, &entry.path, fault);
+		if (code < 0)
+			return code;
+		if (upstream->path == NULL) {
+			put_authority(upstream, authority, sizeof(authority));
+			entry.authority = authority;
+		}
+		code = gateway_publish_instance(node->gateway, service->id, &entry, fault);
+		if (code < 0)
+			return code;
+		fresh[i] = entry.id;
+		node->next_upstream++;
+	}
+	/* The new ones are there before the old ones go. */
+	for (uint32_t i = 0; i < known->upstream_count; i++)
+		instances_retire(node, service->id, known->upstreams[i], false);
+	memcpy(known->upstreams, fresh, sizeof(fresh));
+	known->upstream_count = description->upstream_count;
+	return 0;
+}
+
+static int publish_way(struct node *node, struct node_service *known,
+		       const struct catalog_service *service, struct fault *fault)
+{
+	if (known->revision == service->revision && !known->runs)
+		return 0;
+	int code = publish_upstreams(node, known, service, fault);
+	if (code < 0)
+		return code;
+	known->revision = service->revision;
+	if (service->description.run != NULL)
+		code = instances_run(node, service, fault);
+	else if (known->runs)
+		fleet_service_remove(node->fleet, service->id);
+	known->runs = service->description.run != NULL;
+	return code;
+}
+
+static int publish_found_service(struct node *node, const struct catalog_service *service,
+				 struct fault *fault)
+{
+	struct node_service *known = map_find(&node->services, service->id.value);
+	struct gateway_service_entry entry = {.id = service->id, .name = service->description.name};
+
+	for (unsigned i = 0; i < RATING_UNITS_MAX; i++)
+		entry.units[i] = service->description.units[i].name;
+	int code = gateway_publish_service(node->gateway, &entry, fault);
+	if (code == 0)
+		code = publish_plans(node, service->id, fault);
+	if (code < 0)
+		return code;
+	if (known == NULL) {
+		known = calloc(1, sizeof(*known));
+		check(known != NULL);
+		known->id = service->id;
+		map_put(&node->services, service->id.value, known);
+	}
+	return publish_way(node, known, service, fault);
+}
+
+int publish_service(struct node *node, struct service_id id, struct fault *fault)
+{
+	struct catalog_service *service;
+	int code = catalog_service_get_by_id(node->store, id, &service, fault);
+
+	if (code < 0)
+		return code;
+	code = publish_found_service(node, service, fault);
+	catalog_service_free(service);
+	return code;
+}
+
+/* A service that cannot be put in force (an upstream's name that does not resolve, a command that
+ * is gone) must not keep the others from starting. */
+static int publish_services(struct node *node, struct fault *fault)
+{
+	struct service_id after = {0};
+
+	for (;;) {
+		struct catalog_service *service;
+		const int code = catalog_service_next(node->store, after, &service, fault);
+		if (code < 0 || service == NULL)
+			return code;
+		if (publish_found_service(node, service, fault) < 0)
+			log_event(LOG_ERROR, "service.not_in_force",
+				  log_text("service", service->description.name),
+				  log_text("fault", fault->text));
+		after = service->id;
+		catalog_service_free(service);
+	}
+}
+
+/* ---- subscriptions, with leases ---- */
+
+struct ensure {
+	const char *account_name;
+	struct ledger_account_id id;
+};
+
+static int ensure_account(struct store *store, void *context, struct fault *fault)
+{
+	struct ensure *ensure = context;
+
+	return billing_account_ensure(store, slice_of(ensure->account_name), &ensure->id, fault);
+}
+
+static int lease_new(struct node *node, struct map *map, uint64_t id,
+		     struct node_lease **ret_lease, struct fault *fault)
+{
+	struct node_lease *lease = calloc(1, sizeof(*lease));
+
+	check(lease != NULL);
+	const int code = gateway_lease_new(node->gateway, &lease->lease, fault);
+	if (code < 0) {
+		free(lease);
+		return code;
+	}
+	map_put(map, id, lease);
+	*ret_lease = lease;
+	return 0;
+}
+
+static int account_lease(struct node *node, const char *account_name,
+			 struct gateway_lease **ret_lease, struct fault *fault)
+{
+	struct ensure ensure = {.account_name = account_name};
+	int code = store_transaction(node->store, ensure_account, &ensure, fault);
+
+	if (code < 0)
+		return code;
+	struct node_lease *lease = map_find(&node->account_leases, ensure.id.value);
+	if (lease == NULL) {
+		code = lease_new(node, &node->account_leases, ensure.id.value, &lease, fault);
+		if (code < 0)
+			return code;
+		billing_poster_lease_add(node->poster, ensure.id, lease);
+	}
+	*ret_lease = lease->lease;
+	return 0;
+}
+
+static int budget_lease(struct node *node, const struct catalog_subscription *subscription,
+			struct gateway_lease **ret_lease, struct fault *fault)
+{
+	struct node_lease *lease = map_find(&node->budget_leases, subscription->id.value);
+
+	*ret_lease = NULL;
+	if (subscription->budget_nano < 0)
+		return 0;
+	if (lease == NULL) {
+		const int code = lease_new(node, &node->budget_leases, subscription->id.value,
+					   &lease, fault);
+		if (code < 0)
+			return code;
+		billing_poster_budget_add(node->poster, subscription->id, lease);
+	}
+	posting_refresh(node, lease);
+	*ret_lease = lease->lease;
+	return 0;
+}
+
+static int publish_found_subscription(struct node *node,
+				      const struct catalog_subscription *subscription,
+				      struct fault *fault)
+{
+	if (subscription->ended_ns != 0) {
+		gateway_retire_subscription(node->gateway, subscription->app,
+					    subscription->service);
+		return 0;
+	}
+	char account_name[ACCOUNT_PATH_MAX];
+	snprintf(account_name, sizeof(account_name), "%.*s",
+		 (int)strcspn(subscription->app_path, "/"), subscription->app_path);
+	struct gateway_subscription_entry entry = {
+		.id = subscription->id,
+		.account = subscription->account,
+		.app = subscription->app,
+		.service = subscription->service,
+		.plan = subscription->plan,
+		.account_name = account_name,
+		.app_name = subscription->app_path,
+		.month = clock_month_of(clock_wall_ns(node->clock)),
+	};
+	int code = account_lease(node, account_name, &entry.account_lease, fault);
+	if (code == 0)
+		code = budget_lease(node, subscription, &entry.budget_lease, fault);
+	if (code == 0)
+		code = billing_used(node->store, subscription->id, entry.month, &entry.used,
+				    &entry.cloud_used, fault);
+	if (code == 0)
+		code = gateway_publish_subscription(node->gateway, &entry, fault);
+	return code;
+}
+
+int publish_subscription(struct node *node, struct subscription_id id, struct fault *fault)
+{
+	struct catalog_subscription subscription;
+	const int code = catalog_subscription_get(node->store, id, &subscription, fault);
+
+	if (code < 0)
+		return code;
+	billing_poster_terms_changed(node->poster, id);
+	return publish_found_subscription(node, &subscription, fault);
+}
+
+static int publish_subscriptions(struct node *node, struct fault *fault)
+{
+	const struct catalog_subscription_filter active = {.only_active = true};
+	struct catalog_subscription *page = calloc(PAGE, sizeof(*page));
+	struct subscription_id after = {0};
+	size_t count;
+	int code;
+
+	check(page != NULL);
+	do {
+		code = catalog_subscription_list(node->store, &active, after, page, PAGE, &count,
+						 fault);
+		for (size_t i = 0; code == 0 && i < count; i++) {
+			code = publish_found_subscription(node, &page[i], fault);
+			after = page[i].id;
+		}
+	} while (code == 0 && count == PAGE);
+	free(page);
+	return code;
+}
+
+/* ---- keys ---- */
+
+int publish_keys(struct node *node, const struct account_key *keys, size_t count,
+		 struct fault *fault)
+{
+	for (size_t i = 0; i < count; i++) {
+		struct gateway_key_entry entry = {
+			.id = keys[i].id, .app = keys[i].app, .expires_ns = keys[i].expires_ns};
+		memcpy(entry.digest, keys[i].digest.bytes, sizeof(entry.digest));
+		if (keys[i].revoked_ns != 0) {
+			gateway_retire_key(node->gateway, entry.digest);
+			continue;
+		}
+		const int code = gateway_publish_key(node->gateway, &entry, fault);
+		if (code < 0)
+			return code;
+	}
+	return 0;
+}
+
+static int publish_all_keys(struct node *node, struct fault *fault)
+{
+	struct account_key *page = calloc(PAGE, sizeof(*page));
+	struct key_id after = {0};
+	size_t count;
+	int code;
+
+	check(page != NULL);
+	do {
+		code = account_key_list(node->store, (struct app_id){0}, true,
+					clock_wall_ns(node->clock), after, page, PAGE, &count,
+					fault);
+		if (code == 0)
+			code = publish_keys(node, page, count, fault);
+		if (code == 0 && count > 0)
+			after = page[count - 1].id;
+	} while (code == 0 && count == PAGE);
+	free(page);
+	return code;
+}
+
+int publish_everything(struct node *node, struct fault *fault)
+{
+	int code = publish_services(node, fault);
+
+	if (code == 0)
+		code = publish_subscriptions(node, fault);
+	if (code == 0)
+		code = publish_all_keys(node, fault);
+	return code;
+}

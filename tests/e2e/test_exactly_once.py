@@ -1,0 +1,99 @@
+"""Exactly once under kill -9: what a caller received whole is billed once, and nothing else is."""
+
+import asyncio
+import os
+import random
+from decimal import Decimal
+
+from books import balance, check_books, quiet, records_by_call
+from callers import Load
+from cloud import upstream_manifest
+from upstream import Answer
+
+KILLS = int(os.environ.get("STOA_KILLS", "30"))
+CALLERS = 16
+PRICE = Decimal("0.05")
+CONFIG = """\
+name: test
+currency: USD
+rates: {call: 0.000001}
+fee: 3%
+workers: 2
+"""
+
+
+async def load_and_kill(cloud, key, number, chance):
+    """Callers at work; the node dies after a random number of answers. Returns the outcome."""
+    load = Load(cloud.gateway, "echo", key, 1 << 30, prefix=f"k{number}-")
+    work = asyncio.ensure_future(load.run(CALLERS))
+    enough = chance.randrange(1, 400)
+    while len(load.outcome.whole) < enough and not work.done():
+        await asyncio.sleep(0)
+    await asyncio.sleep(chance.random() * 0.01)
+    load.stopping = True
+    cloud.process.kill()
+    return await work
+
+
+def test_every_whole_answer_is_billed_once_over_many_kills(clouds, upstreams):
+    seed = random.randrange(1 << 32)
+    print("seed", seed)
+    chance = random.Random(seed)
+    upstream = upstreams()
+    answered = []  # Stoa-Call of each answer that the service began to write whole
+
+    def answer(request):
+        answered.append(request.fields["stoa-call"])
+        return Answer()
+
+    upstream.answer = answer
+    cloud = clouds(CONFIG)
+    cloud.account("globex")
+    cloud.account("acme", "100000.00")
+    cloud.publish(upstream_manifest("echo", upstream.address), "globex")
+    key = cloud.app_with_key("acme/shop")
+    cloud.subscribe("acme/shop", "echo")
+
+    whole = {}
+    for number in range(KILLS):
+        outcome = asyncio.run(load_and_kill(cloud, key, number, chance))
+        assert set(outcome.statuses) <= {200}, outcome.statuses
+        assert not whole.keys() & outcome.whole.keys()
+        whole.update(outcome.whole)
+        cloud.kill9()  # it is dead already: forgets the process
+        cloud.start()
+        # At each kill: recorded and received differ by at most the calls in flight.
+        records = records_by_call(cloud)
+        billed = {call for call, record in records.items() if record["billed"]}
+        assert whole.keys() <= billed
+        assert len(billed) - len(whole) <= CALLERS * (number + 1)
+        assert billed <= set(answered), "a call was billed that the service had not answered"
+    assert len(answered) == len(set(answered)), "a call reached the service twice"
+    assert len(whole) > KILLS
+
+    quiet(cloud)
+    calls = sum(line["quantity"] for line in cloud.statement("acme")["lines"]
+                if line["kind"] == "usage")
+    assert calls == len(billed)
+    assert balance(cloud, "globex") == calls * PRICE * Decimal("0.97")
+    assert balance(cloud, "acme") == Decimal("100000.00") - calls * (PRICE + Decimal("0.000001"))
+    check_books(cloud)
+
+
+def test_a_kill_strands_no_money(clouds, upstreams):
+    upstream = upstreams()
+    cloud = clouds("name: test\ncurrency: USD\nfee: 0%\n")
+    cloud.account("globex")
+    cloud.account("acme", "0.50")
+    cloud.publish(upstream_manifest("echo", upstream.address), "globex")
+    key = cloud.app_with_key("acme/shop")
+    cloud.subscribe("acme/shop", "echo")
+    for number in range(10):
+        assert cloud.call("echo", f"/call/{number}", key).status_code == 200
+        cloud.kill9()
+        cloud.start()
+    assert cloud.call("echo", "/call/more", key).status_code == 402
+    assert upstream.answered == 10
+    quiet(cloud)
+    assert balance(cloud, "acme") == 0
+    check_books(cloud)
