@@ -123,6 +123,7 @@ static void *serve_visit(void *context)
 		used = 0;
 	}
 	close(visit.descriptor);
+	atomic_fetch_sub(&visit.service->visits, 1);
 	return NULL;
 }
 
@@ -138,6 +139,7 @@ static void *serve(void *context)
 		pthread_t thread;
 		check(visit != NULL);
 		*visit = (struct visit){.service = service, .descriptor = descriptor};
+		atomic_fetch_add(&service->visits, 1);
 		check_equal(pthread_create(&thread, NULL, serve_visit, visit), 0);
 		pthread_detach(thread);
 	}
@@ -362,6 +364,9 @@ void rig_end(struct rig *rig)
 	atomic_store(&rig->service.stopping, true);
 	shutdown(rig->service.listener, SHUT_RDWR);
 	check_equal(pthread_join(rig->service.thread, NULL), 0);
+	/* They are detached, and end with the gateway's connections. */
+	while (atomic_load(&rig->service.visits) > 0)
+		sched_yield();
 	close(rig->service.listener);
 	nftw(rig->folder, remove_entry, 8, FTW_DEPTH | FTW_PHYS);
 }

@@ -20,6 +20,7 @@ struct rig_service {
 	pthread_t thread;
 	_Atomic uint64_t answered; /* whole answers */
 	_Atomic uint64_t began;    /* requests whose head was read */
+	_Atomic uint32_t visits;   /* connections that are being served */
 	_Atomic bool stopping;
 };
 
