@@ -31,6 +31,7 @@ WAIT_SECONDS_MAX = 120
 PLAIN_CONFIG = """\
 name: test
 currency: USD
+fee: 0%
 """
 
 
@@ -253,6 +254,15 @@ class Cloud:
 
     def status(self):
         return self.ask("GET", "/v1/status")
+
+    def wait_until_posted(self):
+        """Until every call record written so far is in the ledger."""
+        written = None
+        while True:
+            streams = self.status()["journal"]["streams"]
+            written = written or [stream["written"] for stream in streams]
+            if all(stream["posted"] >= count for stream, count in zip(streams, written)):
+                return
 
     # ---- the gateway
 
