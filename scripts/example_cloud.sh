@@ -15,7 +15,7 @@ write_configuration() {
 	mkdir -p "$cloud"
 	[ -e "$cloud/cloud.yaml" ] && return
 	cat >"$cloud/cloud.yaml" <<'YAML'
-# An example cloud's settings; docs/operations.md describes each of them.
+# An example cloud's settings; docs/settings.md describes each of them.
 name: agora
 currency: USD
 

@@ -30,7 +30,7 @@ struct spawn_request {
 	int output;		      /* becomes descriptors 1 and 2 */
 	uint64_t memory_bytes_max;    /* RLIMIT_AS; 0: inherited */
 	uint64_t data_bytes_max;      /* RLIMIT_DATA; 0: inherited */
-	uint64_t stack_bytes;	      /* RLIMIT_STACK, which is also the size of a new thread's stack
+	uint64_t stack_bytes;	      /* RLIMIT_STACK, also the size of a new thread's stack
 				       * where the program chooses none; it may raise it up to
 				       * what is inherited; 0: inherited */
 	uint64_t files_max;	      /* RLIMIT_NOFILE; 0: inherited */

@@ -3,6 +3,33 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "base/amount.h"
+#include "rating/rating.h"
+
+/* The rate card counts memory and processor time in small units, so that they are integers; people
+ * read them in the unit that the meter is named after. */
+static void add_quantity(struct cli_table *table, const json_t *line)
+{
+	const int64_t quantity = cli_number(line, "quantity");
+	const char *meter = cli_text(line, "meter");
+	const bool cloud = strcmp(cli_text(line, "kind"), "cloud") == 0;
+	int64_t per = 0;
+	int64_t millionths;
+	char text[32];
+
+	if (cloud && strcmp(meter, rating_cloud_meter_name(RATING_CLOUD_MIB_US)) == 0)
+		per = RATING_MIB_US_PER_GIB_SECOND;
+	else if (cloud && strcmp(meter, rating_cloud_meter_name(RATING_CLOUD_MCPU_US)) == 0)
+		per = RATING_MCPU_US_PER_VCPU_SECOND;
+	if (per == 0 || !amount_scale(quantity, 1000000, per, &millionths)) {
+		cli_table_add_number(table, quantity);
+		return;
+	}
+	snprintf(text, sizeof(text), "%lld.%06lld", (long long)(millionths / 1000000),
+		 (long long)(millionths % 1000000));
+	cli_table_add(table, text);
+}
+
 static void add_line(struct cli_table *table, const json_t *line)
 {
 	cli_table_add(table, cli_text(line, "service"));
@@ -16,7 +43,7 @@ static void add_line(struct cli_table *table, const json_t *line)
 		cli_table_add(table, "");
 	} else {
 		cli_table_add(table, cli_text(line, "meter"));
-		cli_table_add_number(table, cli_number(line, "quantity"));
+		add_quantity(table, line);
 	}
 	cli_table_add(table, cli_text(line, "amount"));
 }

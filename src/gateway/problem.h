@@ -10,6 +10,7 @@
 #include <stddef.h>
 
 #include "base/slice.h"
+#include "base/text.h"
 
 #define PROBLEM_TYPE_PREFIX "urn:stoa:problem:"
 #define PROBLEM_BODY_MAX    1024 /* bytes */
@@ -80,3 +81,6 @@ const struct problem_text *problem_text(enum problem problem);
 
 /* Composes the JSON body; `call` may be empty. Returns its length (below body_bytes_max). */
 size_t problem_compose(enum problem problem, struct slice call, char *body, size_t body_bytes_max);
+
+/* Appends docs/problems.md. */
+void problem_document(struct text *text);

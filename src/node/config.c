@@ -212,7 +212,7 @@ static int write_standard(const char *path, const char *name, struct fault *faul
 
 	text_init(&text, FILE_BYTES_MAX);
 	text_printf(&text,
-		    "# The cloud's own settings; docs/operations.md describes each of them.\n"
+		    "# The cloud's own settings; docs/settings.md describes each of them.\n"
 		    "name: %s\n"
 		    "currency: USD\n"
 		    "\n"
@@ -271,5 +271,15 @@ int config_load(const char *folder, struct config *ret_config, struct fault *fau
 
 void config_document(struct text *text)
 {
+	text_append_text(text,
+			 "# Settings\n"
+			 "\n"
+			 "`cloud.yaml` in the cloud's folder. A dotted name stands in a section: "
+			 "`http: {head_timeout: 5s}`.\n"
+			 "`stoa serve` writes the file for a new cloud, reads it when it starts, "
+			 "and names file, line and\n"
+			 "column of what it does not like. This page is written from the table in "
+			 "`src/node/config.c`.\n"
+			 "\n");
 	settings_document(rows, ROW_COUNT, text);
 }

@@ -2,7 +2,7 @@
  * config: the cloud's own file, cloud.yaml. Private to the node.
  *
  * Every setting is a row of a table (config.c) with its default, its bounds and a sentence; the
- * file that a new cloud gets and docs/operations.md come from the same rows. Complaints name
+ * file that a new cloud gets and docs/settings.md come from the same rows. Complaints name
  * file, line and column.
  */
 #pragma once
@@ -43,5 +43,5 @@ struct config {
 /* FOLDER/cloud.yaml; a missing one is written first, with every setting as a comment. */
 int config_load(const char *folder, struct config *ret_config, struct fault *fault);
 
-/* Appends the settings as a Markdown table: docs/operations.md. */
+/* Appends docs/settings.md. */
 void config_document(struct text *text);

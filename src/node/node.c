@@ -254,13 +254,14 @@ static void on_signals_closed(struct loop_watch *watch)
 /* Before any thread starts, so that all of them leave these signals to the control thread. */
 static int signals_block(struct node *node, struct fault *fault)
 {
+	const struct sigaction ignore = {.sa_handler = SIG_IGN};
 	sigset_t signals;
 
 	sigemptyset(&signals);
 	sigaddset(&signals, SIGINT);
 	sigaddset(&signals, SIGTERM);
 	pthread_sigmask(SIG_BLOCK, &signals, NULL);
-	signal(SIGPIPE, SIG_IGN);
+	sigaction(SIGPIPE, &ignore, NULL); /* a peer that is gone is told by errno */
 	node->signal_descriptor = signalfd(-1, &signals, SFD_NONBLOCK | SFD_CLOEXEC);
 	if (node->signal_descriptor < 0)
 		return fault_set_errno(fault, errno, "open a signal descriptor");
