@@ -140,16 +140,22 @@ static void close_poster(struct testing *testing)
 static void free_leases(struct testing *testing)
 {
 	for (size_t i = 0; i < testing->subscription_count; i++) {
-		struct testing_subscription *subscription = &testing->subscriptions[i];
-		struct testing_lease *lease = subscription->account_lease;
-		for (size_t j = i; j < testing->subscription_count; j++) {
-			if (testing->subscriptions[j].account_lease == lease)
-				testing->subscriptions[j].account_lease = NULL;
-		}
-		free(lease);
-		free(subscription->budget_lease);
-		subscription->budget_lease = NULL;
+		testing->subscriptions[i].account_lease = NULL;
+		testing->subscriptions[i].budget_lease = NULL;
 	}
+	for (size_t i = 0; i < testing->lease_count; i++)
+		free(testing->leases[i]);
+	testing->lease_count = 0;
+}
+
+static struct testing_lease *make_lease(struct testing *testing)
+{
+	struct testing_lease *lease = calloc(1, sizeof(*lease));
+
+	check(lease != NULL && testing->lease_count < TESTING_LEASES_MAX);
+	lease->has_more = true;
+	testing->leases[testing->lease_count++] = lease;
+	return lease;
 }
 
 void testing_fini(struct testing *testing)
@@ -270,11 +276,9 @@ void testing_fund(struct testing *testing, const char *account, int64_t nano)
 
 struct testing_lease *testing_lease_new(struct testing *testing, const char *account)
 {
-	struct testing_lease *lease = calloc(1, sizeof(*lease));
+	struct testing_lease *lease = make_lease(testing);
 	struct ledger_account_id id;
 
-	check(lease != NULL);
-	lease->has_more = true;
 	must(store_begin(testing->other, STORE_WRITE, &testing->fault));
 	must(billing_account_ensure(testing->other, slice_of(account), &id, &testing->fault));
 	must(store_commit(testing->other, &testing->fault));
@@ -289,10 +293,8 @@ struct testing_lease *testing_lease_new(struct testing *testing, const char *acc
 struct testing_lease *testing_budget_lease_new(struct testing *testing,
 					       const struct testing_subscription *subscription)
 {
-	struct testing_lease *lease = calloc(1, sizeof(*lease));
+	struct testing_lease *lease = make_lease(testing);
 
-	check(lease != NULL);
-	lease->has_more = true;
 	testing->subscriptions[subscription->terms.subscription.value - 1].budget_lease = lease;
 	billing_poster_budget_add(testing->poster, subscription->terms.subscription, lease);
 	return lease;

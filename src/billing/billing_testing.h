@@ -17,10 +17,11 @@
 #include "store/store.h"
 #include "store/store_testing.h"
 
-#define TESTING_TERMS_MAX 128
-#define TESTING_STREAMS   2
-#define TESTING_CENT      (AMOUNT_NANO_PER_UNIT / 100)
-#define TESTING_START_NS  1795478400000000000ull /* 2026-11-24T00:00:00Z */
+#define TESTING_TERMS_MAX  128
+#define TESTING_LEASES_MAX 64
+#define TESTING_STREAMS    2
+#define TESTING_CENT       (AMOUNT_NANO_PER_UNIT / 100)
+#define TESTING_START_NS   1795478400000000000ull /* 2026-11-24T00:00:00Z */
 
 struct testing_lease {
 	int64_t available_nano;
@@ -51,6 +52,8 @@ struct testing {
 	struct journal_stream *streams[TESTING_STREAMS];
 	struct testing_subscription subscriptions[TESTING_TERMS_MAX];
 	size_t subscription_count;
+	struct testing_lease *leases[TESTING_LEASES_MAX];
+	size_t lease_count;
 	bool terms_hidden; /* the source knows nothing */
 	struct billing_options options;
 	struct billing_poster *poster;
