@@ -7,7 +7,9 @@
 #include "base/check.h"
 #include "base/log.h"
 
-#define TURN_INTERVAL_NS  (10 * CLOCK_NS_PER_MS)
+/* A turn is a transaction: few large ones are cheaper than many small ones, and leases cover
+ * seconds. Whoever needs money wakes the poster at once. */
+#define TURN_INTERVAL_NS  (100 * CLOCK_NS_PER_MS)
 #define FAULT_INTERVAL_NS (200 * CLOCK_NS_PER_MS)
 
 /* ---- the gateway's leases, as billing sees them ---- */
@@ -128,8 +130,6 @@ static void maintain(struct node *node)
 		log_event(LOG_ERROR, "journal.failed", log_text("fault", fault.text));
 	else if (!failed && atomic_exchange(&node->journal_failing, false))
 		log_event(LOG_INFO, "journal.recovered", log_text("folder", node->folder));
-	if (synced)
-		posting_wake(node);
 }
 
 static void *run_sync(void *context)
