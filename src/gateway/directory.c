@@ -46,35 +46,12 @@ int directory_init(struct directory *directory, const struct rating_card *card, 
 	*directory = (struct directory){.card = *card, .workers = workers};
 	map_init(&directory->services_by_id);
 	map_init(&directory->plans_by_id);
-	struct cds_lfht **tables[] = {&directory->services, &directory->subscriptions,
-				      &directory->keys};
-
-	for (unsigned i = 0; i < 3; i++) {
-		*tables[i] =
-			cds_lfht_new_flavor(64, 64, 0, CDS_LFHT_AUTO_RESIZE | CDS_LFHT_ACCOUNTING,
-					    &urcu_qsbr_flavor, NULL);
-		if (*tables[i] == NULL) {
-			directory_fini(directory);
-			return fault_set(fault, FAULT_SYSTEM, "no memory for the directory");
-		}
+	if (!table_init(&directory->services) || !table_init(&directory->subscriptions) ||
+	    !table_init(&directory->keys)) {
+		directory_fini(directory);
+		return fault_set(fault, FAULT_SYSTEM, "no memory for the directory");
 	}
 	return 0;
-}
-
-static void free_table(struct cds_lfht *table, void (*free_entry)(struct cds_lfht_node *node))
-{
-	struct cds_lfht_iter iterator;
-	struct cds_lfht_node *node;
-
-	if (table == NULL)
-		return;
-	for (cds_lfht_first(table, &iterator);
-	     (node = cds_lfht_iter_get_node(&iterator)) != NULL;) {
-		cds_lfht_next(table, &iterator);
-		cds_lfht_del(table, node);
-		free_entry(node);
-	}
-	cds_lfht_destroy(table, NULL);
 }
 
 static void free_service(struct cds_lfht_node *node)
@@ -103,9 +80,9 @@ static void free_key(struct cds_lfht_node *node)
 void directory_fini(struct directory *directory)
 {
 	urcu_qsbr_barrier(); /* frees that wait for a grace period */
-	free_table(directory->keys, free_key);
-	free_table(directory->subscriptions, free_subscription);
-	free_table(directory->services, free_service);
+	table_fini(&directory->keys, free_key);
+	table_fini(&directory->subscriptions, free_subscription);
+	table_fini(&directory->services, free_service);
 	size_t cursor = 0;
 	uint64_t id;
 	void *plan;
@@ -139,7 +116,7 @@ struct directory_service *directory_find_service(struct directory *directory, st
 {
 	struct cds_lfht_iter iterator;
 
-	cds_lfht_lookup(directory->services, hash_name(name), match_name, &name, &iterator);
+	cds_lfht_lookup(directory->services.of, hash_name(name), match_name, &name, &iterator);
 	struct cds_lfht_node *node = cds_lfht_iter_get_node(&iterator);
 	return node == NULL ? NULL : entry_of(node, struct directory_service, by_name);
 }
@@ -166,7 +143,7 @@ struct directory_subscription *directory_find_subscription(struct directory *dir
 	const struct app_service wanted = {.app = app, .service = service};
 	struct cds_lfht_iter iterator;
 
-	cds_lfht_lookup(directory->subscriptions, hash_pair(app.value, service->id.value),
+	cds_lfht_lookup(directory->subscriptions.of, hash_pair(app.value, service->id.value),
 			match_subscription, &wanted, &iterator);
 	struct cds_lfht_node *node = cds_lfht_iter_get_node(&iterator);
 	return node == NULL ? NULL : entry_of(node, struct directory_subscription, by_app);
@@ -181,7 +158,7 @@ static struct directory_key *find_key(struct directory *directory, const uint8_t
 {
 	struct cds_lfht_iter iterator;
 
-	cds_lfht_lookup(directory->keys, hash_digest(digest), match_digest, digest, &iterator);
+	cds_lfht_lookup(directory->keys.of, hash_digest(digest), match_digest, digest, &iterator);
 	struct cds_lfht_node *node = cds_lfht_iter_get_node(&iterator);
 	return node == NULL ? NULL : entry_of(node, struct directory_key, by_digest);
 }
@@ -267,8 +244,9 @@ int directory_put_service(struct directory *directory, const struct gateway_serv
 		service->id = entry->id;
 		map_put(&directory->services_by_id, service->id.value, service);
 		cds_lfht_node_init(&service->by_name);
-		cds_lfht_add(directory->services, hash_name(slice_of(service->name)),
+		cds_lfht_add(directory->services.of, hash_name(slice_of(service->name)),
 			     &service->by_name);
+		table_added(&directory->services);
 	}
 	for (unsigned i = 0; i < RATING_UNITS_MAX; i++) {
 		if (entry->units[i] == NULL || atomic_load(&service->units[i]) != NULL)
@@ -319,7 +297,7 @@ static int widen_shape(struct directory *directory, struct directory_service *se
 	struct cds_lfht_iter iterator;
 	struct cds_lfht_node *node;
 	struct directory_service widened = {.shape = wider};
-	cds_lfht_for_each(directory->subscriptions, &iterator, node)
+	cds_lfht_for_each(directory->subscriptions.of, &iterator, node)
 	{
 		struct directory_subscription *subscription =
 			entry_of(node, struct directory_subscription, by_app);
@@ -521,8 +499,9 @@ int directory_put_subscription(struct directory *directory,
 		return code;
 	}
 	cds_lfht_node_init(&subscription->by_app);
-	cds_lfht_add(directory->subscriptions, hash_pair(entry->app.value, service->id.value),
+	cds_lfht_add(directory->subscriptions.of, hash_pair(entry->app.value, service->id.value),
 		     &subscription->by_app);
+	table_added(&directory->subscriptions);
 	return 0;
 }
 
@@ -540,7 +519,8 @@ void directory_retire_subscription(struct directory *directory, struct app_id ap
 
 	if (subscription == NULL)
 		return;
-	cds_lfht_del(directory->subscriptions, &subscription->by_app);
+	cds_lfht_del(directory->subscriptions.of, &subscription->by_app);
+	table_removed(&directory->subscriptions);
 	subscription->next_retired = directory->first_retired_subscription;
 	directory->first_retired_subscription = subscription;
 	urcu_qsbr_call_rcu(&subscription->rcu, mark_unreachable);
@@ -567,9 +547,11 @@ int directory_put_key(struct directory *directory, const struct gateway_key_entr
 	memcpy(key->digest, entry->digest, sizeof(key->digest));
 	cds_lfht_node_init(&key->by_digest);
 	struct cds_lfht_node *replaced =
-		cds_lfht_add_replace(directory->keys, hash_digest(key->digest), match_digest,
+		cds_lfht_add_replace(directory->keys.of, hash_digest(key->digest), match_digest,
 				     key->digest, &key->by_digest);
-	if (replaced != NULL)
+	if (replaced == NULL)
+		table_added(&directory->keys);
+	else
 		urcu_qsbr_call_rcu(&entry_of(replaced, struct directory_key, by_digest)->rcu,
 				   free_key_later);
 	return 0;
@@ -581,6 +563,7 @@ void directory_retire_key(struct directory *directory, const uint8_t digest[32])
 
 	if (key == NULL)
 		return;
-	cds_lfht_del(directory->keys, &key->by_digest);
+	cds_lfht_del(directory->keys.of, &key->by_digest);
+	table_removed(&directory->keys);
 	urcu_qsbr_call_rcu(&key->rcu, free_key_later);
 }

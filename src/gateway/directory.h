@@ -15,12 +15,12 @@
 
 #define URCU_INLINE_SMALL_FUNCTIONS
 #include <urcu/urcu-qsbr.h>
-#include <urcu/rculfhash.h>
 
 #include "base/map.h"
 #include "gateway/admit.h"
 #include "gateway/gateway.h"
 #include "gateway/lease.h"
+#include "gateway/table.h"
 
 /* Never freed before the gateway, never changed. */
 struct directory_plan {
@@ -99,7 +99,7 @@ struct directory_key {
 };
 
 struct directory {
-	struct cds_lfht *services, *subscriptions, *keys;
+	struct table services, subscriptions, keys;
 	struct rating_card card;
 	uint32_t workers;
 	struct map services_by_id, plans_by_id; /* the publisher's */
