@@ -115,6 +115,31 @@ static int system_file_size(struct disk *disk, struct disk_file *file, size_t *r
 	return 0;
 }
 
+static int system_file_data(struct disk *disk, struct disk_file *file, size_t offset,
+			    size_t *ret_from, size_t *ret_to, struct fault *fault)
+{
+	size_t size;
+
+	check_at_most(offset, INT64_MAX);
+	const int code = system_file_size(disk, file, &size, fault);
+	if (code < 0)
+		return code;
+	off_t from = lseek(file->descriptor, (off_t)offset, SEEK_DATA);
+	off_t to = from < 0 ? -1 : lseek(file->descriptor, from, SEEK_HOLE);
+	/* A file system that knows no holes has data everywhere. */
+	if (to < 0 && errno == EINVAL) {
+		from = (off_t)(offset < size ? offset : size);
+		to = (off_t)size;
+	} else if (to < 0 && errno == ENXIO) {
+		from = to = (off_t)size;
+	}
+	if (to < 0)
+		return fault_set_errno(fault, errno, "cannot look for data in a file");
+	*ret_from = (size_t)from;
+	*ret_to = (size_t)to;
+	return 0;
+}
+
 static int system_file_map(struct disk *disk, struct disk_file *file, size_t bytes, bool writable,
 			   struct fault *fault)
 {
@@ -133,6 +158,9 @@ static int system_file_map(struct disk *disk, struct disk_file *file, size_t byt
 			 file->descriptor, 0);
 	if (map == MAP_FAILED)
 		return fault_set_errno(fault, errno, "cannot map %zu bytes of a file", bytes);
+	/* Else the first touch of a page reads megabytes around it, of which most were never
+	 * written. Who reads in order says so with file_expect_read. */
+	madvise(map, bytes, MADV_RANDOM);
 	file->map = map;
 	file->map_bytes = bytes;
 	return 0;
@@ -179,6 +207,16 @@ static int system_file_sync_part(struct disk *disk, struct disk_file *file, size
 	return 0;
 }
 
+static void system_file_expect_read(struct disk *disk, struct disk_file *file, size_t offset,
+				    size_t bytes)
+{
+	size_t length;
+
+	(void)disk;
+	void *pages = map_pages(file, offset, bytes, &length);
+	madvise(pages, length, MADV_WILLNEED);
+}
+
 static void system_file_warm(struct disk *disk, struct disk_file *file, size_t offset, size_t bytes)
 {
 	size_t length;
@@ -215,8 +253,10 @@ struct disk *disk_system(void)
 		.file_reserve = system_file_reserve,
 		.file_map = system_file_map,
 		.file_size = system_file_size,
+		.file_data = system_file_data,
 		.file_sync = system_file_sync,
 		.file_sync_part = system_file_sync_part,
+		.file_expect_read = system_file_expect_read,
 		.file_warm = system_file_warm,
 		.file_close = system_file_close,
 		.file_remove = system_file_remove,

@@ -44,12 +44,21 @@ struct disk {
 			struct fault *fault);
 	int (*file_size)(struct disk *disk, struct disk_file *file, size_t *ret_bytes,
 			 struct fault *fault);
+	/* The first bytes at or behind `offset` that may be other than zero: [*ret_from, *ret_to).
+	 * Both are the file's size where there are none. Space that was reserved and never
+	 * written is passed over unread. */
+	int (*file_data)(struct disk *disk, struct disk_file *file, size_t offset,
+			 size_t *ret_from, size_t *ret_to, struct fault *fault);
 	/* fdatasync: also what was written through the map. A failure is final for the file. */
 	int (*file_sync)(struct disk *disk, struct disk_file *file, struct fault *fault);
 	/* The same for some bytes of the map only; the others stay as they are, and their pages
 	 * as writable as they were (a sync makes the next write into its pages a fault). */
 	int (*file_sync_part)(struct disk *disk, struct disk_file *file, size_t offset,
 			      size_t bytes, struct fault *fault);
+	/* A hint: these bytes of the map will be read soon. Without it a read brings in no more
+	 * than its page. */
+	void (*file_expect_read)(struct disk *disk, struct disk_file *file, size_t offset,
+				 size_t bytes);
 	/* A hint: takes the page faults of coming writes into these bytes of the map upon
 	 * itself. A fault costs the writer some 15 us, here a page costs 1. */
 	void (*file_warm)(struct disk *disk, struct disk_file *file, size_t offset, size_t bytes);

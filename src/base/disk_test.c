@@ -96,7 +96,7 @@ static void what_is_written_into_a_map_is_in_the_file(void **state)
 {
 	struct disk *disk = disk_system();
 	struct disk_file file;
-	size_t bytes = 0;
+	size_t bytes = 0, from = 0, to = 0;
 	char *text;
 
 	(void)state;
@@ -105,9 +105,16 @@ static void what_is_written_into_a_map_is_in_the_file(void **state)
 	assert_int_equal(disk->file_reserve(disk, &file, 8192, &fault), 0);
 	assert_int_equal(disk->file_size(disk, &file, &bytes, &fault), 0);
 	assert_int_equal(bytes, 8192);
+	assert_int_equal(disk->file_data(disk, &file, 8192, &from, &to, &fault), 0);
+	assert_int_equal(from, 8192);
+	assert_int_equal(to, 8192);
 	assert_int_equal(disk->file_map(disk, &file, 8192, true, &fault), 0);
 	memcpy((char *)file.map + 8187, "hello", 5);
 	assert_int_equal(disk->file_sync(disk, &file, &fault), 0);
+	assert_int_equal(disk->file_data(disk, &file, 10, &from, &to, &fault), 0);
+	assert_in_range(from, 10, 8187);
+	assert_int_equal(to, 8192);
+	disk->file_expect_read(disk, &file, 5, 100000);
 	disk->file_warm(disk, &file, 5, 100000);
 	assert_int_equal(disk->file_sync_part(disk, &file, 8187, 5, &fault), 0);
 	disk->file_close(disk, &file);

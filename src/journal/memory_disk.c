@@ -191,6 +191,22 @@ static int memory_file_size(struct disk *disk, struct disk_file *handle, size_t 
 	return 0;
 }
 
+static int memory_file_data(struct disk *disk, struct disk_file *handle, size_t offset,
+			    size_t *ret_from, size_t *ret_to, struct fault *fault)
+{
+	LOCKED held = lock(memory_of(disk));
+	const struct memory_file *file = file_of(memory_of(disk), handle);
+
+	(void)fault;
+	while (offset < file->size && file->bytes[offset] == 0)
+		offset++;
+	*ret_from = offset;
+	while (offset < file->size && file->bytes[offset] != 0)
+		offset++;
+	*ret_to = offset;
+	return 0;
+}
+
 /* As the kernel does it: while others write. */
 __attribute__((no_sanitize("thread"))) static void copy_live(uint8_t *to, const uint8_t *from,
 							     size_t length)
@@ -247,7 +263,7 @@ static int memory_file_sync_part(struct disk *disk, struct disk_file *handle, si
 	return 0;
 }
 
-static void memory_file_warm(struct disk *disk, struct disk_file *handle, size_t offset,
+static void memory_file_hint(struct disk *disk, struct disk_file *handle, size_t offset,
 			     size_t bytes)
 {
 	(void)disk;
@@ -297,9 +313,11 @@ void memory_disk_init(struct memory_disk *memory)
 				.file_reserve = memory_file_reserve,
 				.file_map = memory_file_map,
 				.file_size = memory_file_size,
+				.file_data = memory_file_data,
 				.file_sync = memory_file_sync,
 				.file_sync_part = memory_file_sync_part,
-				.file_warm = memory_file_warm,
+				.file_expect_read = memory_file_hint,
+				.file_warm = memory_file_hint,
 				.file_close = memory_file_close,
 				.file_remove = memory_file_remove,
 			},

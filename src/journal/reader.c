@@ -55,8 +55,9 @@ uint64_t journal_reader_position(const struct journal_reader *reader)
 	return reader->position;
 }
 
-static int reader_segment(struct journal_reader *reader, struct fault *fault)
+static int reader_segment(struct journal_reader *reader, uint64_t limit, struct fault *fault)
 {
+	struct disk *disk = reader->journal->disk;
 	const struct extent open = reader->segment.extent;
 	struct extent extent;
 
@@ -65,8 +66,16 @@ static int reader_segment(struct journal_reader *reader, struct fault *fault)
 	if (reader->segment.file.map != NULL)
 		segment_close(reader->journal, &reader->segment);
 	check(journal_stream_extent_find(reader->stream, reader->position, &extent));
-	return segment_open(reader->journal, reader->stream->number, extent, false,
-			    &reader->segment, fault);
+	const int result = segment_open(reader->journal, reader->stream->number, extent, false,
+					&reader->segment, fault);
+	if (result < 0)
+		return result;
+
+	const uint64_t end = extent.first + extent.records;
+	const size_t from = segment_bytes(reader->position - extent.first);
+	const size_t to = segment_bytes((limit < end ? limit : end) - extent.first);
+	disk->file_expect_read(disk, &reader->segment.file, from, to - from);
+	return 0;
 }
 
 static int reader_damaged(const struct journal_reader *reader, uint64_t position,
@@ -89,7 +98,7 @@ static int reader_next(struct journal_reader *reader, uint64_t limit, uint32_t m
 		*ret_count = 0;
 		return 0;
 	}
-	const int result = reader_segment(reader, fault);
+	const int result = reader_segment(reader, limit, fault);
 	if (result < 0)
 		return result;
 

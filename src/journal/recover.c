@@ -7,6 +7,8 @@
 #include "base/check.h"
 #include "base/slice.h"
 
+#define DATA_RANGES_MAX 64 /* of a segment; what is behind the last counts to it */
+
 /* What is learnt of one stream before anything is changed. */
 struct recovery {
 	struct journal *journal;
@@ -165,35 +167,101 @@ static int look_at_files(struct recovery *recovery, struct fault *fault)
 	return 0;
 }
 
-/* Reads the records of a segment until the stream's end, and counts what stands behind it. */
+/* The records of a segment up to the stream's end, which is where the first invalid one stands. */
 static int read_records(struct recovery *recovery, const struct segment *segment,
 			struct fault *fault)
 {
 	const struct extent extent = segment->extent;
+	const uint64_t end = extent.first + extent.records;
 
-	for (uint64_t i = 0; i < extent.records; i++) {
-		const struct journal_record *record = &segment->records[i];
-		const uint64_t position = extent.first + i;
-		if (position > recovery->head) {
-			recovery->torn += !segment_is_zero(record, sizeof(*record));
-			continue;
-		}
-		const char *complaint = segment_record_complaint(record, position);
-		if (complaint == NULL) {
-			recovery->head++;
-			continue;
-		}
-		if (position < recovery->durable) {
+	while (recovery->head >= extent.first && recovery->head < end) {
+		const uint64_t offset = recovery->head - extent.first;
+		const char *complaint =
+			segment_record_complaint(&segment->records[offset], recovery->head);
+		if (complaint != NULL && recovery->head < recovery->durable) {
 			char path[JOURNAL_PATH_MAX];
 			if (recovery_path(recovery, extent.first, path, fault) < 0)
 				return FAULT_LIMIT;
 			return fault_set(fault, FAULT_DAMAGED,
 					 "%s: offset %zu: record %" PRIu64 ": %s", path,
-					 segment_bytes(i), position, complaint);
+					 segment_bytes(offset), recovery->head, complaint);
 		}
-		recovery->torn += !segment_is_zero(record, sizeof(*record));
+		if (complaint != NULL)
+			break;
+		recovery->head++;
 	}
 	return 0;
+}
+
+struct data_range {
+	size_t from, to;
+};
+
+/* Where the segment may have bytes other than zero. All of it is asked before any is read, for
+ * reading makes the kernel read ahead, and what it has read counts as data. */
+static int data_ranges(struct recovery *recovery, struct segment *segment,
+		       struct data_range ranges[DATA_RANGES_MAX], size_t *ret_count,
+		       struct fault *fault)
+{
+	struct disk *disk = recovery->journal->disk;
+	const size_t bytes = segment_bytes(segment->extent.records);
+	size_t count = 0, at = SEGMENT_HEADER_BYTES;
+
+	while (at < bytes && count < DATA_RANGES_MAX) {
+		struct data_range *range = &ranges[count];
+		const int result =
+			disk->file_data(disk, &segment->file, at, &range->from, &range->to, fault);
+		if (result < 0)
+			return result;
+		at = range->to;
+		count += range->from < range->to;
+		if (range->from >= range->to)
+			break;
+	}
+	if (count == DATA_RANGES_MAX)
+		ranges[count - 1].to = bytes;
+	*ret_count = count;
+	return 0;
+}
+
+/* What stands at the stream's end or behind it, where nothing should. */
+static void count_torn(struct recovery *recovery, const struct segment *segment,
+		       const struct data_range *ranges, size_t count)
+{
+	const uint64_t first = segment->extent.first;
+	uint64_t i = recovery->head > first ? recovery->head - first : 0;
+
+	for (size_t range = 0; range < count; range++) {
+		const uint64_t from =
+			(ranges[range].from - SEGMENT_HEADER_BYTES) / JOURNAL_RECORD_BYTES;
+		for (i = i > from ? i : from;
+		     i < segment->extent.records && segment_bytes(i) < ranges[range].to; i++)
+			recovery->torn +=
+				!segment_is_zero(&segment->records[i], JOURNAL_RECORD_BYTES);
+	}
+}
+
+static int read_segment(struct recovery *recovery, struct extent extent, struct fault *fault)
+{
+	struct disk *disk = recovery->journal->disk;
+	struct data_range ranges[DATA_RANGES_MAX];
+	struct segment segment;
+	size_t count = 0;
+
+	int result = segment_open(recovery->journal, recovery->stream->number, extent, false,
+				  &segment, fault);
+	if (result < 0)
+		return result;
+	result = data_ranges(recovery, &segment, ranges, &count, fault);
+	for (size_t i = 0; i < count; i++)
+		disk->file_expect_read(disk, &segment.file, ranges[i].from,
+				       ranges[i].to - ranges[i].from);
+	if (result == 0)
+		result = read_records(recovery, &segment, fault);
+	if (result == 0)
+		count_torn(recovery, &segment, ranges, count);
+	segment_close(recovery->journal, &segment);
+	return result;
 }
 
 static int find_head(struct recovery *recovery, struct fault *fault)
@@ -205,17 +273,11 @@ static int find_head(struct recovery *recovery, struct fault *fault)
 		return missing(recovery, extents_end(stream), fault);
 	for (uint64_t i = 0; i < count; i++) {
 		const struct extent extent = journal_stream_extent_at(stream, i);
-		struct segment segment;
 		if (extent.first + extent.records <= recovery->durable) {
 			recovery->head = extent.first + extent.records;
 			continue;
 		}
-		int result = segment_open(recovery->journal, stream->number, extent, false,
-					  &segment, fault);
-		if (result < 0)
-			return result;
-		result = read_records(recovery, &segment, fault);
-		segment_close(recovery->journal, &segment);
+		const int result = read_segment(recovery, extent, fault);
 		if (result < 0)
 			return result;
 	}
