@@ -122,7 +122,7 @@ bool billing_quantities_of(const struct rating_plan *plan, const struct journal_
 			   struct rating_cloud_quantities *ret_cloud_call);
 
 /* What was posted for a subscription in a month, under the rate card now in force: where the
- * gateway starts counting from. */
+ * gateway starts counting from. After billing_poster_recover. */
 int billing_used(struct store *store, struct subscription_id subscription, uint32_t month,
 		 struct rating_quantities *ret_used, struct rating_cloud_quantities *ret_cloud_used,
 		 struct fault *fault);

@@ -1,5 +1,6 @@
 #include "billing/billing.h"
 
+#include <pthread.h>
 #include <setjmp.h>
 #include <stdarg.h>
 
@@ -453,6 +454,44 @@ static void a_removed_lease_is_released_when_its_last_call_is_posted(void **stat
 	assert_int_equal(testing_counts(&world).leases, 0);
 }
 
+static void *tell_much(void *context)
+{
+	const struct ledger_account_id *account = context;
+
+	for (int i = 0; i < 2000; i++) {
+		struct billing_counts counts;
+		billing_poster_wake(world.poster, *account);
+		billing_poster_terms_changed(world.poster, (struct subscription_id){1});
+		billing_poster_counts(world.poster, &counts);
+		billing_poster_position(world.poster, 0);
+	}
+	return NULL;
+}
+
+static void other_threads_may_tell_at_any_time(void **state)
+{
+	struct testing_subscription *subscription = anna_pays(1000);
+	struct billing_balance balance;
+	pthread_t threads[2];
+
+	(void)state;
+	testing_fund(&world, "anna", 100000);
+	testing_start(&world);
+	testing_lease_new(&world, "anna");
+	assert_int_equal(billing_balance_get(world.other, slice_of("anna"), &balance, &world.fault),
+			 0);
+	for (int i = 0; i < 2; i++)
+		assert_int_equal(
+			pthread_create(&threads[i], NULL, tell_much, &balance.ledger_account), 0);
+	for (int i = 0; i < 50; i++)
+		assert_int_equal(call_through(subscription, 1000), TESTING_ADMITTED);
+	for (int i = 0; i < 2; i++)
+		assert_int_equal(pthread_join(threads[i], NULL), 0);
+	testing_post(&world);
+	assert_int_equal(testing_balance(&world, LEDGER_MONEY, "anna"), 50000);
+	assert_int_equal(testing_counts(&world).parked, 0);
+}
+
 int main(void)
 {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
@@ -473,6 +512,7 @@ int main(void)
 		TEST(after_a_kill_the_journal_is_posted_before_old_leases_are_void),
 		TEST(finishing_gives_everything_back),
 		TEST(a_removed_lease_is_released_when_its_last_call_is_posted),
+		TEST(other_threads_may_tell_at_any_time),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -24,9 +24,9 @@
 #pragma once
 
 #include "base/map.h"
-#include "billing/intake.h"
 #include "billing/billing.h"
 #include "billing/books.h"
+#include "billing/intake.h"
 
 struct transfers;
 

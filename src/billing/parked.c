@@ -7,6 +7,8 @@
 #include "base/check.h"
 #include "base/log.h"
 
+#define LOGGED_MOST 16 /* of a turn */
+
 void parked_list_add(struct intake_parked_list *list, uint32_t stream,
 		     const struct journal_record *record)
 {
