@@ -25,6 +25,15 @@
  */
 #define CHILD_STACK_BYTES (64u * 1024)
 
+/* Of functions that run on the child's stack and never return: what a sanitizer notes down of them
+ * would stay in the parent's memory, and be wrong there. */
+#define IN_CHILD __attribute__((no_sanitize("address"), no_sanitize("thread")))
+
+/* clone(2) under glibc's other name, which no sanitizer replaces by one that takes the child's
+ * memory for a copy. */
+extern int clone_sharing(int (*run)(void *), void *stack_end, int flags, void *argument,
+			 ...) __asm__("__clone");
+
 /* What the keeper is told, one packet each: by the child before execve that it lives, by the
  * parent before it reaps the child that it does not any more. */
 struct keeper_word {
@@ -40,7 +49,7 @@ struct child {
 	int error;
 };
 
-static bool keeper_tell(int keeper_socket, pid_t group, bool alive)
+IN_CHILD static bool keeper_tell(int keeper_socket, pid_t group, bool alive)
 {
 	const struct keeper_word word = {.group = group, .alive = alive};
 	ssize_t sent;
@@ -51,15 +60,15 @@ static bool keeper_tell(int keeper_socket, pid_t group, bool alive)
 	return sent == (ssize_t)sizeof(word);
 }
 
-_Noreturn static void child_fail(struct child *child, const char *step)
+IN_CHILD _Noreturn static void child_fail(struct child *child, const char *step)
 {
 	child->error = errno;
 	child->failed_at = step;
 	_exit(127);
 }
 
-static void child_limit(struct child *child, __rlimit_resource_t resource, uint64_t most,
-			const char *step)
+IN_CHILD static void child_limit(struct child *child, __rlimit_resource_t resource, uint64_t most,
+				 const char *step)
 {
 	const struct rlimit limit = {.rlim_cur = most, .rlim_max = most};
 
@@ -68,7 +77,7 @@ static void child_limit(struct child *child, __rlimit_resource_t resource, uint6
 }
 
 /* The program may raise it again. */
-static void child_limit_stack(struct child *child, uint64_t bytes)
+IN_CHILD static void child_limit_stack(struct child *child, uint64_t bytes)
 {
 	struct rlimit limit;
 
@@ -83,7 +92,7 @@ static void child_limit_stack(struct child *child, uint64_t bytes)
 
 /* Handlers are addresses in a program that is about to go; what was ignored stays so over
  * execve, and a service does not expect to be deaf to SIGPIPE. */
-static void child_reset_signals(void)
+IN_CHILD static void child_reset_signals(void)
 {
 	/* The kernel's struct sigaction, all zero: SIG_DFL. The C library's would be enough, but a
 	 * sanitizer replaces it by one that writes into the memory that we share. */
@@ -94,7 +103,7 @@ static void child_reset_signals(void)
 }
 
 /* 0 reads nothing, 1 and 2 write to `output`, all else is closed. */
-static void child_descriptors(struct child *child)
+IN_CHILD static void child_descriptors(struct child *child)
 {
 	int output = child->request->output;
 
@@ -116,7 +125,7 @@ static void child_descriptors(struct child *child)
 		child_fail(child, "close descriptors");
 }
 
-static int child_run(void *argument)
+IN_CHILD static int child_run(void *argument)
 {
 	struct child *child = argument;
 	const struct spawn_request *request = child->request;
@@ -175,7 +184,7 @@ static int start(const struct spawn_request *request, int keeper_socket, pid_t *
 
 	sigfillset(&all);
 	check(pthread_sigmask(SIG_SETMASK, &all, &before) == 0);
-	const pid_t pid = clone(child_run, stack + CHILD_STACK_BYTES,
+	const pid_t pid = clone_sharing(child_run, stack + CHILD_STACK_BYTES,
 				CLONE_VM | CLONE_VFORK | SIGCHLD, &child);
 	const int error = errno;
 	check(pthread_sigmask(SIG_SETMASK, &before, NULL) == 0);

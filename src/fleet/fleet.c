@@ -61,7 +61,8 @@ static int thread_open(struct fleet *fleet, struct fault *fault)
 	return probe_client_new(fleet->loop, &fleet->client, fault);
 }
 
-/* What other threads have sent and was not delivered must be freed. */
+/* What other threads have sent and was not delivered must be freed, and the loop last until they
+ * are out of it: a message may be delivered before its sender has returned. */
 static void thread_close(struct fleet *fleet)
 {
 	struct fault fault;
@@ -70,7 +71,8 @@ static void thread_close(struct fleet *fleet)
 		http_client_free(fleet->client);
 	if (fleet->loop == NULL)
 		return;
-	while (atomic_load(&fleet->messages_delivered) < atomic_load(&fleet->messages_posted))
+	while (atomic_load(&fleet->posting) > 0 ||
+	       atomic_load(&fleet->messages_delivered) < atomic_load(&fleet->messages_posted))
 		check(loop_turn(fleet->loop, 0, &fault) == 0);
 	loop_free(fleet->loop);
 }
@@ -227,6 +229,14 @@ struct command {
 	enum fleet_stop how;
 };
 
+static void post_message(struct fleet *fleet, struct loop_message *message)
+{
+	atomic_fetch_add(&fleet->posting, 1);
+	atomic_fetch_add(&fleet->messages_posted, 1);
+	loop_post(fleet->loop, message);
+	atomic_fetch_sub(&fleet->posting, 1);
+}
+
 static void post(struct fleet *fleet, struct command values,
 		 void (*deliver)(struct loop_message *message))
 {
@@ -236,8 +246,7 @@ static void post(struct fleet *fleet, struct command values,
 	*command = values;
 	command->fleet = fleet;
 	command->message = (struct loop_message){.deliver = deliver};
-	atomic_fetch_add(&fleet->messages_posted, 1);
-	loop_post(fleet->loop, &command->message);
+	post_message(fleet, &command->message);
 }
 
 static void command_over(struct command *command)
@@ -402,8 +411,7 @@ void fleet_status_list(struct fleet *fleet, struct fleet_status **ret_places, si
 	if (gettid() == fleet->thread_id) {
 		answer(&asking);
 	} else {
-		atomic_fetch_add(&fleet->messages_posted, 1);
-		loop_post(fleet->loop, &asking.message);
+		post_message(fleet, &asking.message);
 		pthread_mutex_lock(&fleet->lock);
 		while (!asking.is_over)
 			pthread_cond_wait(&fleet->answered, &fleet->lock);

@@ -220,6 +220,7 @@ struct fleet {
 	pthread_t thread;
 	pid_t thread_id;
 	_Atomic uint64_t messages_posted, messages_delivered;
+	_Atomic uint64_t posting; /* threads that still touch the loop */
 	pthread_mutex_t lock;
 	pthread_cond_t answered; /* a thread waits for the fleet's: its begin, a status */
 };

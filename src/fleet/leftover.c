@@ -231,10 +231,13 @@ static void collect(void *context, uint64_t number, const char *suffix)
 	free(path);
 }
 
-static bool environment_names(pid_t pid, uint64_t instance)
+enum likeness { IS_ANOTHER, IS_OF_IT, IS_UNKNOWN };
+
+/* Within execve a process has no environment for a moment. */
+static enum likeness environment_names(pid_t pid, uint64_t instance)
 {
 	char path[64], wanted[64], id[ID_TEXT_MAX];
-	size_t length;
+	size_t length = 0;
 	bool found = false;
 
 	char *text = malloc(ENVIRON_BYTES_MAX);
@@ -246,54 +249,86 @@ static bool environment_names(pid_t pid, uint64_t instance)
 		for (size_t at = 0; at < length && !found; at += strlen(text + at) + 1)
 			found = strcmp(text + at, wanted) == 0;
 	free(text);
-	return found;
+	if (length == 0)
+		return IS_UNKNOWN;
+	return found ? IS_OF_IT : IS_ANOTHER;
 }
 
-static bool is_of(const struct process *process, const struct record *record)
+static enum likeness compare(const struct process *process, const struct record *record)
 {
 	if (process->group != record->pid || process->state == 'Z' || process->state == 'X')
-		return false;
+		return IS_ANOTHER;
 	if (process->pid == record->pid)
-		return process->began_ticks == record->began_ticks;
-	return process->began_ticks >= record->began_ticks &&
-	       environment_names(process->pid, record->instance);
+		return process->began_ticks == record->began_ticks ? IS_OF_IT : IS_ANOTHER;
+	if (process->began_ticks < record->began_ticks)
+		return IS_ANOTHER;
+	return environment_names(process->pid, record->instance);
 }
 
 struct ending {
 	const struct records *records;
-	size_t found;
+	size_t found; /* and killed, if they did not survive */
 	size_t survived;
+	size_t unknown;
 };
+
+static const struct record *record_of(struct ending *ending, const struct process *process)
+{
+	for (size_t i = 0; i < ending->records->count; i++) {
+		const struct record *record = &ending->records->items[i];
+		const enum likeness likeness = compare(process, record);
+		if (likeness == IS_OF_IT)
+			return record;
+		ending->unknown += likeness == IS_UNKNOWN;
+	}
+	return NULL;
+}
 
 /* The descriptor is taken before the look: so what is killed is what was looked at. */
 static void end_process(void *context, uint64_t number, const char *suffix)
 {
 	struct ending *ending = context;
-	const struct record *of = NULL;
+	const struct record *record;
 	struct process process;
 
 	if (*suffix != '\0' || number < 2 || number > INT32_MAX)
 		return;
-	if (read_process((pid_t)number, &process, NULL) < 0)
-		return;
-	for (size_t i = 0; i < ending->records->count && of == NULL; i++)
-		if (is_of(&process, &ending->records->items[i]))
-			of = &ending->records->items[i];
-	if (of == NULL)
-		return;
-	struct pollfd exited = {.fd = (int)syscall(SYS_pidfd_open, process.pid, 0),
+	struct pollfd exited = {.fd = (int)syscall(SYS_pidfd_open, (pid_t)number, 0),
 				.events = POLLIN};
 	if (exited.fd < 0)
 		return;
-	if (read_process(process.pid, &process, NULL) == 0 && is_of(&process, of)) {
+	if (read_process((pid_t)number, &process, NULL) == 0 &&
+	    (record = record_of(ending, &process)) != NULL) {
 		ending->found++;
 		log_event(LOG_WARN, "instance.leftover_killed", log_number("pid", process.pid),
-			  log_number("instance", (int64_t)of->instance));
+			  log_number("instance", (int64_t)record->instance));
 		if (syscall(SYS_pidfd_send_signal, exited.fd, SIGKILL, NULL, 0) != 0 ||
 		    poll(&exited, 1, LEFTOVER_KILL_WAIT_MS) != 1)
 			ending->survived++;
 	}
 	close(exited.fd);
+}
+
+/* Until a round finds none: a process may have forked while it was looked for. What stays
+ * unknown for all rounds is not ours: it has no environment at all. */
+static int end_all(const struct records *records, const char *folder, struct fault *fault)
+{
+	struct ending ending = {.records = records};
+
+	for (int round = 0; round < LEFTOVER_ROUNDS_MAX; round++) {
+		ending = (struct ending){.records = records};
+		const int code = for_each_numbered("/proc", end_process, &ending, fault);
+		if (code < 0)
+			return code;
+		if (ending.survived > 0)
+			break;
+		if (ending.found == 0 && ending.unknown == 0)
+			return 0;
+	}
+	if (ending.found == 0)
+		return 0;
+	return fault_set(fault, FAULT_BUSY,
+			 "processes that an earlier node left in %s cannot be ended", folder);
 }
 
 static void remove_any(void *context, uint64_t number, const char *suffix)
@@ -306,23 +341,12 @@ int leftover_sweep(const char *folder, struct fault *fault)
 {
 	struct records records = {0};
 	struct collecting collecting = {.records = &records, .folder = folder};
-	struct ending ending = {.records = &records};
 
 	int code = read_boot(records.boot, fault);
 	if (code == 0)
 		code = for_each_numbered(folder, collect, &collecting, fault);
-	/* Until a round finds none: a process may have forked while it was looked for. */
-	for (int round = 0; code == 0 && records.count > 0; round++) {
-		ending.found = 0;
-		code = for_each_numbered("/proc", end_process, &ending, fault);
-		if (ending.found == 0)
-			break;
-		if (ending.survived > 0 || round == LEFTOVER_ROUNDS_MAX)
-			code = fault_set(
-				fault, FAULT_BUSY,
-				"processes that an earlier node left in %s cannot be ended",
-				folder);
-	}
+	if (code == 0 && records.count > 0)
+		code = end_all(&records, folder, fault);
 	if (code == 0)
 		code = for_each_numbered(folder, remove_any, (void *)(uintptr_t)folder, fault);
 	free(records.items);

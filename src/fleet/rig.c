@@ -183,6 +183,11 @@ static int remove_entry(const char *path, const struct stat *found, int kind, st
 
 void rig_fini(struct rig *rig)
 {
+	/* A test that failed has not closed it. */
+	if (rig->fleet != NULL) {
+		fleet_stop(rig->fleet, FLEET_STOP_NOW);
+		fleet_close(rig->fleet);
+	}
 	assert_int_equal(nftw(rig->folder, remove_entry, 8, FTW_DEPTH | FTW_PHYS), 0);
 	pthread_mutex_destroy(&rig->lock);
 	pthread_cond_destroy(&rig->happened);
