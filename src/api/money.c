@@ -62,13 +62,37 @@ int api_accounts_fund(struct api_request *request, struct fault *fault)
 
 /* ---- statements ---- */
 
+/* What a line's quantity counts: that of a share of an instance is finer than its meter's name. */
+static const char *unit_of(const struct billing_line *line)
+{
+	static const struct {
+		const char *meter;
+		const char *unit;
+	} units[] = {
+		{"calls", "call"},          {"request_bytes", "byte"},
+		{"response_bytes", "byte"}, {"duration_ms", "ms"},
+		{"gib_seconds", "mib_us"},  {"vcpu_seconds", "mcpu_us"},
+		{"bytes_host", "byte"},     {"bytes_zone", "byte"},
+		{"bytes_cloud", "byte"},    {"bytes_intercloud", "byte"},
+	};
+
+	if (line->kind == BILLING_FEE)
+		return "nano";
+	for (size_t i = 0; i < sizeof(units) / sizeof(units[0]); i++) {
+		if (slice_equal(slice_of(units[i].meter), slice_of(line->meter)))
+			return units[i].unit;
+	}
+	return line->meter;
+}
+
 static json_t *line_json(const struct billing_line *line)
 {
-	return json_pack("{s:s, s:s, s:s, s:s, s:s, s:s, s:s, s:I, s:o}", "service",
+	return json_pack("{s:s, s:s, s:s, s:s, s:s, s:s, s:s, s:I, s:s, s:o}", "service",
 			 line->service_name, "plan", line->plan_name, "app", line->app_name,
 			 "meter", line->meter, "kind", billing_kind_name(line->kind), "role",
 			 billing_role_name(line->role), "model", line->model, "quantity",
-			 (json_int_t)line->quantity, "amount", api_json_amount(line->amount_nano));
+			 (json_int_t)line->quantity, "unit", unit_of(line), "amount",
+			 api_json_amount(line->amount_nano));
 }
 
 static int read_statement_query(struct api_request *request, struct store *store,

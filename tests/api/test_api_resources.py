@@ -345,7 +345,8 @@ def test_a_statement_has_the_lines_of_both_sides(called):
     spent, = [line for line in called.statement("acme", app="acme/shop", service="echo")["lines"]
               if line["kind"] == "usage"]
     assert spent["role"] == "consumer" and spent["meter"] == "calls" and spent["plan"] == "payg"
-    assert spent["quantity"] >= 5 and AMOUNT.fullmatch(spent["amount"])
+    assert spent["quantity"] >= 5 and spent["unit"] == "call"
+    assert AMOUNT.fullmatch(spent["amount"])
     assert called.statement("acme", app="acme/shop")["total"] == spent["amount"]
     earned = called.statement("globex", service="echo")
     assert {line["role"] for line in earned["lines"]} == {"provider"}
