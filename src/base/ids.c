@@ -43,15 +43,18 @@ static const size_t groups[] = {4, 2, 2, 2, 6};
 
 void call_id_format(struct call_id id, char text[CALL_ID_TEXT_MAX])
 {
-	const uint8_t *from = id.bytes;
+	char digits[2 * sizeof(id.bytes) + 1];
+	const char *from = digits;
 
+	text_hex(id.bytes, sizeof(id.bytes), digits);
 	for (size_t i = 0; i < GROUP_COUNT; i++) {
 		if (i > 0)
 			*text++ = '-';
-		text_hex(from, groups[i], text);
-		from += groups[i];
+		memcpy(text, from, 2 * groups[i]);
+		from += 2 * groups[i];
 		text += 2 * groups[i];
 	}
+	*text = '\0';
 }
 
 bool call_id_parse(struct slice text, struct call_id *ret_id)

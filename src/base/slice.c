@@ -18,47 +18,6 @@ bool slice_equal_ignore_case(struct slice a, struct slice b)
 	return true;
 }
 
-bool slice_starts_with(struct slice text, struct slice prefix)
-{
-	return prefix.length <= text.length &&
-	       slice_equal(slice_part(text, 0, prefix.length), prefix);
-}
-
-bool slice_ends_with(struct slice text, struct slice suffix)
-{
-	return suffix.length <= text.length &&
-	       slice_equal(slice_part(text, text.length - suffix.length, text.length), suffix);
-}
-
-size_t slice_find_byte(struct slice text, char byte, size_t from)
-{
-	if (from >= text.length)
-		return text.length;
-	const char *found = memchr(text.data + from, byte, text.length - from);
-	return found ? (size_t)(found - text.data) : text.length;
-}
-
-struct slice slice_part(struct slice text, size_t from, size_t to)
-{
-	check(from <= to);
-	if (to > text.length)
-		to = text.length;
-	if (from > to)
-		from = to;
-	return slice_make(text.data ? text.data + from : NULL, to - from);
-}
-
-struct slice slice_trim(struct slice text)
-{
-	size_t from = 0, to = text.length;
-
-	while (from < to && (text.data[from] == ' ' || text.data[from] == '\t'))
-		from++;
-	while (to > from && (text.data[to - 1] == ' ' || text.data[to - 1] == '\t'))
-		to--;
-	return slice_part(text, from, to);
-}
-
 bool slice_cut(struct slice *text, char separator, struct slice *ret_head)
 {
 	if (text->length == 0)

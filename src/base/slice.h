@@ -11,6 +11,8 @@
 #include <stdint.h>
 #include <string.h>
 
+#include "base/check.h"
+
 struct slice {
 	const char *data;
 	size_t length; /* bytes */
@@ -37,17 +39,51 @@ static inline bool slice_equal(struct slice a, struct slice b)
 
 /* ASCII only. */
 bool slice_equal_ignore_case(struct slice a, struct slice b);
-bool slice_starts_with(struct slice text, struct slice prefix);
-bool slice_ends_with(struct slice text, struct slice suffix);
-
-/* The index of the first `byte` at or after `from`, or text.length where there is none. */
-size_t slice_find_byte(struct slice text, char byte, size_t from);
 
 /* Bytes [from, to); both are cut to the length. */
-struct slice slice_part(struct slice text, size_t from, size_t to);
+static inline struct slice slice_part(struct slice text, size_t from, size_t to)
+{
+	check(from <= to);
+	if (to > text.length)
+		to = text.length;
+	if (from > to)
+		from = to;
+	/* Nothing is added to NULL, which only an empty text has. */
+	return slice_make(from > 0 ? text.data + from : text.data, to - from);
+}
+
+static inline bool slice_starts_with(struct slice text, struct slice prefix)
+{
+	return prefix.length <= text.length &&
+	       slice_equal(slice_part(text, 0, prefix.length), prefix);
+}
+
+static inline bool slice_ends_with(struct slice text, struct slice suffix)
+{
+	return suffix.length <= text.length &&
+	       slice_equal(slice_part(text, text.length - suffix.length, text.length), suffix);
+}
+
+/* The index of the first `byte` at or after `from`, or text.length where there is none. */
+static inline size_t slice_find_byte(struct slice text, char byte, size_t from)
+{
+	if (from >= text.length)
+		return text.length;
+	const char *found = memchr(text.data + from, byte, text.length - from);
+	return found ? (size_t)(found - text.data) : text.length;
+}
 
 /* Without spaces and tabs at both ends. */
-struct slice slice_trim(struct slice text);
+static inline struct slice slice_trim(struct slice text)
+{
+	size_t from = 0, to = text.length;
+
+	while (from < to && (text.data[from] == ' ' || text.data[from] == '\t'))
+		from++;
+	while (to > from && (text.data[to - 1] == ' ' || text.data[to - 1] == '\t'))
+		to--;
+	return slice_part(text, from, to);
+}
 
 /* Cuts `text` at the first `separator`: *ret_head is what stands before it, *text what stands
  * after. Without a separator the head is all of it and *text becomes empty. False once
