@@ -238,11 +238,16 @@ static enum http_refused read_field(struct http_head *head, const struct http_he
 	}
 }
 
-static void classify(struct http_header *header)
+/* The lines were scanned, so that a value holds no control character; a name that is known is a
+ * token. False: the name is none. */
+static bool classify(struct http_header *header)
 {
 	header->value = slice_trim(header->value);
 	header->known = http_name_classify(header->name);
 	header->hop_by_hop = http_name_is_hop_by_hop(header->known);
+	header->sound = (header->known != HTTP_OTHER && header->known != HTTP_STOA_RESERVED) ||
+			http_is_token(header->name);
+	return header->sound;
 }
 
 enum http_refused http_head_read(struct http_head *head, enum http_head_kind kind,
@@ -255,7 +260,8 @@ enum http_refused http_head_read(struct http_head *head, enum http_head_kind kin
 
 	enum http_refused refused = run_llhttp(head, kind, bytes);
 	for (size_t i = 0; i < head->header_count; i++)
-		classify(&head->headers[i]);
+		if (!classify(&head->headers[i]) && refused == HTTP_REFUSED_NOT)
+			refused = HTTP_REFUSED_FIELD;
 	for (size_t i = 0; i < head->header_count && refused == HTTP_REFUSED_NOT; i++)
 		refused = read_field(head, &head->headers[i]);
 	if (refused == HTTP_REFUSED_NOT && head->chunked &&
@@ -303,11 +309,10 @@ enum http_refused http_trailers_read(struct http_trailers *trailers, struct slic
 
 		if (line.length == 0)
 			return HTTP_REFUSED_NOT;
-		if (colon == line.length || !http_is_token(field.name))
+		if (colon == line.length || !classify(&field))
 			return HTTP_REFUSED_BODY;
 		if (++lines > HTTP_HEADERS_MAX)
 			return HTTP_REFUSED_FIELD_COUNT;
-		classify(&field);
 		if (is_allowed_in_trailers(&field))
 			trailers->fields[trailers->count++] = field;
 		bytes = http_rest(bytes, end + 2);

@@ -14,15 +14,30 @@ static const uint8_t name_hops[] = {
 #undef X
 };
 
+static bool same_eight(const char *name, const char *lower)
+{
+	uint64_t mixed, wanted;
+
+	memcpy(&mixed, name, sizeof(mixed));
+	memcpy(&wanted, lower, sizeof(wanted));
+	return (mixed | 0x2020202020202020ull) == wanted;
+}
+
 /* Names differ from their candidate only in case: a letter's two forms differ by 0x20, and no
  * token character but a letter becomes one of ours by setting that bit ('-' and digits have it
  * set already; '\r', 0x0d, would become '-', but is no token character). */
 static bool same_name(struct slice name, const char *lower)
 {
+	bool same = true;
+
+	if (name.length >= 8) {
+		for (size_t at = 0; at < name.length - 8; at += 8)
+			same &= same_eight(name.data + at, lower + at);
+		return same & same_eight(name.data + name.length - 8, lower + name.length - 8);
+	}
 	for (size_t i = 0; i < name.length; i++)
-		if ((name.data[i] | 0x20) != lower[i])
-			return false;
-	return true;
+		same &= (name.data[i] | 0x20) == lower[i];
+	return same;
 }
 
 static enum http_name same_or_other(struct slice name, enum http_name candidate)

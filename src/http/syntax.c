@@ -1,6 +1,9 @@
 #include "http/syntax_internal.h"
 
 #include <arpa/inet.h>
+#ifdef __SSE2__
+#include <emmintrin.h>
+#endif
 
 #include "http/http.h"
 
@@ -21,13 +24,11 @@ static bool is_control(unsigned char byte)
 	return byte < 0x20 || byte == 0x7f;
 }
 
-/* The index of the first control character at or after `from`, or the length. Eight bytes at
- * a time: a byte below 0x20 borrows from its high bit, 0x7f becomes 0 and does likewise. The
+/* The index of the first control character at or after `at`, or the length. Eight bytes at a
+ * time: a byte below 0x20 borrows from its high bit, 0x7f becomes 0 and does likewise. The
  * lowest mark is exact, those above it may not be. */
-static size_t find_control(struct slice bytes, size_t from)
+static size_t find_control_by_words(struct slice bytes, size_t at)
 {
-	size_t at = from;
-
 	for (; at + 8 <= bytes.length; at += 8) {
 		uint64_t word;
 		memcpy(&word, bytes.data + at, sizeof(word));
@@ -43,6 +44,40 @@ static size_t find_control(struct slice bytes, size_t from)
 			return at;
 	return bytes.length;
 }
+
+#ifdef __SSE2__
+/* One bit for each of sixteen bytes that is a control character. */
+static unsigned control_mask(const char *bytes)
+{
+	const __m128i last = _mm_set1_epi8(0x1f), delete = _mm_set1_epi8(0x7f);
+	const __m128i piece = _mm_loadu_si128((const void *)bytes);
+	const __m128i low = _mm_cmpeq_epi8(_mm_min_epu8(piece, last), piece);
+
+	return (unsigned)_mm_movemask_epi8(_mm_or_si128(low, _mm_cmpeq_epi8(piece, delete)));
+}
+
+/* The same sixteen bytes at a time; what is left at the end, with some of those before it. */
+static size_t find_control(struct slice bytes, size_t at)
+{
+	if (bytes.length < 16)
+		return find_control_by_words(bytes, at);
+	for (; at + 16 <= bytes.length; at += 16) {
+		const unsigned mask = control_mask(bytes.data + at);
+		if (mask != 0)
+			return at + (size_t)__builtin_ctz(mask);
+	}
+	if (at == bytes.length)
+		return at;
+	const size_t last = bytes.length - 16;
+	const unsigned mask = control_mask(bytes.data + last) >> (at - last);
+	return mask != 0 ? at + (size_t)__builtin_ctz(mask) : bytes.length;
+}
+#else
+static size_t find_control(struct slice bytes, size_t at)
+{
+	return find_control_by_words(bytes, at);
+}
+#endif
 
 /* Where the line that *position is in ends; *position moves behind its CR LF. */
 static enum http_scan scan_line_end(struct slice bytes, size_t *position)
@@ -110,10 +145,11 @@ bool http_is_field_text(struct slice text)
 
 bool http_is_token(struct slice text)
 {
+	bool all = text.length > 0;
+
 	for (size_t i = 0; i < text.length; i++)
-		if (!token_bytes[(unsigned char)text.data[i]])
-			return false;
-	return text.length > 0;
+		all &= token_bytes[(unsigned char)text.data[i]];
+	return all;
 }
 
 static bool is_port(struct slice text)

@@ -148,6 +148,30 @@ static void tokens_and_field_texts_hold_what_the_standard_allows(void **state)
 	assert_false(http_is_field_text(slice_make("a\0b", 3)));
 }
 
+/* Texts of every length up to a few pieces of whatever is looked at in one go. */
+static void a_control_character_is_seen_at_every_place_of_every_length(void **state)
+{
+	char *text;
+	(void)state;
+
+	for (size_t length = 1; length <= 50; length++) {
+		text = malloc(length); /* exactly, so that a sanitizer sees a reading beyond it */
+		assert_non_null(text);
+		memset(text, 'x', length);
+		assert_true(http_is_field_text(slice_make(text, length)));
+		for (size_t at = 0; at < length; at++) {
+			for (int byte = 0; byte < 256; byte++) {
+				text[at] = (char)byte;
+				const bool fine = byte == '\t' || (byte >= 0x20 && byte != 0x7f);
+				assert_int_equal(http_is_field_text(slice_make(text, length)),
+						 fine);
+			}
+			text[at] = '\t';
+		}
+		free(text);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -157,6 +181,7 @@ int main(void)
 		cmocka_unit_test(only_hosts_with_a_proper_port_are_authorities),
 		cmocka_unit_test(percent_decoding_refuses_broken_escapes_and_nul),
 		cmocka_unit_test(tokens_and_field_texts_hold_what_the_standard_allows),
+		cmocka_unit_test(a_control_character_is_seen_at_every_place_of_every_length),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
