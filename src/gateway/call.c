@@ -176,6 +176,7 @@ static enum call_step call_admit(struct call *call)
 		memcpy(entropy + 8 * i, &chance, sizeof(chance));
 	}
 	call->id = call_id_make(call->started_wall_ns / CLOCK_NS_PER_MS, entropy);
+	call_id_format(call->id, call->id_text);
 	call->keep = keep_take(&worker->keeps, call->request, call->target_bare, call->target);
 	if (call->keep == NULL)
 		return call_refuse(call, PROBLEM_OVERLOADED, 0);

@@ -62,6 +62,7 @@ struct call {
 	struct loop_timer timer;
 	struct admit_hold hold;
 	struct call_id id;
+	char id_text[CALL_ID_TEXT_MAX]; /* "": not admitted */
 	struct key_id key;
 	enum call_step step;
 	uint64_t started_ns, started_wall_ns;

@@ -6,10 +6,16 @@
 #include "base/text.h"
 
 #define EXTRA_HEADERS 8 /* at most so many of our own on a request or an answer */
+#define TRACE_BYTES   55
 
-static struct http_header header_of(const char *name, struct slice value)
+static struct http_header header_of(enum http_name known, const char *name, struct slice value)
 {
-	return (struct http_header){.name = slice_of(name), .value = value};
+	return (struct http_header){.name = slice_of(name), .value = value, .known = known};
+}
+
+static struct slice id_text(const struct call *call)
+{
+	return slice_make(call->id_text, CALL_ID_TEXT_MAX - 1);
 }
 
 /* ---- the request to the service ---- */
@@ -36,13 +42,13 @@ static bool is_kept_back(const struct call *call, const struct http_header *head
 }
 
 /* W3C Trace Context: the call id is the trace's id where the caller began none. */
-static void begin_trace(const struct call *call, char text[56])
+static void begin_trace(const struct call *call, char text[TRACE_BYTES])
 {
 	memcpy(text, "00-", 3);
 	text_hex(call->id.bytes, 16, text + 3);
 	text[35] = '-';
-	text_hex(call->id.bytes + 8, 8, text + 36);
-	memcpy(text + 52, "-01", 4);
+	memcpy(text + 36, text + 3 + 16, 16);
+	memcpy(text + 52, "-01", 3);
 }
 
 void present_request(struct call *call, struct http_origin *origin)
@@ -52,25 +58,27 @@ void present_request(struct call *call, struct http_origin *origin)
 	struct http_header headers[HTTP_HEADERS_MAX + EXTRA_HEADERS];
 	size_t count = 0;
 	bool has_trace = false;
-	char id[CALL_ID_TEXT_MAX], trace[56];
+	char trace[TRACE_BYTES];
 
 	const char *authority = call->instance->authority;
-	headers[count++] =
-		header_of("Host", authority[0] != '\0' ? slice_of(authority) : keep->authority);
+	headers[count++] = header_of(HTTP_HOST, "Host",
+				     authority[0] != '\0' ? slice_of(authority) : keep->authority);
 	for (size_t i = 0; i < keep->header_count; i++) {
 		if (is_kept_back(call, &keep->headers[i]))
 			continue;
 		has_trace |= keep->headers[i].known == HTTP_TRACEPARENT;
 		headers[count++] = keep->headers[i];
 	}
-	call_id_format(call->id, id);
-	headers[count++] = header_of("Stoa-Call", slice_make(id, CALL_ID_TEXT_MAX - 1));
-	headers[count++] = header_of("Stoa-App", slice_of(subscription->app_name));
-	headers[count++] = header_of("Stoa-Account", slice_of(subscription->account_name));
-	headers[count++] = header_of("Stoa-Plan", slice_of(call->plan->name));
+	headers[count++] = header_of(HTTP_STOA_RESERVED, "Stoa-Call", id_text(call));
+	headers[count++] =
+		header_of(HTTP_STOA_RESERVED, "Stoa-App", slice_of(subscription->app_name));
+	headers[count++] =
+		header_of(HTTP_STOA_RESERVED, "Stoa-Account", slice_of(subscription->account_name));
+	headers[count++] = header_of(HTTP_STOA_RESERVED, "Stoa-Plan", slice_of(call->plan->name));
 	if (!has_trace) {
 		begin_trace(call, trace);
-		headers[count++] = header_of("traceparent", slice_make(trace, 55));
+		headers[count++] = header_of(HTTP_TRACEPARENT, "traceparent",
+					     slice_make(trace, sizeof(trace)));
 	}
 
 	const struct http_call_request request = {
@@ -142,20 +150,20 @@ void present_answer(struct call *call, int64_t body_bytes, const int64_t *charge
 	const struct http_response *response = call->head;
 	struct http_header headers[HTTP_HEADERS_MAX + EXTRA_HEADERS];
 	size_t count = 0;
-	char id[CALL_ID_TEXT_MAX], timing[80], charge[64];
+	char timing[80], charge[64];
 
 	for (size_t i = 0; i < response->header_count; i++) {
 		const struct http_header *header = &response->headers[i];
 		if (!header->hop_by_hop && header->known != HTTP_STOA_RESERVED)
 			headers[count++] = *header;
 	}
-	call_id_format(call->id, id);
-	headers[count++] = header_of("Stoa-Call", slice_make(id, CALL_ID_TEXT_MAX - 1));
+	headers[count++] = header_of(HTTP_STOA_RESERVED, "Stoa-Call", id_text(call));
 	if (charge_nano != NULL) {
 		const size_t length = present_charge(call, *charge_nano, charge, sizeof(charge));
-		headers[count++] = header_of("Stoa-Charge", slice_make(charge, length));
+		headers[count++] =
+			header_of(HTTP_STOA_RESERVED, "Stoa-Charge", slice_make(charge, length));
 	}
-	headers[count++] = header_of("Server-Timing", put_timing(call, timing));
+	headers[count++] = header_of(HTTP_OTHER, "Server-Timing", put_timing(call, timing));
 	http_exchange_respond(call->exchange, response->status, headers, count, body_bytes);
 	call->responded = true;
 }
@@ -165,17 +173,15 @@ void present_problem(struct call *call, enum problem problem, uint64_t retry_aft
 	const struct problem_text *text = problem_text(problem);
 	struct http_header headers[EXTRA_HEADERS];
 	size_t count = 0;
-	char id[CALL_ID_TEXT_MAX] = "", body[PROBLEM_BODY_MAX], seconds[24], policy[64], left[64];
-	const bool has_id = call->id.bytes[0] != 0 || call->id.bytes[1] != 0;
+	char body[PROBLEM_BODY_MAX], seconds[24], policy[64], left[64];
 
-	headers[count++] = header_of("Content-Type", slice_of("application/problem+json"));
-	if (has_id) {
-		call_id_format(call->id, id);
-		headers[count++] = header_of("Stoa-Call", slice_of(id));
-	}
+	headers[count++] =
+		header_of(HTTP_CONTENT_TYPE, "Content-Type", slice_of("application/problem+json"));
+	if (call->id_text[0] != '\0')
+		headers[count++] = header_of(HTTP_STOA_RESERVED, "Stoa-Call", id_text(call));
 	if (text->status == 401)
 		headers[count++] = header_of(
-			"WWW-Authenticate",
+			HTTP_OTHER, "WWW-Authenticate",
 			slice_of(problem == PROBLEM_KEY_INVALID
 					 ? "Bearer realm=\"stoa\", error=\"invalid_token\""
 					 : "Bearer realm=\"stoa\""));
@@ -189,13 +195,13 @@ void present_problem(struct call *call, enum problem problem, uint64_t retry_aft
 		snprintf(policy, sizeof(policy), "\"rate\";q=%u;w=%llu", limits->burst,
 			 (unsigned long long)((window_ns + CLOCK_NS_PER_S - 1) / CLOCK_NS_PER_S));
 		snprintf(left, sizeof(left), "\"rate\";r=0;t=%llu", (unsigned long long)wait_s);
-		headers[count++] = header_of("Retry-After", slice_of(seconds));
-		headers[count++] = header_of("RateLimit-Policy", slice_of(policy));
-		headers[count++] = header_of("RateLimit", slice_of(left));
+		headers[count++] = header_of(HTTP_OTHER, "Retry-After", slice_of(seconds));
+		headers[count++] = header_of(HTTP_OTHER, "RateLimit-Policy", slice_of(policy));
+		headers[count++] = header_of(HTTP_OTHER, "RateLimit", slice_of(left));
 	} else if (problem == PROBLEM_CONCURRENCY || text->status == 503) {
-		headers[count++] = header_of("Retry-After", slice_of("1"));
+		headers[count++] = header_of(HTTP_OTHER, "Retry-After", slice_of("1"));
 	}
-	const size_t length = problem_compose(problem, slice_of(id), body, sizeof(body));
+	const size_t length = problem_compose(problem, slice_of(call->id_text), body, sizeof(body));
 	http_exchange_respond(call->exchange, text->status, headers, count, (int64_t)length);
 	http_exchange_send(call->exchange, slice_make(body, length));
 	http_exchange_finish(call->exchange, NULL, 0);
