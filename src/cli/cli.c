@@ -7,7 +7,8 @@
 
 #include "cli/cli_internal.h"
 
-static void tell(const struct cli *cli, const char *format, va_list arguments)
+__attribute__((format(printf, 2, 0))) static void tell(const struct cli *cli, const char *format,
+						       va_list arguments)
 {
 	fprintf(stderr, "stoa%s%s: ", cli->command != NULL ? " " : "",
 		cli->command != NULL ? cli->command->name : "");
