@@ -215,14 +215,23 @@ static void on_listener_closed(struct loop_listener *listener)
 	gateway->listeners_open--;
 }
 
+/* Those that were opened: where one could not be, the ones behind it were not tried. */
+static void listeners_close(struct worker *worker)
+{
+	struct gateway *gateway = worker->gateway;
+	const uint32_t count = worker->number == 0 ? gateway->listeners_open : 0;
+
+	for (uint32_t i = 0; i < count; i++)
+		loop_listener_close(&gateway->listeners[i]);
+}
+
 static void on_stop(struct loop_message *message)
 {
 	struct worker *worker = (struct worker *)((char *)message - offsetof(struct worker, stop));
 	struct gateway *gateway = worker->gateway;
 
 	worker->stopping = true;
-	for (uint32_t i = 0; worker->number == 0 && i < gateway->listener_count; i++)
-		loop_listener_close(&gateway->listeners[i]);
+	listeners_close(worker);
 	worker->stop_timer.on_due = on_grace_over;
 	loop_timer_set(worker->loop, &worker->stop_timer,
 		       loop_now_ns(worker->loop) + atomic_load(&gateway->stop_grace_ns));
@@ -303,6 +312,8 @@ static void worker_close(struct worker *worker)
 	pthread_mutex_unlock(&gateway->lock);
 	while (worker->first_origin != NULL)
 		origin_free(worker, worker->first_origin);
+	if (!worker->stopping)
+		listeners_close(worker);
 	if (worker->server != NULL && !worker->stopping)
 		http_server_close(worker->server);
 	while (loop_turn(worker->loop, 0, &fault) == 0 &&
