@@ -51,6 +51,8 @@ static const char *const format_choices[] = {"logfmt", "json", NULL};
 	X(ENUM, io, "io", "auto", NULL, NULL, io_choices, "How the kernel tells of events")        \
 	X(DURATION, sync_interval, "journal.sync_interval", "10ms", "1ms", "10s", NULL,            \
 	  "How often call records are made durable: what a power cut may lose")                    \
+	X(COUNT, segment_records, "journal.segment_records", "262144", "64", "16777216", NULL,     \
+	  "Call records in a file of the journal, 192 bytes each; a worker has three ahead")       \
 	X(DURATION, drain, "drain", "10s", "0s", "1h", NULL,                                       \
 	  "How long calls in flight may take when the node stops")                                 \
 	X(DURATION, instance_wait, "instance_wait", "10s", "0s", "10m", NULL,                      \
@@ -153,6 +155,7 @@ static void take_values(const struct values *values, struct config *config)
 		     : values->io == 2 ? LOOP_IO_EPOLL
 				       : LOOP_IO_AUTO;
 	config->sync_interval_ns = values->sync_interval;
+	config->segment_records = (uint32_t)values->segment_records;
 	config->drain_ns = values->drain;
 	config->instance_wait_ns = values->instance_wait;
 	http_limits_default(&config->limits);

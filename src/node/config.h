@@ -33,6 +33,7 @@ struct config {
 	uint32_t workers;               /* 0: one a core, but one core is left to instances */
 	enum loop_io io;
 	uint64_t sync_interval_ns;
+	uint32_t segment_records;
 	uint64_t drain_ns; /* how long calls in flight may take when the node stops */
 	struct http_limits limits;
 	uint64_t instance_wait_ns;

@@ -69,7 +69,11 @@ static int journal_begin(struct node *node, struct fault *fault)
 {
 	char folder[NODE_PATH_MAX + 16];
 	const struct journal_options options = {
-		.disk = disk_system(), .clock = node->clock, .folder = folder};
+		.disk = disk_system(),
+		.clock = node->clock,
+		.folder = folder,
+		.segment_records = node->config.segment_records,
+	};
 
 	snprintf(folder, sizeof(folder), "%s/" JOURNAL_FOLDER, node->folder);
 	const int code = journal_open(&options, &node->journal, fault);
