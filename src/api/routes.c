@@ -77,7 +77,7 @@ static const struct api_argument publish_arguments[] = {
 	 "how complaints call the manifest; `service.yaml` where not given"},
 	{"folder", API_BODY, API_TEXT, false, 1, CATALOG_VALUE_MAX - 1, NULL,
 	 "where the manifest stands, absolute: its command runs there"},
-	{"manifest", API_BODY, API_TEXT, true, 1, API_BODY_MAX, NULL, "the manifest's text (YAML)"},
+	{"manifest", API_BODY, API_TEXT, true, 0, API_BODY_MAX, NULL, "the manifest's text (YAML)"},
 };
 
 static const struct api_argument service_list_arguments[] = {

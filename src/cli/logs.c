@@ -2,13 +2,20 @@
 
 #include <stdio.h>
 
+#define LINES_MAX     10000
+#define LINES_DEFAULT 100
+
 int cli_logs(struct cli *cli)
 {
 	struct text path;
 	json_t *answer = NULL;
 	const json_t *line;
+	uint64_t lines;
 	size_t i;
 
+	const int misuse = cli_option_count(cli, "--lines", 1, LINES_MAX, LINES_DEFAULT, &lines);
+	if (misuse != CLI_DONE)
+		return misuse;
 	text_init(&path, 4096);
 	text_append_text(&path, "/v1/services/");
 	cli_path_append(&path, cli->arguments[0]);
