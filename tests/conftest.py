@@ -1,13 +1,22 @@
 """Fixtures of all suites: clouds and services that end with their test."""
 
+import shutil
+
 import pytest
 from cloud import PLAIN_CONFIG, Cloud
 from upstream import CountingUpstream
 
 
+@pytest.hookimpl(hookwrapper=True)
+def pytest_runtest_makereport(item):
+    report = (yield).get_result()
+    item.failed = report.failed or getattr(item, "failed", False)
+
+
 @pytest.fixture
-def clouds(tmp_path):
-    """A function that makes a cloud, started, in a folder of its own."""
+def clouds(tmp_path, request):
+    """A function that makes a cloud, started, in a folder of its own; the folder of a test that
+    failed stays to be looked at."""
     made = []
 
     def make(config=PLAIN_CONFIG, arguments=(), start=True, **more):
@@ -18,6 +27,8 @@ def clouds(tmp_path):
     yield make
     for cloud in made:
         cloud.end()
+        if not request.node.failed:
+            shutil.rmtree(cloud.folder, ignore_errors=True)
 
 
 @pytest.fixture

@@ -53,6 +53,7 @@ class Cloud:
     def __init__(self, folder, config=PLAIN_CONFIG, arguments=(), environment=None):
         self.folder = Path(folder)
         self.arguments = list(arguments)
+        self.wrapper = []  # a command that runs serve by exec, such as unshare
         self.environment = {**free_of_secrets(os.environ), **(environment or {})}
         self.process = None
         self.gateway = None  # "127.0.0.1:40001"
@@ -77,8 +78,8 @@ class Cloud:
     def start(self):
         """Starts `stoa serve` on free ports and waits until it says that it is ready."""
         assert self.process is None, "the cloud runs already"
-        command = [STOA, "serve", "--cloud", self.folder, "--gateway", "127.0.0.1:0",
-                   "--api", "127.0.0.1:0", *self.arguments]
+        command = [*self.wrapper, STOA, "serve", "--cloud", self.folder,
+                   "--gateway", "127.0.0.1:0", "--api", "127.0.0.1:0", *self.arguments]
         with self.log.open("ab") as log:
             self.process = subprocess.Popen(command, stdin=subprocess.DEVNULL,
                                             stdout=subprocess.PIPE, stderr=log, text=True,
