@@ -300,6 +300,36 @@ static void a_retired_instance_finishes_its_calls_and_gets_no_new_one(void **unu
 	rig_end(&rig);
 }
 
+static void a_worker_that_stopped_is_not_told_of_a_free_place(void **unused)
+{
+	(void)unused;
+	struct rig rig;
+	struct rig_options options = options_of(PRICE);
+	struct waiter holder = {.rig = &rig, .path = "/slow"};
+	pthread_t thread;
+	char request[256];
+	options.workers = 2;
+	options.instance_concurrency = 1;
+	rig_begin(&rig, &options);
+
+	assert_int_equal(pthread_create(&thread, NULL, ask_once, &holder), 0);
+	wait_until(atomic_load(&rig.service.began) == 1);
+	/* On the other worker, which has nothing left to wait for when this caller leaves. */
+	const int client = rig_connect(&rig);
+	snprintf(request, sizeof(request),
+		 "GET /echo/x HTTP/1.1\r\nHost: echo.localhost\r\nX-API-Key: %s\r\n\r\n", rig.key);
+	assert_true(send(client, request, strlen(request), 0) > 0);
+	wait_until(waiting(&rig) == 1);
+	const struct linger hard = {.l_onoff = 1};
+	setsockopt(client, SOL_SOCKET, SO_LINGER, &hard, sizeof(hard));
+	close(client);
+	wait_until(waiting(&rig) == 0);
+	/* It stops at once; the first one's call is cut, and its place becomes free, later. */
+	rig_end(&rig);
+	assert_int_equal(pthread_join(thread, NULL), 0);
+	assert_int_not_equal(holder.status, 200);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -313,6 +343,7 @@ int main(void)
 		cmocka_unit_test(long_and_chunked_answers_pass_whole_with_their_charge),
 		cmocka_unit_test(a_long_answer_is_cut_when_its_money_ends),
 		cmocka_unit_test(a_retired_instance_finishes_its_calls_and_gets_no_new_one),
+		cmocka_unit_test(a_worker_that_stopped_is_not_told_of_a_free_place),
 	};
 	back_end = LOOP_IO_EPOLL;
 	int failed = cmocka_run_group_tests_name("epoll", tests, NULL, NULL);

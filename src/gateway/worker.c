@@ -31,6 +31,7 @@ static void on_handover(struct loop_message *message)
 	free(handover);
 }
 
+/* Of those that run; with the lock, so that it runs until the lock is given back. */
 static struct worker *least_loaded(struct gateway *gateway)
 {
 	struct worker *least = gateway->workers[0];
@@ -47,22 +48,22 @@ static struct worker *least_loaded(struct gateway *gateway)
 static void on_accept(struct loop_listener *listener, int descriptor)
 {
 	struct gateway *gateway = listener->owner;
-	struct worker *worker = least_loaded(gateway);
+	struct worker *own = gateway->workers[0];
 
+	pthread_mutex_lock(&gateway->lock);
+	struct worker *worker = least_loaded(gateway);
+	struct handover *handover = worker == own ? NULL : malloc(sizeof(*handover));
+	if (handover == NULL)
+		worker = own;
 	atomic_fetch_add(&worker->connections, 1);
-	if (worker == gateway->workers[0]) {
-		adopt(worker, descriptor);
-		return;
+	if (handover != NULL) {
+		*handover = (struct handover){
+			.message.deliver = on_handover, .worker = worker, .descriptor = descriptor};
+		loop_post(worker->loop, &handover->message);
 	}
-	struct handover *handover = malloc(sizeof(*handover));
-	if (handover == NULL) {
-		atomic_fetch_sub(&worker->connections, 1);
-		close(descriptor);
-		return;
-	}
-	*handover = (struct handover){
-		.message.deliver = on_handover, .worker = worker, .descriptor = descriptor};
-	loop_post(worker->loop, &handover->message);
+	pthread_mutex_unlock(&gateway->lock);
+	if (handover == NULL)
+		adopt(own, descriptor);
 }
 
 static void on_connection_closed(void *owner, void *connection_state)
@@ -171,6 +172,16 @@ void worker_nudge(struct worker *worker)
 		loop_post(worker->loop, &worker->nudge);
 }
 
+/* It may have stopped, with its bit left behind by calls that were cut while they waited. */
+static void nudge_other(struct gateway *gateway, struct directory_service *service, uint32_t other)
+{
+	atomic_fetch_and(&service->waiting_workers, ~(1ull << other));
+	pthread_mutex_lock(&gateway->lock);
+	if (gateway->workers[other] != NULL)
+		worker_nudge(gateway->workers[other]);
+	pthread_mutex_unlock(&gateway->lock);
+}
+
 void worker_place_free(struct worker *worker, struct directory_service *service)
 {
 	const uint64_t own = 1ull << worker->number;
@@ -183,11 +194,8 @@ void worker_place_free(struct worker *worker, struct directory_service *service)
 		loop_defer(worker->loop, &worker->retry);
 		waiting &= ~own;
 	}
-	if (waiting != 0) {
-		const uint32_t other = (uint32_t)__builtin_ctzll(waiting);
-		atomic_fetch_and(&service->waiting_workers, ~(1ull << other));
-		worker_nudge(worker->gateway->workers[other]);
-	}
+	if (waiting != 0)
+		nudge_other(worker->gateway, service, (uint32_t)__builtin_ctzll(waiting));
 }
 
 /* ---- stopping ---- */
