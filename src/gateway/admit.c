@@ -191,6 +191,22 @@ static void period_advance(struct admit_period *period, const struct admit_charg
 	}
 }
 
+/* A sum that has just been filled by another call is negative until that one takes its part back.
+ */
+static bool is_countable(const struct rating_quantities *before,
+			 const struct rating_cloud_quantities *cloud_before)
+{
+	for (unsigned i = 0; i < RATING_METERS; i++) {
+		if (before->of[i] < 0)
+			return false;
+	}
+	for (unsigned i = 0; i < RATING_CLOUD_METERS; i++) {
+		if (cloud_before->of[i] < 0)
+			return false;
+	}
+	return true;
+}
+
 bool admit_settle(struct admit_state *state, const struct admit_plan *plan,
 		  const struct rating_card *card, uint64_t wall_ns, struct admit_hold *hold,
 		  struct admit_charge *charge)
@@ -202,7 +218,8 @@ bool admit_settle(struct admit_state *state, const struct admit_plan *plan,
 
 	rating_call_cap(&plan->rating, &charge->used);
 	period_advance(period, charge, 1, &before, &cloud_before);
-	if (rating_plan_advance(&plan->rating, &before, &charge->used, &charge->usage_nano) &&
+	if (is_countable(&before, &cloud_before) &&
+	    rating_plan_advance(&plan->rating, &before, &charge->used, &charge->usage_nano) &&
 	    rating_cloud_advance(card, &cloud_before, &charge->cloud_used, &charge->cloud_nano) &&
 	    !__builtin_add_overflow(charge->usage_nano, charge->cloud_nano, &nano) &&
 	    nano <= hold->nano) {

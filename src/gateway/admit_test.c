@@ -272,6 +272,28 @@ static void a_charge_beyond_the_hold_charges_nothing_and_moves_nothing(void **un
 	free(state);
 }
 
+static void a_call_beside_one_that_fills_a_sum_is_not_charged(void **unused)
+{
+	(void)unused;
+	struct admit_plan plan = plan_of_unit_price(10);
+	plan.rating.prices[1] = (struct rating_price){.meter = RATING_UNIT_0, .model = RATING_FREE};
+	plan.rating.price_count = 2;
+	struct gateway_lease lease;
+	lease_begin(&lease, 100);
+	struct admit_state *state = state_new();
+	struct admit_hold hold = {.account = &lease};
+	struct admit_charge charge = {.used.of = {[RATING_CALLS] = 1, [RATING_UNIT_0] = 5}};
+	/* What a call that overflows the sum leaves there until it takes its part back. */
+	_Atomic int64_t *used = &state->periods[clock_month_of(NOW_WALL) % 2].used[RATING_UNIT_0];
+	atomic_store(used, INT64_MIN + 3);
+
+	assert_int_equal(admit_hold(state, &plan, 0, 1, NOW_WALL, &hold), ADMIT_DONE);
+	assert_false(admit_settle(state, &plan, &no_card, NOW_WALL, &hold, &charge));
+	assert_true(atomic_load(used) == INT64_MIN + 3);
+	assert_int_equal(atomic_load(&lease.available_nano), 100);
+	free(state);
+}
+
 /* ---- rate, concurrency, quota ---- */
 
 static void a_full_bucket_admits_exactly_its_burst_then_the_rate(void **unused)
@@ -349,6 +371,7 @@ int main(void)
 		cmocka_unit_test(reclaiming_never_takes_what_calls_hold),
 		cmocka_unit_test(a_flat_price_is_charged_with_the_first_call_of_a_month_only),
 		cmocka_unit_test(a_charge_beyond_the_hold_charges_nothing_and_moves_nothing),
+		cmocka_unit_test(a_call_beside_one_that_fills_a_sum_is_not_charged),
 		cmocka_unit_test(a_full_bucket_admits_exactly_its_burst_then_the_rate),
 		cmocka_unit_test(concurrency_counts_calls_in_flight_and_refusals_leave_nothing),
 		cmocka_unit_test(quota_counts_calls_that_cost_and_renews_with_the_month),

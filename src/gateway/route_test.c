@@ -5,6 +5,7 @@
 #include <cmocka.h>
 #include <stdlib.h>
 
+#include "gateway/limits.h"
 #include "gateway/problem.h"
 #include "gateway/route.h"
 #include "gateway/units.h"
@@ -91,7 +92,8 @@ static void units_are_read_by_name_and_what_is_not_a_number_is_told(void **unuse
 		{"pixels= 1", UNITS_INVALID, 0, 0},
 		{"pixels", UNITS_INVALID, 0, 0},
 		{"pixels=9223372036854775808", UNITS_INVALID, 0, 0},
-		{"pixels=9223372036854775807, pixels=1", UNITS_READ, INT64_MAX, 0},
+		{"pixels=9223372036854775807, pixels=1", UNITS_READ, GATEWAY_CALL_UNITS_MAX, 0},
+		{"pixels=7, pixels=999999999999999", UNITS_READ, GATEWAY_CALL_UNITS_MAX, 0},
 	};
 
 	for (unsigned i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {

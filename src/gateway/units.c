@@ -1,5 +1,7 @@
 #include "gateway/units.h"
 
+#include "gateway/limits.h"
+
 enum units_outcome units_read(struct slice value,
 			      _Atomic(const char *) const names[RATING_UNITS_MAX],
 			      struct rating_quantities *quantities)
@@ -28,8 +30,8 @@ enum units_outcome units_read(struct slice value,
 			continue;
 		}
 		int64_t *quantity = &quantities->of[RATING_UNIT_0 + slot];
-		if (__builtin_add_overflow(*quantity, (int64_t)count, quantity))
-			*quantity = INT64_MAX;
+		const int64_t room = GATEWAY_CALL_UNITS_MAX - *quantity;
+		*quantity += (int64_t)count < room ? (int64_t)count : room;
 	}
 	return outcome;
 }

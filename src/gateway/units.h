@@ -19,7 +19,8 @@ enum units_outcome {
 	UNITS_INVALID, /* not name=number; what stands before it counts */
 };
 
-/* Adds to `quantities` (saturating at INT64_MAX, which a plan's caps then cut). */
+/* Adds to `quantities`, each saturating at GATEWAY_CALL_UNITS_MAX, so that one absurd report
+ * cannot fill a period's sum, beyond which no call could be charged; a plan's caps cut further. */
 enum units_outcome units_read(struct slice value,
 			      _Atomic(const char *) const names[RATING_UNITS_MAX],
 			      struct rating_quantities *quantities);
