@@ -124,9 +124,13 @@ int segment_open(struct journal *journal, uint32_t stream, struct extent extent,
 void segment_close(struct journal *journal, struct segment *segment);
 void segment_mark_write(struct segment *segment, uint32_t stream, uint64_t durable,
 			uint64_t reserved);
-/* Checks a header page that stands at `page`; says how many records follow, and the marks. */
+/* Checks a header page that stands at `page`, but for its marks; says how many records follow. */
 int segment_header_check(const uint8_t *page, const char *path, uint32_t stream, uint64_t first,
-			 uint64_t *ret_records, struct segment_mark *ret_mark, struct fault *fault);
+			 uint64_t *ret_records, struct fault *fault);
+/* The highest numbers of the marks. For recovery: in a stream in use the maintenance thread
+ * writes one mark while the other is read, so that both may look torn. */
+int segment_marks_read(const uint8_t *page, const char *path, uint32_t stream, uint64_t first,
+		       struct segment_mark *ret_mark, struct fault *fault);
 /* The header's sector has been written by segment_create, or not yet. */
 bool segment_header_may_be_ours(const uint8_t *page, size_t bytes);
 /* NULL where the record is whole and stands where it belongs, else what is wrong with it. */

@@ -101,7 +101,10 @@ static int look_at_map(struct recovery *recovery, size_t index, const char *path
 		return fault_set(fault, FAULT_DAMAGED,
 				 "%s: offset %zu: the file ends within its header", path, bytes);
 	int result = segment_header_check(file->map, path, recovery->stream->number,
-					  recovery->firsts[index], &records, &mark, fault);
+					  recovery->firsts[index], &records, fault);
+	if (result == 0)
+		result = segment_marks_read(file->map, path, recovery->stream->number,
+					    recovery->firsts[index], &mark, fault);
 	if (result < 0)
 		return result;
 	if (bytes != segment_bytes(records))

@@ -157,7 +157,6 @@ int segment_open(struct journal *journal, uint32_t stream, struct extent extent,
 {
 	struct disk *disk = journal->disk;
 	struct segment segment = {.file.descriptor = -1};
-	struct segment_mark mark;
 	char name[SEGMENT_NAME_MAX];
 	char path[JOURNAL_PATH_MAX];
 	size_t bytes = 0;
@@ -177,7 +176,7 @@ int segment_open(struct journal *journal, uint32_t stream, struct extent extent,
 		result = disk->file_map(disk, &segment.file, bytes, writable, fault);
 	if (result == 0)
 		result = segment_header_check(segment.file.map, path, stream, extent.first,
-					      &records, &mark, fault);
+					      &records, fault);
 	if (result == 0 && records != extent.records)
 		result = fault_set(fault, FAULT_DAMAGED, "%s: changed while in use", path);
 	if (result < 0) {
@@ -200,29 +199,8 @@ static int damaged(struct fault *fault, const char *path, size_t offset, const c
 	return fault_set(fault, FAULT_DAMAGED, "%s: offset %zu: %s", path, offset, what);
 }
 
-/* Both numbers only grow, so the highest of each counts; false where neither mark is whole. */
-static bool marks_read(const uint8_t *page, uint32_t stream, uint64_t first,
-		       struct segment_mark *ret_mark)
-{
-	struct segment_mark best = {0};
-	bool found = false;
-
-	for (unsigned i = 0; i < 2; i++) {
-		struct segment_mark mark;
-		memcpy(&mark, page + SEGMENT_MARK_OFFSET * (1 + i), sizeof(mark));
-		if (mark.crc != mark_crc(&mark) || mark.stream != stream || mark.first != first)
-			continue;
-		best.durable = mark.durable > best.durable ? mark.durable : best.durable;
-		best.reserved = mark.reserved > best.reserved ? mark.reserved : best.reserved;
-		found = true;
-	}
-	if (found)
-		*ret_mark = best;
-	return found;
-}
-
 int segment_header_check(const uint8_t *page, const char *path, uint32_t stream, uint64_t first,
-			 uint64_t *ret_records, struct segment_mark *ret_mark, struct fault *fault)
+			 uint64_t *ret_records, struct fault *fault)
 {
 	struct segment_header header;
 	const size_t mark_end = SEGMENT_MARK_OFFSET + sizeof(struct segment_mark);
@@ -255,9 +233,29 @@ int segment_header_check(const uint8_t *page, const char *path, uint32_t stream,
 			     SEGMENT_HEADER_BYTES - SEGMENT_MARK_OFFSET - mark_end))
 		return damaged(fault, path, sizeof(header),
 			       "the header page has bytes where none belong");
-	if (!marks_read(page, stream, first, ret_mark))
-		return damaged(fault, path, SEGMENT_MARK_OFFSET, "neither mark is whole");
 	*ret_records = header.records;
+	return 0;
+}
+
+/* Both numbers only grow, so the highest of each counts. */
+int segment_marks_read(const uint8_t *page, const char *path, uint32_t stream, uint64_t first,
+		       struct segment_mark *ret_mark, struct fault *fault)
+{
+	struct segment_mark best = {0};
+	bool found = false;
+
+	for (unsigned i = 0; i < 2; i++) {
+		struct segment_mark mark;
+		memcpy(&mark, page + SEGMENT_MARK_OFFSET * (1 + i), sizeof(mark));
+		if (mark.crc != mark_crc(&mark) || mark.stream != stream || mark.first != first)
+			continue;
+		best.durable = mark.durable > best.durable ? mark.durable : best.durable;
+		best.reserved = mark.reserved > best.reserved ? mark.reserved : best.reserved;
+		found = true;
+	}
+	if (!found)
+		return damaged(fault, path, SEGMENT_MARK_OFFSET, "neither mark is whole");
+	*ret_mark = best;
 	return 0;
 }
 
