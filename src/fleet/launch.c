@@ -7,11 +7,12 @@
 #include <unistd.h>
 
 #include "base/check.h"
+#include "base/disk.h"
+#include "base/random.h"
 #include "fleet/fleet_internal.h"
 
 #define PATH_DEFAULT  "/usr/local/bin:/usr/bin:/bin"
 #define OWN_VARIABLES 6 /* at most: two of identity, an address, PATH, HOME, the final NULL */
-#define PORT_TRIES    32
 
 static bool names_variable(const char *const *environment, const char *name)
 {
@@ -112,14 +113,36 @@ static bool port_is_taken(struct fleet *fleet, uint16_t port)
 	return false;
 }
 
-/* A port that was free a moment ago. Should somebody take it before the instance does, the
- * instance fails, and its next start gets another. */
-static int free_port(struct loop_address *ret_address, struct fault *fault)
+/* Ports below those that the kernel gives to outgoing connections: one of those could be taken by
+ * any connection before the instance listens; even a question of health, asked too early, can
+ * come out of the very port that it goes to and be connected to itself (RFC 9293, 3.5). Where the
+ * kernel leaves no room below, 0: it chooses. */
+static uint16_t first_port(void)
+{
+	struct slice range, low;
+	uint64_t first = 0;
+	char *text;
+	size_t bytes;
+
+	if (disk_read_file("/proc/sys/net/ipv4/ip_local_port_range", 64, &text, &bytes, NULL) < 0)
+		return 0;
+	range = slice_make(text, bytes);
+	if (!slice_cut(&range, '\t', &low) || !slice_to_u64(low, UINT16_MAX, &first) ||
+	    first < PORTS_LEAST + PORTS_COUNT)
+		first = 0;
+	free(text);
+	return first == 0 ? 0 : (uint16_t)(first - PORTS_COUNT);
+}
+
+/* Whether nobody listens there now. Should somebody do so before the instance does, the instance
+ * fails, and its next start gets another. */
+static int try_port(uint16_t port, struct loop_address *ret_address, struct fault *fault)
 {
 	struct loop_address address = {.length = sizeof(address.ip4)};
 	const int descriptor = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
 
 	address.ip4 = (struct sockaddr_in){.sin_family = AF_INET,
+					   .sin_port = htons(port),
 					   .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
 	if (descriptor < 0)
 		return fault_set_errno(fault, errno, "cannot make a socket to find a free port");
@@ -127,7 +150,7 @@ static int free_port(struct loop_address *ret_address, struct fault *fault)
 	    getsockname(descriptor, &address.any, &address.length) != 0) {
 		const int error = errno;
 		close(descriptor);
-		return fault_set_errno(fault, error, "cannot find a free port");
+		return fault_set_errno(fault, error, "cannot bind 127.0.0.1:%u", port);
 	}
 	close(descriptor);
 	*ret_address = address;
@@ -136,15 +159,21 @@ static int free_port(struct loop_address *ret_address, struct fault *fault)
 
 static int choose_port(struct place *place, struct fleet *fleet, struct fault *fault)
 {
+	const uint16_t first = first_port();
+
 	for (int i = 0; i < PORT_TRIES; i++) {
-		const int code = free_port(&place->address, fault);
-		if (code < 0)
-			return code;
-		place->port = ntohs(place->address.ip4.sin_port);
-		if (!port_is_taken(fleet, place->port))
-			return 0;
+		/* By chance, for another node on this machine chooses too. */
+		const uint16_t port =
+			first == 0 ? 0
+				   : (uint16_t)(first + random_below(random_system(), PORTS_COUNT));
+		if (try_port(port, &place->address, fault) < 0)
+			continue;
+		const uint16_t chosen = ntohs(place->address.ip4.sin_port);
+		if (port_is_taken(fleet, chosen))
+			continue;
+		place->port = chosen;
+		return 0;
 	}
-	place->port = 0;
 	return fault_set(fault, FAULT_BUSY, "cannot find a free port in %d tries", PORT_TRIES);
 }
 

@@ -38,6 +38,11 @@
 #define LOG_WAITING_BYTES     (32u * 1024)
 #define LOG_BYTES_MAX_DEFAULT (8u * 1024 * 1024)
 
+/* ---- ports ---- */
+#define PORTS_COUNT 12000u /* below the kernel's own range, 32768 and up by default */
+#define PORTS_LEAST 4096u
+#define PORT_TRIES  64
+
 /* ---- files ---- */
 #define INSTANCES_RESERVED    1000 /* ids, by one write */
 #define INSTANCE_DIGITS_MAX   9    /* of an id in a socket's path */

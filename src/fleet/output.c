@@ -62,17 +62,20 @@ static bool log_open(struct log_file *log)
 	return true;
 }
 
-static void log_rotate(struct log_file *log)
+static bool log_rotate(struct log_file *log)
 {
 	char *older;
 
 	check(asprintf(&older, "%s.1", log->path) > 0);
-	if (rename(log->path, older) != 0)
-		log_failed(log, "rename");
+	const bool is_moved = rename(log->path, older) == 0;
 	free(older);
-	if (log->descriptor >= 0)
-		close(log->descriptor);
+	if (!is_moved) {
+		log_failed(log, "rename");
+		return false;
+	}
+	close(log->descriptor);
 	log->descriptor = -1;
+	return log_open(log);
 }
 
 static void log_flush(struct log_file *log)
@@ -82,11 +85,8 @@ static void log_flush(struct log_file *log)
 	log->waiting_bytes = 0;
 	if (bytes == 0 || !log_open(log))
 		return;
-	if (log->bytes > 0 && log->bytes + bytes > log->bytes_max) {
-		log_rotate(log);
-		if (!log_open(log))
-			return;
-	}
+	if (log->bytes > 0 && log->bytes + bytes > log->bytes_max && !log_rotate(log))
+		return;
 	for (size_t done = 0; done < bytes;) {
 		const ssize_t wrote = write(log->descriptor, log->waiting + done, bytes - done);
 		if (wrote < 0 && errno == EINTR)

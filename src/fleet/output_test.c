@@ -168,6 +168,23 @@ static void a_full_log_begins_anew_and_one_older_is_kept(void **state)
 	free(text);
 }
 
+static void a_full_log_that_cannot_be_moved_grows_no_more(void **state)
+{
+	struct rig *rig = *state;
+	struct fleet_status status;
+	char path[160];
+	struct fault fault;
+
+	snprintf(path, sizeof(path), "%s/log", rig->folder);
+	assert_int_equal(disk_system()->folder_make(disk_system(), path, 0700, &fault), 0);
+	snprintf(path, sizeof(path), "%s/log/thumbs.log.1", rig->folder);
+	assert_int_equal(disk_system()->folder_make(disk_system(), path, 0700, &fault), 0);
+	rig->options.log_bytes_max = 40000;
+	char *text = run(rig, "#!/bin/sh\nseq 10000\n", &status);
+	assert_in_range(strlen(text), 1, 40000);
+	free(text);
+}
+
 static void a_log_that_cannot_be_written_does_not_stop_the_service(void **state)
 {
 	struct rig *rig = *state;
@@ -217,6 +234,7 @@ int main(void)
 		TEST(a_long_line_is_broken),
 		TEST(a_flood_is_cut_and_no_line_goes_uncounted),
 		TEST(a_full_log_begins_anew_and_one_older_is_kept),
+		TEST(a_full_log_that_cannot_be_moved_grows_no_more),
 		TEST(a_log_that_cannot_be_written_does_not_stop_the_service),
 		TEST(a_service_that_closes_its_outputs_runs_on),
 	};

@@ -3,7 +3,10 @@
 #include <errno.h>
 #include <poll.h>
 #include <string.h>
+#include <stdatomic.h>
 #include <sys/syscall.h>
+
+#include "base/disk.h"
 
 static int set_up(void **state)
 {
@@ -82,11 +85,19 @@ static void a_service_is_ready_once_its_health_answers(void **state)
 	assert_int_equal(rig_count(rig, RIG_GONE), 1);
 }
 
-static void ports_serve_as_sockets_do(void **state)
+static void ports_serve_as_sockets_do_and_are_none_of_outgoing_connections(void **state)
 {
 	struct rig *rig = *state;
 	struct fleet_service service = rig_service(rig);
-	char body[256];
+	char body[256], *range;
+	size_t bytes;
+	struct fault fault;
+
+	assert_int_equal(disk_read_file("/proc/sys/net/ipv4/ip_local_port_range", 64, &range,
+					&bytes, &fault),
+			 0);
+	const unsigned long low = strtoul(range, NULL, 10);
+	free(range);
 
 	service.listen = FLEET_LISTEN_PORT;
 	service.count = 3;
@@ -96,6 +107,8 @@ static void ports_serve_as_sockets_do(void **state)
 		const struct rig_event ready = rig_wait(rig, RIG_READY, i);
 		rig_get(&ready, "/", body);
 		assert_string_equal(body, "fine");
+		if (low > 16384)
+			assert_true(ntohs(ready.address.ip4.sin_port) < low);
 	}
 	rig_close(rig);
 }
@@ -420,13 +433,74 @@ static void its_memory_is_limited_beside_the_stacks_of_its_threads(void **state)
 	rig_close(rig);
 }
 
+/* A spawner without processes: one "ends" when it is sent a signal. No pidfd can be had of it. */
+#define NO_PROCESS 0x3ffffff0
+
+struct pretended {
+	struct spawner spawner;
+	_Atomic int signalled;
+};
+
+static int pretend_start(struct spawner *spawner, const struct spawn_request *request,
+			 pid_t *ret_pid, struct fault *fault)
+{
+	(void)request;
+	(void)fault;
+	atomic_store(&((struct pretended *)spawner)->signalled, 0);
+	*ret_pid = NO_PROCESS;
+	return 0;
+}
+
+static int pretend_signal(struct spawner *spawner, pid_t pid, int signal_number,
+			  struct fault *fault)
+{
+	(void)fault;
+	assert_int_equal(pid, NO_PROCESS);
+	atomic_store(&((struct pretended *)spawner)->signalled, signal_number);
+	return 0;
+}
+
+static int pretend_poll_exit(struct spawner *spawner, pid_t pid, struct spawn_exit *ret_exit,
+			     struct fault *fault)
+{
+	const int signalled = atomic_load(&((struct pretended *)spawner)->signalled);
+
+	(void)fault;
+	assert_int_equal(pid, NO_PROCESS);
+	*ret_exit = (struct spawn_exit){.exited = signalled != 0, .status = signalled};
+	return 0;
+}
+
+static void an_exit_is_seen_even_where_no_pidfd_can_be_had(void **state)
+{
+	struct rig *rig = *state;
+	struct fleet_service service = rig_service(rig);
+	struct pretended pretended = {
+		.spawner = {.start = pretend_start,
+			    .signal = pretend_signal,
+			    .poll_exit = pretend_poll_exit},
+	};
+
+	service.start_timeout_ns = CLOCK_NS_PER_MS;
+	rig->options.spawner = &pretended.spawner;
+	rig_open(rig);
+	rig_set(rig, &service);
+	const struct fleet_status status = rig_wait_status(rig, has_failed);
+	assert_string_equal(status.reason, "not healthy within 1 ms: it did not answer");
+	rig_close(rig);
+	assert_int_equal(rig->event_count, 0);
+	char *log = rig_log(rig, "thumbs");
+	assert_non_null(strstr(log, "[stoa: killed by SIGTERM]\n"));
+	free(log);
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
 
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		TEST(a_service_is_ready_once_its_health_answers),
-		TEST(ports_serve_as_sockets_do),
+		TEST(ports_serve_as_sockets_do_and_are_none_of_outgoing_connections),
 		TEST(without_a_health_path_taking_a_connection_is_enough),
 		TEST(what_never_answers_is_never_announced_and_says_why),
 		TEST(a_bad_answer_is_not_healthy),
@@ -438,6 +512,7 @@ int main(void)
 		TEST(it_is_stopped_only_when_no_call_is_in_flight),
 		TEST(a_drain_that_nobody_answers_ends_at_its_timeout),
 		TEST(what_ignores_sigterm_is_killed_after_the_grace),
+		TEST(an_exit_is_seen_even_where_no_pidfd_can_be_had),
 		TEST(what_cannot_be_executed_says_why_and_is_tried_again),
 		TEST(it_gets_its_variables_and_no_other),
 		TEST(its_memory_is_limited_beside_the_stacks_of_its_threads),
