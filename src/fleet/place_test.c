@@ -53,6 +53,13 @@ static bool has_failed_twice(const struct fleet_status *status)
 	return status->failures >= 2 && status->state == FLEET_BACKOFF;
 }
 
+/* On a busy machine a first start may end before a question could be asked. */
+static bool has_taken_no_connection(const struct fleet_status *status)
+{
+	return has_failed_twice(status) &&
+	       strcmp(status->reason, "not healthy within 50 ms: it takes no connection") == 0;
+}
+
 static bool is_of_service_2(const struct fleet_status *status)
 {
 	return status->service.value == 2 && has_failed(status);
@@ -135,8 +142,7 @@ static void what_never_answers_is_never_announced_and_says_why(void **state)
 	rig_program(rig, "server", "#!/bin/sh\nexec sleep 1000\n");
 	rig_open(rig);
 	rig_set(rig, &service);
-	const struct fleet_status status = rig_wait_status(rig, has_failed_twice);
-	assert_string_equal(status.reason, "not healthy within 50 ms: it takes no connection");
+	const struct fleet_status status = rig_wait_status(rig, has_taken_no_connection);
 	assert_int_equal(status.pid, 0);
 	assert_true(status.retry_ns > status.since_ns);
 	rig_close(rig);
