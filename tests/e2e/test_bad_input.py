@@ -13,7 +13,6 @@ import pytest
 from books import check_books, settle, wait_until
 from cloud import PLAIN_CONFIG, STOA, Refused, upstream_manifest
 from market import Market
-from processes import is_alive
 
 HEAD = "service: thumbs\nversion: 1.4.0\n"
 RUN = "run: {command: [./thumbs]}\n"
@@ -375,11 +374,25 @@ def test_a_full_journal_disk_refuses_calls_before_the_service_until_there_is_spa
 # ---- signals at odd moments
 
 
-def test_a_signal_while_it_starts_or_twice_ends_it_in_order(clouds):
+def test_being_told_to_stop_thrice_ends_it_in_order(clouds):
     cloud = clouds()
     process = cloud.process
     for _ in range(3):
         process.send_signal(signal.SIGTERM)
-    assert cloud._forget() == 0
-    assert not is_alive(process.pid)
+    assert cloud.wait() == 0
     cloud.start()
+
+
+@pytest.mark.parametrize("made", ["", "admin.token", "store.db", "journal", "api.address"])
+@pytest.mark.parametrize("how", [signal.SIGTERM, signal.SIGKILL], ids=["SIGTERM", "SIGKILL"])
+def test_a_first_start_that_is_ended_halfway_can_be_begun_again(clouds, made, how):
+    cloud = clouds(start=False)
+    process = subprocess.Popen(
+        [STOA, "serve", "--cloud", cloud.folder, "--gateway", "127.0.0.1:0",
+         "--api", "127.0.0.1:0"], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    wait_until((cloud.folder / made).exists, f"{made} is made")
+    process.send_signal(how)
+    assert process.wait() in (0, -how)
+    cloud.start()
+    cloud.account("acme", "1.00")
+    check_books(cloud)

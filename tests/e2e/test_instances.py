@@ -85,7 +85,7 @@ class Background:
 
 def test_an_instance_is_started_and_answers_on_its_socket(run):
     market = run({"GREETING": "hello: you"})
-    market.normal_call()
+    market.normal_call()  # right after publishing: it waits until the instance is ready
     told = about(market)
     environment = told["environment"]
     assert told["folder"] == str(market.folder)
@@ -136,11 +136,6 @@ def test_a_service_that_ends_at_once_is_told_with_its_last_words(run):
     # Corrected, it is called at once: the call waits for the start.
     publish(market, version="1.0.1")
     wait_until(lambda: market.call("/call/now").status == 200, "it serves")
-
-
-def test_a_first_call_waits_until_the_instance_is_ready(run):
-    market = run()
-    market.normal_call()  # right after publishing
 
 
 # ---- ending
@@ -250,7 +245,7 @@ def test_a_call_in_flight_is_finished_by_the_instance_that_is_replaced(run):
 def test_stopping_finishes_calls_in_flight_and_leaves_no_process(run):
     market = run({"CHILD": "yes"})
     told = about(market)
-    cloud, process, gateway = market.cloud, market.cloud.process, market.cloud.gateway
+    cloud, gateway = market.cloud, market.cloud.gateway
     host, port = gateway.rsplit(":", 1)
 
     def refuses():
@@ -263,13 +258,13 @@ def test_stopping_finishes_calls_in_flight_and_leaves_no_process(run):
     with market.connect() as peer:
         peer.send(market.request("/slow/patient"))
         wait_until((market.folder / "STARTED").exists, "the service has the call")
-        process.send_signal(signal.SIGTERM)
+        cloud.terminate()
         wait_until(refuses, "no new connection is taken")
         assert is_alive(told["pid"])
         (market.folder / "RELEASE").touch()
         answer = peer.read()
         assert answer.body == b"patient" and peer.is_closed()
-    assert cloud._forget() == 0
+    assert cloud.wait() == 0
     assert not any_alive([told["pid"], told["child"]])
     assert mentioning(str(cloud.folder / "instances")) == []
     cloud.start()

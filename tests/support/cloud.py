@@ -111,11 +111,19 @@ class Cloud:
                 client.close()
         self._client = self._gateway_client = None
 
-    def stop(self, expected=0):
-        """SIGTERM: drains and ends."""
+    def terminate(self):
+        """SIGTERM: it begins to drain."""
         self._close_clients()
         self.process.send_signal(signal.SIGTERM)
-        status = self._forget()
+
+    def wait(self):
+        """Until it has ended; returns its exit status."""
+        return self._forget()
+
+    def stop(self, expected=0):
+        """SIGTERM: drains and ends."""
+        self.terminate()
+        status = self.wait()
         if status != expected:
             raise Refused(f"stoa serve ended with status {status}\n"
                           f"{self.log.read_text()[-4000:]}")
