@@ -198,7 +198,7 @@ static int take_scalar(struct builder *builder, struct fy_event *event)
 		parent->key_column = place.column;
 		return 0;
 	}
-	struct yaml_node *node;
+	struct yaml_node *node = NULL;
 	const int code = node_new(builder, YAML_SCALAR, place, &node);
 	if (code < 0)
 		return code;
@@ -215,7 +215,7 @@ static int take_start(struct builder *builder, enum yaml_kind kind, struct place
 	if (builder->depth == YAML_DEPTH_MAX)
 		return fault_at(builder->yaml, place, builder->fault,
 				"nested more than %d levels deep", YAML_DEPTH_MAX);
-	struct yaml_node *node;
+	struct yaml_node *node = NULL;
 	int code = node_new(builder, kind, place, &node);
 	if (code == 0)
 		code = node_attach(builder, node);
