@@ -102,6 +102,19 @@ void text_hex(const void *bytes, size_t length, char *text)
 	text[2 * length] = '\0';
 }
 
+char *text_decimal(uint64_t value, char *text)
+{
+	char digits[20];
+	size_t count = 0;
+
+	do {
+		digits[sizeof(digits) - ++count] = (char)('0' + value % 10);
+		value /= 10;
+	} while (value > 0);
+	memcpy(text, digits + sizeof(digits) - count, count);
+	return text + count;
+}
+
 static int hex_digit(char byte)
 {
 	if (byte >= '0' && byte <= '9')

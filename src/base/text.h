@@ -36,6 +36,8 @@ static inline struct slice text_slice(const struct text *text)
 
 /* Lower-case hexadecimal; `text` holds 2 * length + 1 bytes. */
 void text_hex(const void *bytes, size_t length, char *text);
+/* Decimal digits, without NUL; at most 20. Returns their end. */
+char *text_decimal(uint64_t value, char *text);
 bool text_from_hex(struct slice hex, void *bytes, size_t length);
 
 /* The length of the well-formed UTF-8 sequence at byte `at` (below text.length), or 0 where it

@@ -95,6 +95,33 @@ enum admit_outcome admit_enter(struct admit_state *state, const struct admit_pla
 	return ADMIT_DONE;
 }
 
+void admit_left(struct admit_state *state, const struct admit_plan *plan, uint64_t now_ns,
+		uint64_t wall_ns, struct admit_left *ret_left)
+{
+	const struct gateway_limits *limits = &plan->limits;
+	struct admit_left left = {0};
+
+	if (limits->rate_interval_ns != 0) {
+		const uint64_t full_at_ns =
+			atomic_load_explicit(&state->arrival_ns, memory_order_relaxed);
+		const uint64_t interval_ns = limits->rate_interval_ns;
+		const uint64_t depth_ns = interval_ns * limits->burst;
+		const uint64_t lacking_ns = full_at_ns > now_ns ? full_at_ns - now_ns : 0;
+		if (lacking_ns < depth_ns)
+			left.rate_calls = (depth_ns - lacking_ns) / interval_ns;
+		if (lacking_ns > 0)
+			left.more_ns =
+				lacking_ns - (depth_ns - (left.rate_calls + 1) * interval_ns);
+	}
+	if (limits->quota_calls >= 0) {
+		const int64_t admitted = atomic_load_explicit(
+			&period_of(state, wall_ns)->calls_admitted, memory_order_relaxed);
+		if (admitted < limits->quota_calls)
+			left.quota_calls = (uint64_t)(limits->quota_calls - admitted);
+	}
+	*ret_left = left;
+}
+
 void admit_leave(struct admit_state *state, const struct admit_plan *plan, uint64_t wall_ns,
 		 bool counted)
 {

@@ -45,6 +45,13 @@ struct admit_state {
 	_Alignas(64) struct admit_period periods[2]; /* by month modulo 2 */
 };
 
+/* What a caller may still do after this call, as of its admission. */
+struct admit_left {
+	uint64_t rate_calls; /* at once */
+	uint64_t more_ns;    /* until one more is; 0: none is lacking */
+	uint64_t quota_calls;
+};
+
 enum admit_outcome {
 	ADMIT_DONE,
 	ADMIT_WAIT,        /* admit_hold, admit_extend: the ledger was asked; try again */
@@ -78,6 +85,10 @@ void admit_state_init(struct admit_state *state, uint32_t month,
 /* On a refusal nothing is left behind; *ret_retry_after_ns is set for ADMIT_RATE. */
 enum admit_outcome admit_enter(struct admit_state *state, const struct admit_plan *plan,
 			       uint64_t now_ns, uint64_t wall_ns, uint64_t *ret_retry_after_ns);
+
+/* After admit_enter, whatever it said; of a limit that the plan has not, 0. */
+void admit_left(struct admit_state *state, const struct admit_plan *plan, uint64_t now_ns,
+		uint64_t wall_ns, struct admit_left *ret_left);
 
 /* Takes call_most (and the flat prices with a month's first call) and cloud_most_nano. `hold`
  * has its leases set and nano 0; nothing is held unless ADMIT_DONE. */

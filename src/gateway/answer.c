@@ -1,9 +1,10 @@
 /*
  * The service's answer: handed on as it comes, settled before its last byte can leave.
  *
- * What arrives in one piece is held until the piece has been read (on_more or on_end): so a small
- * answer leaves as one, with its charge among its fields. A longer one begins without and ends
- * with the charge as a trailer, where its framing has trailers.
+ * What arrives in one piece is held until the piece has been read (on_more or on_end), and a short
+ * answer of known length until it is whole: so a small answer leaves as one, with its charge among
+ * its fields. A longer one begins without and ends with the charge as a trailer, where its framing
+ * has trailers.
  */
 #include "gateway/call.h"
 
@@ -44,6 +45,14 @@ static void on_head(void *owner, const struct http_response *response)
 	read_units(call, response->headers, response->header_count);
 }
 
+static void send_pieces(struct call *call)
+{
+	for (uint32_t i = 0; i < call->piece_count; i++)
+		http_exchange_send(call->exchange, call->pieces[i]);
+	call->piece_count = 0;
+	call->head = NULL;
+}
+
 /* Begins the answer without knowing its end. */
 static void begin_answer(struct call *call)
 {
@@ -53,10 +62,28 @@ static void begin_answer(struct call *call)
 		response->body_bytes == HTTP_LENGTH_UNKNOWN || call->accepts_trailers;
 	present_answer(call, call->trailers_wanted ? HTTP_LENGTH_UNKNOWN : response->body_bytes,
 		       NULL);
+	send_pieces(call);
+}
+
+/* A short answer that comes in several reads is held until it is whole, so that its charge
+ * stands in its head: its caller waits for the rest of it anyway. */
+static bool hold_answer(struct call *call)
+{
+	const struct http_response *response = call->head;
+
+	if (call->head_only || response->body_bytes <= 0 ||
+	    response->body_bytes > GATEWAY_HELD_BYTES_MAX)
+		return false;
+	call->held = keep_take_answer(&call->worker->keeps, response);
+	if (call->held == NULL)
+		return false;
 	for (uint32_t i = 0; i < call->piece_count; i++)
-		http_exchange_send(call->exchange, call->pieces[i]);
+		keep_body(call->held, call->pieces[i]);
 	call->piece_count = 0;
-	call->head = NULL;
+	call->held_head = *response;
+	call->held_head.headers = call->held->headers;
+	call->head = &call->held_head;
+	return true;
 }
 
 static void on_body(void *owner, struct slice bytes)
@@ -64,6 +91,10 @@ static void on_body(void *owner, struct slice bytes)
 	struct call *call = owner;
 
 	call->response_bytes += bytes.length;
+	if (call->held != NULL) {
+		keep_body(call->held, bytes);
+		return;
+	}
 	if (!call->responded && call->piece_count < GATEWAY_PIECES_MAX) {
 		call->pieces[call->piece_count++] = bytes;
 		return;
@@ -77,7 +108,7 @@ static void on_more(void *owner)
 {
 	struct call *call = owner;
 
-	if (call->head != NULL)
+	if (call->head != NULL && call->held == NULL && !hold_answer(call))
 		begin_answer(call);
 	if (!call_reserve(call)) {
 		if (call->step != CALL_ANSWER)
@@ -126,9 +157,7 @@ static void finish_answer(struct call *call, int64_t charge_nano,
 			body_bytes = pieces_bytes(call);
 		call->trailers_wanted = chunked;
 		present_answer(call, chunked ? HTTP_LENGTH_UNKNOWN : body_bytes, &charge_nano);
-		for (uint32_t i = 0; i < call->piece_count; i++)
-			http_exchange_send(call->exchange, call->pieces[i]);
-		call->head = NULL;
+		send_pieces(call);
 	} else if (call->trailers_wanted) {
 		const size_t length = present_charge(call, charge_nano, charge, sizeof(charge));
 		fields[count++] = (struct http_header){.name = slice_of("Stoa-Charge"),
@@ -149,8 +178,14 @@ static void on_end(void *owner, const struct http_header *trailers, size_t trail
 		call->instance,
 		(uint32_t)((loop_now_ns(worker->loop) - call->forwarded_ns) / CLOCK_NS_PER_US));
 	/* First on record, then the last byte: nothing leaves before this callback returns. */
+	struct keep *held = call->held;
+	call->held = NULL; /* until the answer is handed on */
+	if (held != NULL)
+		call->pieces[call->piece_count++] = keep_body_slice(held);
 	call_settle(call, JOURNAL_ANSWERED, &charge_nano);
 	finish_answer(call, charge_nano, trailers, trailer_count);
+	if (held != NULL)
+		keep_give(&worker->keeps, held);
 }
 
 /* Whether to try another instance: nothing of the request was acted upon, or acting twice is

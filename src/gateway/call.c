@@ -154,8 +154,13 @@ static enum call_step call_admit(struct call *call)
 
 	call->plan = atomic_load_explicit(&call->subscription->plan, memory_order_acquire);
 	call->deadline_ns = call->started_ns + call->plan->admit.limits.timeout_ns;
-	switch (admit_enter(&call->subscription->admit, &call->plan->admit, call->started_ns,
-			    call->started_wall_ns, &retry_after_ns)) {
+	const enum admit_outcome outcome =
+		admit_enter(&call->subscription->admit, &call->plan->admit, call->started_ns,
+			    call->started_wall_ns, &retry_after_ns);
+	if (call->plan->allowance_bytes > 0)
+		admit_left(&call->subscription->admit, &call->plan->admit, call->started_ns,
+			   call->started_wall_ns, &call->left);
+	switch (outcome) {
 	case ADMIT_RATE:
 		return call_refuse(call, PROBLEM_RATE, retry_after_ns);
 	case ADMIT_CONCURRENCY:
@@ -432,6 +437,9 @@ void call_let_go(struct call *call, bool counted)
 	if (call->keep != NULL)
 		keep_give(&worker->keeps, call->keep);
 	call->keep = NULL;
+	if (call->held != NULL)
+		keep_give(&worker->keeps, call->held);
+	call->held = NULL;
 	admit_release(&call->hold);
 	if (call->entered) {
 		admit_leave(&call->subscription->admit, &call->plan->admit, call->started_wall_ns,

@@ -18,6 +18,7 @@
 #include "gateway/keep.h"
 #include "gateway/limits.h"
 #include "gateway/problem.h"
+#include "gateway/trace.h"
 #include "gateway/worker.h"
 
 /* step, function, sentence */
@@ -63,6 +64,7 @@ struct call {
 	struct admit_hold hold;
 	struct call_id id;
 	char id_text[CALL_ID_TEXT_MAX]; /* "": not admitted */
+	char trace[TRACE_BYTES];        /* set when the request is presented */
 	struct key_id key;
 	enum call_step step;
 	uint64_t started_ns, started_wall_ns;
@@ -72,8 +74,9 @@ struct call {
 	uint64_t hold_bytes;                        /* transfer that the hold covers */
 	uint32_t memory_mib_share, cpu_milli_share; /* what the hold covers */
 	struct rating_quantities units;
-	uint16_t status;  /* of the service's answer */
-	bool entered : 1; /* admit_leave is owed */
+	struct admit_left left; /* where the plan has something to tell */
+	uint16_t status;        /* of the service's answer */
+	bool entered : 1;       /* admit_leave is owed */
 	bool waiting : 1;
 	bool retried : 1;
 	bool key_in_authorization : 1;
@@ -86,6 +89,8 @@ struct call {
 	bool starved_request : 1, starved_answer : 1; /* paused until the hold is extended */
 	/* An answer that has arrived, not yet handed on: see answer.c. */
 	const struct http_response *head;
+	struct http_response held_head; /* with its fields and its body in `held` */
+	struct keep *held;
 	uint32_t piece_count;
 	struct slice pieces[GATEWAY_PIECES_MAX];
 };

@@ -225,6 +225,7 @@ int directory_put_plan(struct directory *directory, const struct gateway_plan_en
 		.call_most_nano = entry->call_most_nano,
 		.flat_nano = rating_plan_flat(&entry->rating),
 	};
+	plan->allowance_bytes = allowance_policy(&entry->limits, plan->allowance);
 	map_put(&directory->plans_by_id, plan->id.value, plan);
 	return 0;
 }

@@ -18,6 +18,7 @@
 
 #include "base/map.h"
 #include "gateway/admit.h"
+#include "gateway/allowance.h"
 #include "gateway/gateway.h"
 #include "gateway/lease.h"
 #include "gateway/table.h"
@@ -27,6 +28,8 @@ struct directory_plan {
 	struct plan_id id;
 	char name[GATEWAY_NAME_MAX];
 	struct admit_plan admit;
+	char allowance[ALLOWANCE_POLICY_MAX]; /* RateLimit-Policy */
+	size_t allowance_bytes;               /* 0: nothing to tell */
 };
 
 struct worker_origin;

@@ -65,36 +65,62 @@ static struct slice copy(struct keep *keep, struct slice bytes)
 	return slice_make(to, bytes.length);
 }
 
+static size_t fields_bytes(const struct http_header *headers, size_t count)
+{
+	size_t bytes = count * sizeof(*headers);
+
+	for (size_t i = 0; i < count; i++)
+		bytes += headers[i].name.length + headers[i].value.length;
+	return bytes;
+}
+
+/* Their texts; the room for the array itself, at the begin, is counted as used already. */
+static void copy_fields(struct keep *keep, const struct http_header *headers, size_t count)
+{
+	keep->headers = (struct http_header *)(void *)keep->bytes;
+	keep->header_count = (uint32_t)count;
+	for (size_t i = 0; i < count; i++) {
+		keep->headers[i] = headers[i];
+		keep->headers[i].name = copy(keep, headers[i].name);
+		keep->headers[i].value = copy(keep, headers[i].value);
+	}
+}
+
 struct keep *keep_take(struct keep_pool *pool, const struct http_request *request, bool bare,
 		       struct slice target)
 {
-	const size_t array_bytes = request->header_count * sizeof(struct http_header);
-	size_t bytes = array_bytes + request->method.length + bare + target.length +
-		       request->authority.length;
-
-	for (size_t i = 0; i < request->header_count; i++)
-		bytes += request->headers[i].name.length + request->headers[i].value.length;
-	struct keep *keep = take(pool, bytes);
+	struct keep *keep = take(pool, fields_bytes(request->headers, request->header_count) +
+					       request->method.length + bare + target.length +
+					       request->authority.length);
 	if (keep == NULL)
 		return NULL;
 
-	keep->headers = (struct http_header *)(void *)keep->bytes;
-	keep->header_count = (uint32_t)request->header_count;
-	keep->used = (uint32_t)array_bytes;
+	keep->used = (uint32_t)(request->header_count * sizeof(struct http_header));
 	keep->method = copy(keep, request->method);
 	keep->target = copy(keep, slice_make("/", bare));
 	keep->target.length += copy(keep, target).length;
 	keep->authority = copy(keep, request->authority);
-	for (size_t i = 0; i < request->header_count; i++) {
-		keep->headers[i] = request->headers[i];
-		keep->headers[i].name = copy(keep, request->headers[i].name);
-		keep->headers[i].value = copy(keep, request->headers[i].value);
-	}
+	copy_fields(keep, request->headers, request->header_count);
 	keep->body_bytes = request->body_bytes;
 	keep->head_only = request->head_only;
 	keep->idempotent = request->idempotent;
 	keep->body_whole = true;
 	keep->body_ended = false;
+	keep->body_at = keep->used;
+	return keep;
+}
+
+struct keep *keep_take_answer(struct keep_pool *pool, const struct http_response *response)
+{
+	check(response->body_bytes >= 0);
+	struct keep *keep = take(pool, fields_bytes(response->headers, response->header_count) +
+					       (size_t)response->body_bytes);
+
+	if (keep == NULL)
+		return NULL;
+	keep->used = (uint32_t)(response->header_count * sizeof(struct http_header));
+	copy_fields(keep, response->headers, response->header_count);
+	keep->body_whole = true;
 	keep->body_at = keep->used;
 	return keep;
 }

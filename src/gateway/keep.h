@@ -1,5 +1,6 @@
 /*
- * keep: a call's request, kept so that it can wait or be sent again. Private to the gateway.
+ * keep: a call's request, kept so that it can wait or be sent again; or a short answer, kept until
+ * it is whole. Private to the gateway.
  *
  * The head's slices point into receive memory that dies with the callback; keep copies them in
  * one piece. A small body is kept behind it while there is room. Memory comes from free lists of
@@ -42,6 +43,8 @@ struct keep_pool {
  * NULL without memory. */
 struct keep *keep_take(struct keep_pool *pool, const struct http_request *request, bool bare,
 		       struct slice target);
+/* The same for an answer's head, with room for its body behind it; its length must be known. */
+struct keep *keep_take_answer(struct keep_pool *pool, const struct http_response *response);
 void keep_give(struct keep_pool *pool, struct keep *keep);
 void keep_pool_fini(struct keep_pool *pool);
 

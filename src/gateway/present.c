@@ -6,7 +6,6 @@
 #include "base/text.h"
 
 #define EXTRA_HEADERS 8 /* at most so many of our own on a request or an answer */
-#define TRACE_BYTES   55
 
 static struct http_header header_of(enum http_name known, const char *name, struct slice value)
 {
@@ -35,20 +34,37 @@ static bool is_kept_back(const struct call *call, const struct http_header *head
 	case HTTP_X_FORWARDED_PROTO:
 	case HTTP_STOA_UNITS:
 	case HTTP_STOA_RESERVED:
+	case HTTP_TRACEPARENT: /* see put_trace */
+	case HTTP_TRACESTATE:
 		return true;
 	default:
 		return header->hop_by_hop;
 	}
 }
 
-/* W3C Trace Context: the call id is the trace's id where the caller began none. */
-static void begin_trace(const struct call *call, char text[TRACE_BYTES])
+static size_t put_trace(struct call *call, struct http_header *headers)
 {
-	memcpy(text, "00-", 3);
-	text_hex(call->id.bytes, 16, text + 3);
-	text[35] = '-';
-	memcpy(text + 36, text + 3 + 16, 16);
-	memcpy(text + 52, "-01", 3);
+	const struct keep *keep = call->keep;
+	struct slice parent = {0};
+	uint32_t parents = 0, states = 0;
+	size_t count = 0;
+
+	for (size_t i = 0; i < keep->header_count; i++) {
+		if (keep->headers[i].known == HTTP_TRACEPARENT) {
+			parent = keep->headers[i].value;
+			parents++;
+		}
+		states += keep->headers[i].known == HTTP_TRACESTATE;
+	}
+	const bool goes_on =
+		trace_make(parents == 1 ? parent : (struct slice){0}, call->id, call->trace);
+	headers[count++] = header_of(HTTP_TRACEPARENT, "traceparent",
+				     slice_make(call->trace, sizeof(call->trace)));
+	for (size_t i = 0; goes_on && states > 0 && i < keep->header_count; i++) {
+		if (keep->headers[i].known == HTTP_TRACESTATE)
+			headers[count++] = keep->headers[i];
+	}
+	return count;
 }
 
 void present_request(struct call *call, struct http_origin *origin)
@@ -57,8 +73,6 @@ void present_request(struct call *call, struct http_origin *origin)
 	const struct directory_subscription *subscription = call->subscription;
 	struct http_header headers[HTTP_HEADERS_MAX + EXTRA_HEADERS];
 	size_t count = 0;
-	bool has_trace = false;
-	char trace[TRACE_BYTES];
 
 	const char *authority = call->instance->authority;
 	headers[count++] = header_of(HTTP_HOST, "Host",
@@ -66,7 +80,6 @@ void present_request(struct call *call, struct http_origin *origin)
 	for (size_t i = 0; i < keep->header_count; i++) {
 		if (is_kept_back(call, &keep->headers[i]))
 			continue;
-		has_trace |= keep->headers[i].known == HTTP_TRACEPARENT;
 		headers[count++] = keep->headers[i];
 	}
 	headers[count++] = header_of(HTTP_STOA_RESERVED, "Stoa-Call", id_text(call));
@@ -75,11 +88,7 @@ void present_request(struct call *call, struct http_origin *origin)
 	headers[count++] =
 		header_of(HTTP_STOA_RESERVED, "Stoa-Account", slice_of(subscription->account_name));
 	headers[count++] = header_of(HTTP_STOA_RESERVED, "Stoa-Plan", slice_of(call->plan->name));
-	if (!has_trace) {
-		begin_trace(call, trace);
-		headers[count++] = header_of(HTTP_TRACEPARENT, "traceparent",
-					     slice_make(trace, sizeof(trace)));
-	}
+	count += put_trace(call, headers + count);
 
 	const struct http_call_request request = {
 		.method = keep->method,
@@ -112,17 +121,9 @@ size_t present_charge(const struct call *call, int64_t nano, char *text, size_t 
 /* Microseconds as milliseconds with three places: "12.345". */
 static char *put_ms(char *at, uint64_t us)
 {
-	uint64_t ms = us / 1000;
-	uint32_t rest = (uint32_t)(us % 1000);
-	char digits[20];
-	size_t count = 0;
+	const uint32_t rest = (uint32_t)(us % 1000);
 
-	do {
-		digits[count++] = (char)('0' + ms % 10);
-		ms /= 10;
-	} while (ms > 0);
-	while (count > 0)
-		*at++ = digits[--count];
+	at = text_decimal(us / 1000, at);
 	*at++ = '.';
 	*at++ = (char)('0' + rest / 100);
 	*at++ = (char)('0' + rest / 10 % 10);
@@ -145,12 +146,32 @@ static struct slice put_timing(const struct call *call, char text[80])
 	return slice_make(text, (size_t)(at - text));
 }
 
+/* RateLimit and RateLimit-Policy, as of the call's admission. */
+static size_t put_allowance(const struct call *call, struct http_header *headers,
+			    char left[ALLOWANCE_LEFT_MAX])
+{
+	const struct directory_plan *plan = call->plan;
+	struct worker *worker = call->worker;
+	const uint64_t wall_ns = call->started_wall_ns;
+
+	if (plan == NULL || plan->allowance_bytes == 0)
+		return 0;
+	if (wall_ns >= worker->month_ends_ns)
+		worker->month_ends_ns = clock_month_start_ns(clock_month_of(wall_ns) + 1);
+	const size_t length = allowance_left(&plan->admit.limits, &call->left,
+					     worker->month_ends_ns - wall_ns, left);
+	headers[0] = header_of(HTTP_OTHER, "RateLimit-Policy",
+			       slice_make(plan->allowance, plan->allowance_bytes));
+	headers[1] = header_of(HTTP_OTHER, "RateLimit", slice_make(left, length));
+	return 2;
+}
+
 void present_answer(struct call *call, int64_t body_bytes, const int64_t *charge_nano)
 {
 	const struct http_response *response = call->head;
 	struct http_header headers[HTTP_HEADERS_MAX + EXTRA_HEADERS];
 	size_t count = 0;
-	char timing[80], charge[64];
+	char timing[80], charge[64], left[ALLOWANCE_LEFT_MAX];
 
 	for (size_t i = 0; i < response->header_count; i++) {
 		const struct http_header *header = &response->headers[i];
@@ -164,6 +185,7 @@ void present_answer(struct call *call, int64_t body_bytes, const int64_t *charge
 			header_of(HTTP_STOA_RESERVED, "Stoa-Charge", slice_make(charge, length));
 	}
 	headers[count++] = header_of(HTTP_OTHER, "Server-Timing", put_timing(call, timing));
+	count += put_allowance(call, headers + count, left);
 	http_exchange_respond(call->exchange, response->status, headers, count, body_bytes);
 	call->responded = true;
 }
@@ -173,7 +195,7 @@ void present_problem(struct call *call, enum problem problem, uint64_t retry_aft
 	const struct problem_text *text = problem_text(problem);
 	struct http_header headers[EXTRA_HEADERS];
 	size_t count = 0;
-	char body[PROBLEM_BODY_MAX], seconds[24], policy[64], left[64];
+	char body[PROBLEM_BODY_MAX], seconds[24], left[ALLOWANCE_LEFT_MAX];
 
 	headers[count++] =
 		header_of(HTTP_CONTENT_TYPE, "Content-Type", slice_of("application/problem+json"));
@@ -185,19 +207,11 @@ void present_problem(struct call *call, enum problem problem, uint64_t retry_aft
 			slice_of(problem == PROBLEM_KEY_INVALID
 					 ? "Bearer realm=\"stoa\", error=\"invalid_token\""
 					 : "Bearer realm=\"stoa\""));
+	count += put_allowance(call, headers + count, left);
 	if (problem == PROBLEM_RATE) {
-		/* RateLimit header fields for HTTP (IETF draft): a quota over a window, and
-		 * what is left of it. */
-		const struct gateway_limits *limits = &call->plan->admit.limits;
-		const uint64_t window_ns = limits->rate_interval_ns * limits->burst;
 		const uint64_t wait_s = (retry_after_ns + CLOCK_NS_PER_S - 1) / CLOCK_NS_PER_S;
 		snprintf(seconds, sizeof(seconds), "%llu", (unsigned long long)wait_s);
-		snprintf(policy, sizeof(policy), "\"rate\";q=%u;w=%llu", limits->burst,
-			 (unsigned long long)((window_ns + CLOCK_NS_PER_S - 1) / CLOCK_NS_PER_S));
-		snprintf(left, sizeof(left), "\"rate\";r=0;t=%llu", (unsigned long long)wait_s);
 		headers[count++] = header_of(HTTP_OTHER, "Retry-After", slice_of(seconds));
-		headers[count++] = header_of(HTTP_OTHER, "RateLimit-Policy", slice_of(policy));
-		headers[count++] = header_of(HTTP_OTHER, "RateLimit", slice_of(left));
 	} else if (problem == PROBLEM_CONCURRENCY || text->status == 503) {
 		headers[count++] = header_of(HTTP_OTHER, "Retry-After", slice_of("1"));
 	}

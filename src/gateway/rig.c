@@ -45,6 +45,23 @@ static void answer_large(int descriptor, size_t bytes)
 			 bytes - done < sizeof(block) ? bytes - done : sizeof(block));
 }
 
+/* The head, half of the body and the rest of it as three segments, with time to read each. */
+static void answer_late(int descriptor, const char *body)
+{
+	const struct timespec pause = {.tv_nsec = 10000000};
+	const size_t half = strlen(body) / 2;
+	char head[128];
+	const int length = snprintf(head, sizeof(head),
+				    "HTTP/1.1 200 OK\r\nX-Late: yes\r\nContent-Length: %zu\r\n\r\n",
+				    strlen(body));
+
+	send_all(descriptor, head, (size_t)length);
+	clock_nanosleep(CLOCK_MONOTONIC, 0, &pause, NULL);
+	send_all(descriptor, body, half);
+	clock_nanosleep(CLOCK_MONOTONIC, 0, &pause, NULL);
+	send_all(descriptor, body + half, strlen(body) - half);
+}
+
 /* False: the connection ends. */
 static bool answer(struct rig_service *service, int descriptor, const char *request)
 {
@@ -71,6 +88,10 @@ static bool answer(struct rig_service *service, int descriptor, const char *requ
 		return false;
 	} else if (strcmp(target, "/headers") == 0) {
 		snprintf(body, sizeof(body), "%s", request);
+	} else if (strncmp(target, "/late/", 6) == 0) {
+		answer_late(descriptor, name);
+		atomic_fetch_add(&service->answered, 1);
+		return true;
 	} else if (strncmp(target, "/large/", 7) == 0) {
 		answer_large(descriptor, strtoul(name, NULL, 10));
 		atomic_fetch_add(&service->answered, 1);

@@ -4,7 +4,7 @@
  *
  * The service answers `GET /echo/NONCE` with the nonce, `POST /units?N` with Stoa-Units: pixels=N,
  * `/status/NNN` with that status, `/slow` never, `/close` by closing, `/headers` with what it was
- * sent, `/chunked/NONCE` chunked, `/large/N` N bytes.
+ * sent, `/chunked/NONCE` chunked, `/late/NONCE` head and body piece by piece, `/large/N` N bytes.
  */
 #pragma once
 

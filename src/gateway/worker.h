@@ -40,6 +40,7 @@ struct worker {
 	uint32_t waiting_count;
 	struct worker_origin *first_origin;
 	uint32_t retry_credit;
+	uint64_t month_ends_ns; /* Unix; of the month that was looked at last */
 	uint32_t unsettled;     /* calls that will still need a record */
 	struct loop_task retry; /* waiting calls look again at the turn's end */
 	struct loop_message nudge;

@@ -50,6 +50,7 @@
 	X(HTTP_SERVER, "server", 0)                           \
 	X(HTTP_TE, "te", 1)                                   \
 	X(HTTP_TRACEPARENT, "traceparent", 0)                 \
+	X(HTTP_TRACESTATE, "tracestate", 0)                   \
 	X(HTTP_TRAILER, "trailer", 1)                         \
 	X(HTTP_TRANSFER_ENCODING, "transfer-encoding", 1)     \
 	X(HTTP_UPGRADE, "upgrade", 1)                         \

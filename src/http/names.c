@@ -62,6 +62,7 @@ static enum http_name candidate_of(size_t length, char first)
 	case 10:
 		return first == 'c'   ? HTTP_CONNECTION
 		       : first == 's' ? HTTP_STOA_UNITS
+		       : first == 't' ? HTTP_TRACESTATE
 				      : HTTP_KEEP_ALIVE;
 	case 11:
 		return HTTP_TRACEPARENT;

@@ -1,0 +1,178 @@
+/* What stands in the heads of requests and answers beside the caller's and the service's own. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+
+#include <cmocka.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+#include "gateway/rig.h"
+
+#define ANSWER_MAX 65536
+#define PRICE      50000000
+
+static enum loop_io back_end;
+static char answer[ANSWER_MAX];
+
+static struct rig_options options_of(int64_t price)
+{
+	struct rig_options options = rig_options_default(price);
+
+	options.io = back_end;
+	return options;
+}
+
+static bool has(const char *text)
+{
+	return strcasestr(answer, text) != NULL;
+}
+
+/* What the service was sent, when its caller sent `fields`. */
+static void ask_for_request(const struct rig *rig, int client, const char *fields)
+{
+	char request[2048];
+
+	snprintf(request, sizeof(request),
+		 "GET /echo/headers HTTP/1.1\r\nHost: localhost\r\nX-API-Key: %s\r\n%s\r\n",
+		 rig->key, fields);
+	assert_int_equal(rig_ask(client, request, answer, ANSWER_MAX), 200);
+}
+
+#define TRACE "0af7651916cd43dd8448eb211c80319c"
+
+static void a_callers_trace_goes_on_with_its_state_under_a_new_span(void **unused)
+{
+	(void)unused;
+	struct rig rig;
+	struct rig_options options = options_of(PRICE);
+	rig_begin(&rig, &options);
+	const int client = rig_connect(&rig);
+
+	ask_for_request(&rig, client,
+			"tracestate: a=1\r\ntraceparent: 00-" TRACE "-b7ad6b7169203331-01\r\n"
+			"Tracestate: b=2\r\n");
+	assert_true(has("\r\ntraceparent: 00-" TRACE "-"));
+	assert_false(has("b7ad6b7169203331"));
+	assert_true(has("\r\ntracestate: a=1\r\n"));
+	assert_true(has("\r\nTracestate: b=2\r\n"));
+	close(client);
+	rig_end(&rig);
+}
+
+static void a_trace_that_is_none_is_replaced_and_its_state_dropped(void **unused)
+{
+	(void)unused;
+	static const char *const fields[] = {
+		"",
+		"tracestate: a=1\r\n",
+		"traceparent: 00-" TRACE "-b7ad6b7169203331-zz\r\ntracestate: a=1\r\n",
+		"traceparent: 00-" TRACE "-b7ad6b7169203331-01\r\ntracestate: a=1\r\n"
+		"traceparent: 00-" TRACE "-b7ad6b7169203331-01\r\n",
+	};
+	struct rig rig;
+	struct rig_options options = options_of(PRICE);
+	rig_begin(&rig, &options);
+	const int client = rig_connect(&rig);
+
+	for (size_t i = 0; i < sizeof(fields) / sizeof(fields[0]); i++) {
+		ask_for_request(&rig, client, fields[i]);
+		const char *first = strcasestr(answer, "\r\ntraceparent: 00-");
+		assert_non_null(first);
+		assert_null(strcasestr(first + 16, "traceparent"));
+		assert_false(has(TRACE));
+		assert_false(has("tracestate"));
+	}
+	close(client);
+	rig_end(&rig);
+}
+
+static void rate_and_quota_are_told_with_each_answer(void **unused)
+{
+	(void)unused;
+	struct rig rig;
+	struct rig_options options = options_of(PRICE);
+	options.limits.rate_interval_ns = 600 * CLOCK_NS_PER_S;
+	options.limits.burst = 10;
+	options.limits.quota_calls = 4;
+	rig_begin(&rig, &options);
+	const int client = rig_connect(&rig);
+
+	for (unsigned i = 0; i < 4; i++) {
+		char left[64];
+		assert_int_equal(rig_get(&rig, client, "/echo/x", answer, ANSWER_MAX), 200);
+		assert_true(has("\r\nRateLimit-Policy: \"rate\";q=10;w=6000, \"quota\";q=4\r\n"));
+		snprintf(left, sizeof(left), "\r\nRateLimit: \"rate\";r=%u;t=", 9 - i);
+		assert_true(has(left));
+		snprintf(left, sizeof(left), ", \"quota\";r=%u;t=", 3 - i);
+		assert_true(has(left));
+	}
+	const uint64_t wall_ns = clock_wall_ns(clock_system());
+	assert_int_equal(rig_get(&rig, client, "/echo/x", answer, ANSWER_MAX), 402);
+	assert_true(has("\r\nRateLimit: \"rate\";r=6;t="));
+	const char *quota = strstr(answer, ", \"quota\";r=0;t=");
+	assert_non_null(quota);
+	const uint64_t told_s = strtoull(quota + strlen(", \"quota\";r=0;t="), NULL, 10);
+	const uint64_t left_ns = clock_month_start_ns(clock_month_of(wall_ns) + 1) - wall_ns;
+	assert_in_range(told_s, left_ns / CLOCK_NS_PER_S - 60, left_ns / CLOCK_NS_PER_S + 1);
+	close(client);
+	rig_end(&rig);
+}
+
+static void a_plan_without_rate_and_quota_has_nothing_to_tell(void **unused)
+{
+	(void)unused;
+	struct rig rig;
+	struct rig_options options = options_of(PRICE);
+	rig_begin(&rig, &options);
+	const int client = rig_connect(&rig);
+
+	assert_int_equal(rig_get(&rig, client, "/echo/x", answer, ANSWER_MAX), 200);
+	assert_false(has("RateLimit"));
+	close(client);
+	rig_end(&rig);
+}
+
+static void a_short_answer_that_comes_in_pieces_tells_its_charge_in_its_head(void **unused)
+{
+	(void)unused;
+	struct rig rig;
+	struct rig_options options = options_of(PRICE);
+	struct journal_record record;
+	rig_begin(&rig, &options);
+	const int client = rig_connect(&rig);
+
+	for (unsigned i = 0; i < 3; i++) {
+		assert_int_equal(rig_get(&rig, client, "/late/nonce-1234", answer, ANSWER_MAX),
+				 200);
+		const char *end = strstr(answer, "\r\n\r\n");
+		assert_non_null(end);
+		assert_string_equal(end + 4, "nonce-1234");
+		const char *charge = strstr(answer, "\r\nStoa-Charge: 0.05 USD\r\n");
+		assert_true(charge != NULL && charge < end);
+		assert_true(has("\r\nX-Late: yes\r\n"));
+		assert_true(has("\r\nContent-Length: 10\r\n"));
+	}
+	assert_int_equal(rig_records(&rig, &record), 3);
+	assert_int_equal(record.response_bytes, 10);
+	assert_int_equal(record.charge_nano, PRICE);
+	close(client);
+	rig_end(&rig);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(a_callers_trace_goes_on_with_its_state_under_a_new_span),
+		cmocka_unit_test(a_trace_that_is_none_is_replaced_and_its_state_dropped),
+		cmocka_unit_test(rate_and_quota_are_told_with_each_answer),
+		cmocka_unit_test(a_plan_without_rate_and_quota_has_nothing_to_tell),
+		cmocka_unit_test(a_short_answer_that_comes_in_pieces_tells_its_charge_in_its_head),
+	};
+	back_end = LOOP_IO_EPOLL;
+	int failed = cmocka_run_group_tests_name("epoll", tests, NULL, NULL);
+	back_end = LOOP_IO_AUTO; /* io_uring where it is allowed */
+	failed += cmocka_run_group_tests_name("auto", tests, NULL, NULL);
+	return failed;
+}
