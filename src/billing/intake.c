@@ -389,7 +389,8 @@ static void posting_committed(struct intake_posting *posting, uint64_t now_ns)
 
 	posting->usage = charges->usage;
 	posting->cloud = charges->cloud;
-	posting->difference_nano += posting->told_nano - charges->usage_nano - charges->cloud_nano;
+	posting->difference_nano = charges->usage.told_nano - charges->usage.usage_nano -
+				   charges->cloud.cloud_nano - posting->other_cards_nano;
 	posting->compared = false;
 	posting->posted_ns = now_ns;
 	posting->subscription->met_ns = now_ns;

@@ -35,15 +35,17 @@ struct intake_posting {
 	struct intake_posting *next_touched; /* of the intake */
 	uint32_t month;
 	bool touched;
-	bool loaded;              /* usage and cloud are the store's */
+	bool loaded;              /* what follows is the store's */
 	struct meter_usage usage; /* as committed */
 	struct meter_cloud cloud;
+	int64_t other_cards_nano; /* charged in the month under other rate cards than cloud's */
 	uint64_t records; /* in this intake, with the sums of what they count */
 	struct rating_quantities calls;
 	struct rating_cloud_quantities cloud_calls;
 	int64_t told_nano;
 	struct intake_charges charges;
-	/* What callers were told less what was posted, since this poster runs. */
+	/* What callers were told in the month less what was posted, by whatever poster: a run that
+	 * was killed may have posted one call of two, and told for both. */
 	int64_t difference_nano;
 	int64_t difference_known_nano; /* counted already */
 	bool compared;

@@ -134,10 +134,28 @@ int post_position_load(struct billing_poster *poster, struct fault *fault)
 
 /* ---- quantities and what they cost ---- */
 
+struct other_cards {
+	uint64_t card;
+	int64_t nano;
+};
+
+static int add_other_card(void *context, const struct meter_cloud *cloud, struct fault *fault)
+{
+	struct other_cards *others = context;
+
+	if (cloud->card != others->card &&
+	    __builtin_add_overflow(others->nano, cloud->cloud_nano, &others->nano))
+		return fault_set(fault, FAULT_DAMAGED,
+				 "the stored charges of subscription %" PRIu64 " overflow",
+				 cloud->subscription.value);
+	return 0;
+}
+
 static int load_posting(struct billing_poster *poster, struct intake_posting *posting,
 			struct fault *fault)
 {
 	const struct subscription_id id = posting->subscription->id;
+	struct other_cards others = {.card = poster->card.number};
 	int code;
 
 	if (posting->loaded && posting->cloud.card == poster->card.number)
@@ -146,6 +164,10 @@ static int load_posting(struct billing_poster *poster, struct intake_posting *po
 	if (code == 0)
 		code = meter_cloud_load(poster->options.store, id, posting->month,
 					poster->card.number, &posting->cloud, fault);
+	if (code == 0)
+		code = meter_cloud_each(poster->options.store, id, posting->month, add_other_card,
+					&others, fault);
+	posting->other_cards_nano = others.nano;
 	posting->loaded = code == 0;
 	return code;
 }

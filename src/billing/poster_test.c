@@ -309,6 +309,42 @@ static void what_callers_were_told_is_compared_when_all_is_quiet(void **state)
 	}
 }
 
+/* Two calls of half a nano each: the second is told 1, the first 0. What is posted first, of two
+ * streams, is the other way round, and the poster is killed between them. */
+static void a_kill_between_two_postings_is_no_mismatch(void **state)
+{
+	const struct rating_plan plan = testing_unit_plan(1, 2);
+	struct testing_subscription *subscription =
+		testing_subscribe(&world, "anna", "pixelworks", &plan);
+	bool synced;
+	uint64_t posted = 0;
+
+	(void)state;
+	testing_fund(&world, "anna", 1000000);
+	world.options.turn_records = 1;
+	world.options.card.of[RATING_CLOUD_CALLS] = (struct rating_rate){.nano = 7, .per = 1};
+	testing_start(&world);
+	assert_int_equal(testing_call(&world, subscription, 0), 7);
+	assert_int_equal(testing_call(&world, subscription, 1), 8);
+	assert_int_equal(journal_maintain(world.journal, &synced, &world.fault), 0);
+	assert_int_equal(billing_poster_turn(world.poster, &posted, &world.fault), 0);
+	assert_int_equal(posted, 1);
+	assert_int_equal(billing_poster_position(world.poster, 1), 1);
+	/* The rate card changes with the new run: the month has charges under two. */
+	world.options.card.of[RATING_CLOUD_CALLS].nano = 9;
+	testing_kill(&world);
+	for (int i = 0; i < 3; i++) {
+		clock_manual_advance(&world.clock, 2 * CLOCK_NS_PER_S);
+		testing_post(&world);
+	}
+	testing_call(&world, subscription, 1);
+	for (int i = 0; i < 3; i++) {
+		clock_manual_advance(&world.clock, 2 * CLOCK_NS_PER_S);
+		testing_post(&world);
+	}
+	assert_int_equal(testing_counts(&world).mismatches, 0);
+}
+
 /* Fails each operation of the first turn that has a call, in turn, until none is left. */
 static void the_accounts_that_a_failed_turn_made_are_made_again(void **state)
 {
@@ -427,6 +463,7 @@ int main(void)
 		TEST(an_account_that_calls_its_own_service_pays_fee_and_cloud_only),
 		TEST(a_changed_rate_card_counts_from_zero_and_leaves_what_was_charged),
 		TEST(what_callers_were_told_is_compared_when_all_is_quiet),
+		TEST(a_kill_between_two_postings_is_no_mismatch),
 		TEST(the_accounts_that_a_failed_turn_made_are_made_again),
 		TEST(the_accounts_that_a_busy_store_took_back_are_made_again),
 		TEST(two_posters_of_one_node_cannot_both_post),
