@@ -12,8 +12,6 @@
 #include "base/log.h"
 #include "gateway/units.h"
 
-#define COMPLAINT_INTERVAL_NS (10 * CLOCK_NS_PER_S)
-
 static void read_units(struct call *call, const struct http_header *headers, size_t count)
 {
 	struct directory_service *service = call->service;
@@ -25,12 +23,9 @@ static void read_units(struct call *call, const struct http_header *headers, siz
 			units_read(headers[i].value, service->units, &call->units);
 		if (outcome == UNITS_READ)
 			continue;
-		/* Once in a while, so that a misspelt unit is seen and a flood is not. */
-		const uint64_t now_ns = loop_now_ns(call->worker->loop);
-		const uint64_t told_ns = atomic_load(&service->complained_ns);
-		if (told_ns != 0 && now_ns - told_ns < COMPLAINT_INTERVAL_NS)
+		/* So that a misspelt unit is seen and a flood is not. */
+		if (!call_complaint_due(call, &service->complained_ns))
 			continue;
-		atomic_store(&service->complained_ns, now_ns);
 		log_event(LOG_WARN, outcome == UNITS_UNKNOWN ? "units.unknown" : "units.invalid",
 			  log_text("service", service->name), log_slice("value", headers[i].value));
 	}

@@ -108,6 +108,9 @@ void call_fail(struct call *call, enum problem problem, enum journal_outcome out
 /* Writes the record, charges what is due, gives back the rest. *ret_charge_nano is what the
  * caller pays for the call. Once, in CALL_ANSWER; the call is in CALL_OVER after it. */
 void call_settle(struct call *call, enum journal_outcome outcome, int64_t *ret_charge_nano);
+/* Whether a log line of this kind is due again: once in a while for each service, so that it is
+ * seen and a flood is not. `told_ns` is when the last one was, 0 before the first. */
+bool call_complaint_due(const struct call *call, _Atomic uint64_t *told_ns);
 /* Gives back hold, concurrency and the instance's place. */
 void call_let_go(struct call *call, bool counted);
 /* Whether the hold covers what is transferred so far and one more piece, extending it if need

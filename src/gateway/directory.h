@@ -72,6 +72,7 @@ struct directory_service {
 	struct directory_shape shape;
 	_Atomic uint64_t waiting_workers; /* bit n: worker n has calls that wait for an instance */
 	_Atomic uint64_t complained_ns;   /* when an unknown unit was last logged */
+	_Atomic uint64_t not_chargeable_ns; /* when a call that could not be charged was */
 };
 
 struct directory_subscription {

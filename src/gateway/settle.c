@@ -4,6 +4,8 @@
 #include "base/check.h"
 #include "base/log.h"
 
+#define COMPLAINT_INTERVAL_NS (10 * CLOCK_NS_PER_S)
+
 /* Answered below 500, or always where the plan says so; of a call that its caller left, what
  * the service had begun to answer. */
 static bool is_billed(const struct call *call, enum journal_outcome outcome)
@@ -74,6 +76,17 @@ static void write_record(const struct call *call, enum journal_outcome outcome, 
 	journal_append(worker->stream, &record);
 }
 
+bool call_complaint_due(const struct call *call, _Atomic uint64_t *told_ns)
+{
+	const uint64_t now_ns = loop_now_ns(call->worker->loop);
+	const uint64_t last_ns = atomic_load(told_ns);
+
+	if (last_ns != 0 && now_ns - last_ns < COMPLAINT_INTERVAL_NS)
+		return false;
+	atomic_store(told_ns, now_ns);
+	return true;
+}
+
 static void count_end(struct call *call, enum journal_outcome outcome)
 {
 	struct worker *worker = call->worker;
@@ -109,9 +122,10 @@ void call_settle(struct call *call, enum journal_outcome outcome, int64_t *ret_c
 				 &worker->gateway->directory.card, loop_wall_ns(worker->loop),
 				 &call->hold, &charge)) {
 		billed = false;
-		log_event(LOG_ERROR, "call.not_chargeable",
-			  log_text("service", call->service->name),
-			  log_text("plan", call->plan->name));
+		if (call_complaint_due(call, &call->service->not_chargeable_ns))
+			log_event(LOG_ERROR, "call.not_chargeable",
+				  log_text("service", call->service->name),
+				  log_text("plan", call->plan->name));
 	}
 	write_record(call, outcome, billed, service_us, &charge);
 	*ret_charge_nano = charge.usage_nano + charge.cloud_nano;
