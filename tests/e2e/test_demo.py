@@ -57,7 +57,8 @@ def run(tmp_path):
     yield start
     for child in started:
         if child.poll() is None:
-            child.kill()
+            os.killpg(child.pid, signal.SIGKILL)  # it leads its session: the cloud ends too
+            child.wait()
 
 
 def test_run_prints_a_call_to_paste_and_is_found_again_as_it_was_left(run, tmp_path):
