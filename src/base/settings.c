@@ -11,6 +11,7 @@
 #define PERCENT_PPM_MAX   1000000000
 #define ALLOWED_BYTES_MAX 512u
 #define NAMES_SHOWN_MAX   12u
+#define PART_SLIP_BYTES   4u /* a name's last part, from this length on, may have one slip */
 
 /* What a kind is called, and how one is written. */
 static const struct {
@@ -269,15 +270,40 @@ static const struct settings_row *row_find(const struct settings_row *rows, size
 	return NULL;
 }
 
+/* Everything is in the section "". */
+static bool is_beneath(const struct settings_row *row, struct slice section)
+{
+	const struct slice full = slice_of(row->name);
+
+	return section.length == 0 ||
+	       (full.length > section.length && full.data[section.length] == '.' &&
+		slice_starts_with(full, section));
+}
+
 static bool is_section(const struct settings_row *rows, size_t row_count, struct slice name)
 {
 	for (size_t i = 0; i < row_count; i++) {
-		const struct slice full = slice_of(rows[i].name);
-		if (full.length > name.length && full.data[name.length] == '.' &&
-		    slice_starts_with(full, name))
+		if (is_beneath(&rows[i], name))
 			return true;
 	}
 	return false;
+}
+
+/* "rates.gib.host, rates.gib.zone, ...": the first settings of a section. */
+static void append_names(const struct settings_row *rows, size_t row_count, struct slice section,
+			 struct text *text)
+{
+	size_t count = 0;
+
+	for (size_t i = 0; i < row_count; i++) {
+		if (!is_beneath(&rows[i], section))
+			continue;
+		if (count++ == NAMES_SHOWN_MAX) {
+			text_append_text(text, ", ...");
+			return;
+		}
+		text_printf(text, count > 1 ? ", %s" : "%s", rows[i].name);
+	}
 }
 
 static const char *last_part(const char *name)
@@ -286,7 +312,8 @@ static const char *last_part(const char *name)
 	return dot ? dot + 1 : name;
 }
 
-/* By the whole name, else by its last part alone: what stands in the wrong section. */
+/* By the whole name, else by its last part alone: what stands in the wrong section. A part is
+ * short, so it must be the same but for a slip, or any word would be near to one of them. */
 static const char *nearest_name(const struct settings_row *rows, size_t row_count, const char *name)
 {
 	const char *names[SETTINGS_ROWS_MAX] = {0};
@@ -298,7 +325,8 @@ static const char *nearest_name(const struct settings_row *rows, size_t row_coun
 		return nearest;
 	for (size_t i = 0; i < row_count; i++)
 		names[i] = last_part(rows[i].name);
-	nearest = text_nearest(last_part(name), names, row_count);
+	nearest = text_nearest_within(
+		last_part(name), strlen(last_part(name)) / PART_SLIP_BYTES > 0, names, row_count);
 	for (size_t i = 0; i < row_count; i++) {
 		if (nearest && names[i] == nearest)
 			return rows[i].name;
@@ -324,12 +352,23 @@ static int unknown_fault(const struct settings_row *rows, size_t row_count, cons
 				  "unknown setting \"%.*s\"; did you mean \"%s\"?",
 				  SLICE_ARGS(part), nearest);
 	text_init(&known, ALLOWED_BYTES_MAX);
-	for (size_t i = 0; i < row_count && i < NAMES_SHOWN_MAX; i++)
-		text_printf(&known, i > 0 ? ", %s" : "%s", rows[i].name);
-	if (row_count > NAMES_SHOWN_MAX)
-		text_append_text(&known, ", ...");
+	append_names(rows, row_count, slice_of(""), &known);
 	yaml_fault(yaml, &at, fault, "unknown setting \"%.*s\"; allowed are %s", SLICE_ARGS(part),
 		   known.length > 0 ? known.data : "none");
+	text_fini(&known);
+	return FAULT_INPUT;
+}
+
+static int section_fault(const struct settings_row *rows, size_t row_count, const struct yaml *yaml,
+			 const struct yaml_node *node, const char *name, struct fault *fault)
+{
+	struct text known;
+
+	text_init(&known, ALLOWED_BYTES_MAX);
+	append_names(rows, row_count, slice_of(name), &known);
+	yaml_fault(yaml, node, fault,
+		   "%s: is a section, not a value; write its settings beneath it, one a line: %s",
+		   name, known.length > 0 ? known.data : "none");
 	text_fini(&known);
 	return FAULT_INPUT;
 }
@@ -353,10 +392,7 @@ static int check_keys(const struct settings_row *rows, size_t row_count, const s
 		if (!whole || !plain || !is_section(rows, row_count, slice_of(name)))
 			return unknown_fault(rows, row_count, yaml, node, name, fault);
 		if (node->kind != YAML_MAPPING)
-			return yaml_fault(
-				yaml, node, fault,
-				"%s: is a section; write its settings beneath it, one a line",
-				name);
+			return section_fault(rows, row_count, yaml, node, name, fault);
 		code = check_keys(rows, row_count, yaml, node, name, fault);
 		if (code < 0)
 			return code;
@@ -450,6 +486,22 @@ int settings_put(const struct settings_row *rows, size_t row_count, const char *
 	return code < 0 ? code : store_value(row, text, number, arena, values, fault);
 }
 
+void settings_show(const struct settings_row *rows, size_t row_count,
+		   const struct yaml_node *mapping, settings_show_fn each, void *context)
+{
+	char text[SETTINGS_TEXT_BYTES_MAX + 1];
+
+	check_rows(rows, row_count);
+	for (size_t i = 0; i < row_count; i++) {
+		const struct settings_row *row = &rows[i];
+		const struct yaml_node *node = mapping ? node_find(mapping, row->name) : NULL;
+		const bool given = node != NULL && row->kind != SETTINGS_OTHER;
+		if (given)
+			check(slice_to_text(node->scalar, text, sizeof(text)));
+		each(context, row, given ? text : row->standard, node ? node->line : 0);
+	}
+}
+
 void settings_document(const struct settings_row *rows, size_t row_count, struct text *text)
 {
 	check_rows(rows, row_count);
@@ -466,5 +518,14 @@ void settings_document(const struct settings_row *rows, size_t row_count, struct
 		text_append_text(text, " | ");
 		append_allowed(row, text);
 		text_printf(text, " | %s |\n", row->sentence);
+	}
+}
+
+void settings_kinds_document(struct text *text)
+{
+	text_append_text(text, "| kind | write |\n|---|---|\n");
+	for (size_t kind = 0; kind < sizeof(kinds) / sizeof(kinds[0]); kind++) {
+		if (kind != SETTINGS_OTHER && kind != SETTINGS_TEXT)
+			text_printf(text, "| %s | %s |\n", kinds[kind].name, kinds[kind].example);
 	}
 }

@@ -81,5 +81,15 @@ int settings_read(const struct settings_row *rows, size_t row_count, const struc
 int settings_put(const struct settings_row *rows, size_t row_count, const char *name,
 		 struct slice text, struct arena *arena, void *values, struct fault *fault);
 
+/* What holds for one setting: its text as it was written, NULL for SETTINGS_OTHER; `line` is the
+ * file's, 0 where the default holds. */
+typedef void (*settings_show_fn)(void *context, const struct settings_row *row, const char *text,
+				 unsigned line);
+/* Every row, in order, after settings_read found nothing wrong. `mapping` may be NULL. */
+void settings_show(const struct settings_row *rows, size_t row_count,
+		   const struct yaml_node *mapping, settings_show_fn each, void *context);
+
 /* Appends a Markdown table: setting, default, allowed, meaning. */
 void settings_document(const struct settings_row *rows, size_t row_count, struct text *text);
+/* And one of how each kind is written. */
+void settings_kinds_document(struct text *text);

@@ -158,7 +158,14 @@ static void what_is_not_known_is_refused_with_the_nearest_name(void **state)
 		{"name: a\nlog.colour: true\n", "cloud.yaml:2:1: log.colour: write each part of "
 						"the name in a section of its own, without a dot"},
 		{"name: a\nlog: loud\n",
-		 "cloud.yaml:2:6: log: is a section; write its settings beneath it, one a line"},
+		 "cloud.yaml:2:6: log: is a section, not a value; write its settings beneath it, "
+		 "one a line: log.colour, log.line"},
+		/* Near to a part of some name, but not that part with a slip. */
+		{"name: a\ncolumn: 1\n",
+		 "cloud.yaml:2:1: unknown setting \"column\"; allowed are name, workers, io, "
+		 "log.colour, log.line, http.head.timeout, fee, rates.call, gateway"},
+		{"name: a\ntimeuot: 3s\n", "cloud.yaml:2:1: unknown setting \"timeuot\"; did you "
+					   "mean \"http.head.timeout\"?"},
 		{"name: a\nwholly-else: 1\n",
 		 "cloud.yaml:2:1: unknown setting \"wholly-else\"; allowed are name, workers, io, "
 		 "log.colour, log.line, http.head.timeout, fee, rates.call, gateway"},
@@ -233,6 +240,30 @@ static void the_documentation_comes_from_the_same_rows(void **state)
 	text_fini(&text);
 }
 
+static void show_one(void *context, const struct settings_row *row, const char *text, unsigned line)
+{
+	text_printf(context, "%s=%s:%u\n", row->name, text ? text : "-", line);
+}
+
+static void what_holds_is_shown_with_the_line_that_says_so(void **state)
+{
+	struct yaml *yaml;
+	struct text text;
+
+	(void)state;
+	assert_int_equal(yaml_parse("cloud.yaml",
+				    slice_of("name: a\nlog:\n  colour: true\ngateway: x\n"), &yaml,
+				    &fault),
+			 0);
+	text_init(&text, 4096);
+	settings_show(rows, ROW_COUNT, yaml_root(yaml), show_one, &text);
+	assert_string_equal(text.data, "name=a:1\nworkers=1:0\nio=auto:0\nlog.colour=true:3\n"
+				       "log.line=4KiB:0\nhttp.head.timeout=10s:0\nfee=3%:0\n"
+				       "rates.call=0:0\ngateway=-:4\n");
+	text_fini(&text);
+	yaml_free(yaml);
+}
+
 static void read_default_out_of_bounds(void)
 {
 	const struct settings_row bad = {
@@ -294,6 +325,7 @@ int main(void)
 		cmocka_unit_test(what_is_not_known_is_refused_with_the_nearest_name),
 		cmocka_unit_test(without_a_mapping_the_defaults_hold_where_there_are_some),
 		cmocka_unit_test(one_value_may_be_put_by_name),
+		cmocka_unit_test(what_holds_is_shown_with_the_line_that_says_so),
 		cmocka_unit_test(the_documentation_comes_from_the_same_rows),
 		cmocka_unit_test(a_table_that_contradicts_itself_is_a_bug),
 		cmocka_unit_test(a_hostile_value_is_shown_in_part_only),

@@ -84,17 +84,16 @@ void text_printf(struct text *text, const char *format, ...)
 	text->length += (size_t)length;
 }
 
-#define HEX_ROW(high)                                                                              \
-	high "0" high "1" high "2" high "3" high "4" high "5" high "6" high "7" high "8" high "9"  \
-	high "a" high "b" high "c" high "d" high "e" high "f"
+#define HEX_ROW(high)                                                                         \
+	high "0" high "1" high "2" high "3" high "4" high "5" high "6" high "7" high "8" high \
+	     "9" high "a" high "b" high "c" high "d" high "e" high "f"
 
 /* Two digits a byte from one table: call ids are written on every call. */
 void text_hex(const void *bytes, size_t length, char *text)
 {
-	static const char pairs[] =
-		HEX_ROW("0") HEX_ROW("1") HEX_ROW("2") HEX_ROW("3") HEX_ROW("4") HEX_ROW("5")
-		HEX_ROW("6") HEX_ROW("7") HEX_ROW("8") HEX_ROW("9") HEX_ROW("a") HEX_ROW("b")
-		HEX_ROW("c") HEX_ROW("d") HEX_ROW("e") HEX_ROW("f");
+	static const char pairs[] = HEX_ROW("0") HEX_ROW("1") HEX_ROW("2") HEX_ROW("3") HEX_ROW("4")
+		HEX_ROW("5") HEX_ROW("6") HEX_ROW("7") HEX_ROW("8") HEX_ROW("9") HEX_ROW("a")
+			HEX_ROW("b") HEX_ROW("c") HEX_ROW("d") HEX_ROW("e") HEX_ROW("f");
 	const uint8_t *from = bytes;
 
 	for (size_t i = 0; i < length; i++)
@@ -200,9 +199,15 @@ static size_t edit_distance(struct slice a, struct slice b)
 
 const char *text_nearest(const char *word, const char *const *known, size_t known_count)
 {
+	return text_nearest_within(word, strlen(word) / 3, known, known_count);
+}
+
+const char *text_nearest_within(const char *word, size_t edits_max, const char *const *known,
+				size_t known_count)
+{
 	const struct slice wanted = slice_of(word);
 	const char *nearest = NULL;
-	size_t nearest_distance = wanted.length / 3 + 1;
+	size_t nearest_distance = edits_max + 1;
 
 	if (wanted.length > NEAREST_BYTES_MAX)
 		return NULL;

@@ -52,3 +52,6 @@ const char *text_show(struct slice bytes, char text[TEXT_SHOWN_MAX]);
 /* The entry of `known` nearest to `word` by edit distance (Damerau-Levenshtein, optimal string
  * alignment), or NULL when none is within a third of the length of `word`: for "did you mean". */
 const char *text_nearest(const char *word, const char *const *known, size_t known_count);
+/* The same, within so many edits. */
+const char *text_nearest_within(const char *word, size_t edits_max, const char *const *known,
+				size_t known_count);
