@@ -159,6 +159,16 @@ const struct cli_command cli_commands[] = {
 	 NULL,
 	 "$ stoa logs thumbs --lines 20\n",
 	 OPTIONS(log_options), 1, 1, cli_logs},
+	{"config check", "[FILE|DIR]", "Check a cloud.yaml without starting anything",
+	 "What is wrong is told as file:line:column. Without an argument the cloud's own is checked.",
+	 "$ stoa config check /etc/stoa/cloud.yaml\n",
+	 NO_OPTIONS, 0, 1, NULL},
+	{"config show", "[FILE|DIR]", "Show every setting that holds, and where it was set",
+	 NULL,
+	 "$ stoa config show\n"
+	 "name                      shop              line 2\n"
+	 "currency                  USD               line 3\n",
+	 NO_OPTIONS, 0, 1, NULL},
 	{"help", "[COMMAND]", "Show how a command is used",
 	 NULL,
 	 "$ stoa help key create\n",

@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "base/arena.h"
@@ -20,6 +21,8 @@
 static const char *const io_choices[] = {"auto", "uring", "epoll", NULL};
 static const char *const level_choices[] = {"debug", "info", "warn", "error", NULL};
 static const char *const format_choices[] = {"logfmt", "json", NULL};
+
+static const char *const durability_choices[] = {"interval", NULL};
 
 /* kind, member, name, default, least, most, choices, sentence */
 #define CONFIG_SETTINGS(X)                                                                         \
@@ -49,6 +52,9 @@ static const char *const format_choices[] = {"logfmt", "json", NULL};
 	X(COUNT, workers, "workers", "0", "0", "64", NULL,                                         \
 	  "Threads that serve calls; 0: one a core, less one for the instances")                   \
 	X(ENUM, io, "io", "auto", NULL, NULL, io_choices, "How the kernel tells of events")        \
+	X(ENUM, durability, "durability", "interval", NULL, NULL, durability_choices,              \
+	  "When an answer may end: interval: as soon as its record is written (a kill loses "      \
+	  "nothing, a power cut journal.sync_interval)")                                           \
 	X(DURATION, sync_interval, "journal.sync_interval", "10ms", "1ms", "10s", NULL,            \
 	  "How often call records are made durable: what a power cut may lose")                    \
 	X(COUNT, segment_records, "journal.segment_records", "262144", "64", "16777216", NULL,     \
@@ -185,8 +191,45 @@ static int check_currency(const struct yaml *yaml, const char *currency, struct 
 			  currency);
 }
 
-static int read_file(const char *path, const char *text, size_t length, struct config *config,
-		     struct fault *fault)
+struct showing {
+	config_show_fn show;
+	void *context;
+	const struct config *config;
+};
+
+static void show_setting(void *context, const struct settings_row *row, const char *text,
+			 unsigned line)
+{
+	const struct showing *showing = context;
+
+	if (row->kind != SETTINGS_OTHER) {
+		showing->show(showing->context, row->name, text, line);
+		return;
+	}
+	/* The only structure there is. */
+	check(strcmp(row->name, "gateway") == 0);
+	for (uint32_t i = 0; i < showing->config->gateway_count; i++)
+		showing->show(showing->context, row->name, showing->config->gateways[i], line);
+}
+
+/* Known by name, so that nobody believes to have it. */
+static int refuse_durability_answer(const struct yaml *yaml, struct fault *fault)
+{
+	const struct yaml_node *root = yaml_root(yaml);
+	const bool mapping = root != NULL && root->kind == YAML_MAPPING;
+	const struct yaml_node *node = mapping ? yaml_find(root, "durability") : NULL;
+
+	if (node == NULL || node->kind != YAML_SCALAR ||
+	    !slice_equal(node->scalar, slice_of("answer")))
+		return 0;
+	return yaml_fault(yaml, node, fault,
+			  "durability: an answer cannot wait for its record to be on disk yet; "
+			  "write interval, and choose journal.sync_interval (1ms at the least): "
+			  "what is younger is lost by a power cut, in the callers' favour");
+}
+
+static int read_text(const char *path, const char *text, size_t length, struct config *config,
+		     struct showing *showing, struct fault *fault)
 {
 	struct yaml *yaml;
 	struct values values;
@@ -196,13 +239,18 @@ static int read_file(const char *path, const char *text, size_t length, struct c
 	if (code < 0)
 		return code;
 	arena_init(&arena, FILE_BYTES_MAX);
-	code = settings_read(rows, ROW_COUNT, yaml, yaml_root(yaml), &arena, &values, fault);
+	code = refuse_durability_answer(yaml, fault);
+	if (code == 0)
+		code = settings_read(rows, ROW_COUNT, yaml, yaml_root(yaml), &arena, &values,
+				     fault);
 	if (code == 0)
 		code = check_currency(yaml, values.currency, fault);
 	if (code == 0)
 		code = read_listeners(yaml, values.gateway, config, fault);
 	if (code == 0)
 		take_values(&values, config);
+	if (code == 0 && showing->show != NULL)
+		settings_show(rows, ROW_COUNT, yaml_root(yaml), show_setting, showing);
 	arena_fini(&arena);
 	yaml_free(yaml);
 	return code;
@@ -245,31 +293,52 @@ static void name_of_folder(const char *folder, char name[CONFIG_NAME_MAX])
 	snprintf(name, CONFIG_NAME_MAX, "%.60s", basename(path));
 }
 
+static int read_file(const char *path, struct config *config, config_show_fn show, void *context,
+		     struct fault *fault)
+{
+	struct showing showing = {show, context, config};
+	char *text;
+	size_t length;
+	int code = disk_read_file(path, FILE_BYTES_MAX, &text, &length, fault);
+
+	if (code < 0)
+		return code;
+	code = read_text(path, text, length, config, &showing, fault);
+	free(text);
+	return code;
+}
+
 int config_load(const char *folder, struct config *ret_config, struct fault *fault)
 {
 	struct config config = {0};
 	char path[PATH_BYTES_MAX], name[CONFIG_NAME_MAX];
-	char *text;
-	size_t length;
 
 	name_of_folder(folder, name);
-	snprintf(path, sizeof(path), "%s/cloud.yaml", folder);
+	snprintf(path, sizeof(path), "%s/" CONFIG_FILE, folder);
 	if (access(path, F_OK) < 0 && errno == ENOENT) {
 		const int written = write_standard(path, name, fault);
 		if (written < 0)
 			return written;
 	}
-	int code = disk_read_file(path, FILE_BYTES_MAX, &text, &length, fault);
-	if (code < 0)
-		return code;
-	code = read_file(path, text, length, &config, fault);
-	free(text);
+	const int code = read_file(path, &config, NULL, NULL, fault);
 	if (code < 0)
 		return code;
 	if (config.name[0] == '\0')
 		snprintf(config.name, sizeof(config.name), "%s", name);
 	*ret_config = config;
 	return 0;
+}
+
+int config_check(const char *path, config_show_fn show, void *context, struct fault *fault)
+{
+	struct config config = {0};
+	char file[PATH_BYTES_MAX];
+	struct stat status;
+
+	if (stat(path, &status) < 0)
+		return fault_set_errno(fault, errno, "cannot read %s", path);
+	snprintf(file, sizeof(file), S_ISDIR(status.st_mode) ? "%s/" CONFIG_FILE : "%s", path);
+	return read_file(file, &config, show, context, fault);
 }
 
 void config_document(struct text *text)
@@ -281,8 +350,13 @@ void config_document(struct text *text)
 			 "`http: {head_timeout: 5s}`.\n"
 			 "`stoa serve` writes the file for a new cloud, reads it when it starts, "
 			 "and names file, line and\n"
-			 "column of what it does not like. This page is written from the table in "
-			 "`src/node/config.c`.\n"
+			 "column of what it does not like; `stoa config check` does only that, and "
+			 "`stoa config show` tells\n"
+			 "what holds and from which line. A changed setting holds from the next "
+			 "start on. This page is written\n"
+			 "from the table in `src/node/config.c`.\n"
 			 "\n");
 	settings_document(rows, ROW_COUNT, text);
+	text_append_text(text, "\n");
+	settings_kinds_document(text);
 }

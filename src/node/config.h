@@ -41,8 +41,16 @@ struct config {
 	enum log_format log_format;
 };
 
+#define CONFIG_FILE "cloud.yaml"
+
 /* FOLDER/cloud.yaml; a missing one is written first, with every setting as a comment. */
 int config_load(const char *folder, struct config *ret_config, struct fault *fault);
+
+/* One setting that holds; `line` is the file's, 0 where the default holds. `gateway` comes once
+ * an address. */
+typedef void (*config_show_fn)(void *context, const char *name, const char *value, unsigned line);
+/* Reads the file, or the one in the folder, and writes nothing. `show` may be NULL. */
+int config_check(const char *path, config_show_fn show, void *context, struct fault *fault);
 
 /* Appends docs/settings.md. */
 void config_document(struct text *text);

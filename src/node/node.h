@@ -39,3 +39,7 @@ int node_serve(const struct node_options *options, struct fault *fault);
 /* Arguments of `stoa serve` (argv[0] is "serve"); returns the exit status: 0 done, 1 failed, 2
  * wrong usage. */
 int node_main(int argc, char **argv);
+
+/* `stoa config check` and `config show`, the same way; argv[0] is "config". */
+int node_config_check_main(int argc, char **argv);
+int node_config_show_main(int argc, char **argv);
