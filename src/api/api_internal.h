@@ -105,13 +105,23 @@ struct api_request;
  * request->at says which argument is at fault, if one is. */
 typedef int (*api_handler_fn)(struct api_request *request, struct fault *fault);
 
+enum api_route_flag {
+	API_OPEN = 1 << 0,  /* answered without a token */
+	API_MAKES = 1 << 1, /* answers 201 where it made something, 200 where that was there */
+	API_LISTS = 1 << 2, /* answers a list, {"items": [...], "next": ...} */
+};
+
 struct api_route {
 	const char *method;
 	const char *path; /* "/v1/accounts/{account}/funds" */
 	const char *sentence;
-	bool open; /* without a token */
+	unsigned flags;
 	const struct api_argument *arguments;
 	size_t argument_count;
+	const char *answer; /* the schema (schemas.h) of the answer, or of a list's items; NULL:
+			       a document with a format of its own */
+	uint32_t problems;  /* 1 << enum api_problem, beside what any request may meet */
+	const char *name;   /* of the operation, "accounts_fund" */
 	api_handler_fn handler;
 };
 
@@ -126,6 +136,10 @@ const struct api_route *api_route_find(struct slice method, struct slice path, s
 				       struct slice segments[API_SEGMENTS_MAX],
 				       char ret_allowed[API_ALLOWED_MAX]);
 bool api_route_takes_body(const struct api_route *route);
+/* All problems that it may answer with. */
+uint32_t api_route_problems(const struct api_route *route);
+/* The OpenAPI 3.1 document of all routes; a new reference. */
+json_t *api_openapi(void);
 /* Appends docs/api.md. */
 void api_routes_document(struct text *text);
 
@@ -247,6 +261,7 @@ int api_subscriptions_create(struct api_request *request, struct fault *fault);
 int api_subscriptions_list(struct api_request *request, struct fault *fault);
 int api_ledger_show(struct api_request *request, struct fault *fault);
 int api_journal_list(struct api_request *request, struct fault *fault);
+int api_openapi_show(struct api_request *request, struct fault *fault);
 
 /* The service that the argument `service` names. */
 int api_find_service(struct api_request *request, struct store *store, struct service_id *ret_id,

@@ -1,6 +1,7 @@
 #include "base/testing.h"
 
 #include "api/api_internal.h"
+#include "api/schemas.h"
 
 /* ---- times ---- */
 
@@ -152,7 +153,59 @@ static void only_the_health_is_told_without_a_token(void **state)
 {
 	(void)state;
 	for (size_t i = 0; i < api_route_count; i++)
-		assert_int_equal(api_routes[i].open, strcmp(api_routes[i].path, "/healthz") == 0);
+		assert_int_equal((api_routes[i].flags & API_OPEN) != 0,
+				 strcmp(api_routes[i].path, "/healthz") == 0);
+}
+
+/* ---- schemas ---- */
+
+static bool is_referred_to(const char *name)
+{
+	for (size_t i = 0; i < api_route_count; i++) {
+		if (api_routes[i].answer != NULL && strcmp(api_routes[i].answer, name) == 0)
+			return true;
+	}
+	for (size_t i = 0; i < api_schema_count; i++) {
+		for (size_t k = 0; k < api_schemas[i].member_count; k++) {
+			const struct api_member *member = &api_schemas[i].members[k];
+			if (member->type == API_IS_OBJECT && strcmp(member->of, name) == 0)
+				return true;
+		}
+	}
+	return strcmp(name, "Problem") == 0;
+}
+
+static void every_schema_that_is_named_exists_and_every_one_is_named(void **state)
+{
+	(void)state;
+	for (size_t i = 0; i < api_route_count; i++) {
+		if (api_routes[i].answer != NULL && !api_schema_find(api_routes[i].answer))
+			fail_msg("%s %s", api_routes[i].path, api_routes[i].answer);
+	}
+	for (size_t i = 0; i < api_schema_count; i++) {
+		assert_ptr_equal(api_schema_find(api_schemas[i].name), &api_schemas[i]);
+		if (!is_referred_to(api_schemas[i].name))
+			fail_msg("nothing answers with %s", api_schemas[i].name);
+	}
+	assert_null(api_schema_find("Nothing"));
+}
+
+static void a_member_has_what_its_type_needs(void **state)
+{
+	(void)state;
+	for (size_t i = 0; i < api_schema_count; i++) {
+		for (size_t k = 0; k < api_schemas[i].member_count; k++) {
+			const struct api_member *member = &api_schemas[i].members[k];
+			const bool has_of =
+				member->type == API_IS_CHOICE || member->type == API_IS_OBJECT;
+			assert_int_equal(member->of != NULL, has_of);
+			if (member->type == API_IS_OBJECT)
+				assert_non_null(api_schema_find(member->of));
+			for (size_t before = 0; before < k; before++)
+				assert_string_not_equal(api_schemas[i].members[before].name,
+							member->name);
+		}
+	}
 }
 
 /* ---- values ---- */
@@ -199,6 +252,8 @@ int main(void)
 		cmocka_unit_test(what_is_nearly_a_path_is_none),
 		cmocka_unit_test(every_name_in_a_path_is_an_argument_in_its_order),
 		cmocka_unit_test(only_the_health_is_told_without_a_token),
+		cmocka_unit_test(every_schema_that_is_named_exists_and_every_one_is_named),
+		cmocka_unit_test(a_member_has_what_its_type_needs),
 		cmocka_unit_test(sums_beyond_64_bits_are_told_to_the_nano),
 		cmocka_unit_test(what_is_no_text_is_shown_as_such),
 	};

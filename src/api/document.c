@@ -2,6 +2,9 @@
 #include "api/api_internal.h"
 
 #include <inttypes.h>
+#include <string.h>
+
+#include "api/schemas.h"
 
 static const char *const place_names[] = {
 	[API_PATH] = "path", [API_QUERY] = "query", [API_BODY] = "body", [API_HEADER] = "header"};
@@ -35,9 +38,8 @@ static void append_kind(struct text *text, const struct api_argument *argument)
 	}
 }
 
-static void append_route(struct text *text, const struct api_route *route)
+static void append_arguments(struct text *text, const struct api_route *route)
 {
-	text_printf(text, "\n## %s %s\n\n%s\n", route->method, route->path, route->sentence);
 	if (route->argument_count == 0)
 		return;
 	text_append_text(text, "\n| argument | in | kind | | meaning |\n|---|---|---|---|---|\n");
@@ -47,6 +49,77 @@ static void append_route(struct text *text, const struct api_route *route)
 		append_kind(text, argument);
 		text_printf(text, " | %s | %s |\n", argument->required ? "required" : "",
 			    argument->sentence);
+	}
+}
+
+static void append_answer(struct text *text, const struct api_route *route)
+{
+	const char *made = (route->flags & API_MAKES) != 0 ? "201 or 200" : "200";
+	const uint32_t problems = route->problems;
+	bool first = true;
+
+	if (route->answer == NULL)
+		text_printf(text, "\nAnswers %s with the document.", made);
+	else
+		text_printf(text, "\nAnswers %s with %s[%s](#%s).", made,
+			    (route->flags & API_LISTS) != 0 ? "a list of " : "", route->answer,
+			    route->answer);
+	for (int i = 0; i < API_PROBLEM_COUNT; i++) {
+		if ((problems & (1u << i)) == 0)
+			continue;
+		const struct api_problem_text *problem = api_problem_text((enum api_problem)i);
+		text_printf(text, "%s %u `%s`", first ? " Refuses with" : ",", problem->status,
+			    problem->type + strlen(API_PROBLEM_PREFIX));
+		first = false;
+	}
+	text_append_text(text, first ? "\n" : ".\n");
+}
+
+static void append_route(struct text *text, const struct api_route *route)
+{
+	text_printf(text, "\n### %s %s\n\n%s\n", route->method, route->path, route->sentence);
+	append_arguments(text, route);
+	append_answer(text, route);
+}
+
+static void append_type(struct text *text, const struct api_member *member)
+{
+	static const char *const names[] = {
+		[API_IS_TEXT] = "text",          [API_IS_ID] = "id",
+		[API_IS_AMOUNT] = "amount",      [API_IS_COUNT] = "whole number",
+		[API_IS_TIME] = "time",          [API_IS_MONTH] = "month",
+		[API_IS_FLAG] = "true or false", [API_IS_FIGURE] = "whole number or amount",
+		[API_IS_SCHEMA] = "object"};
+	struct slice rest;
+	struct slice word;
+	bool first = true;
+
+	if ((member->shape & API_LIST_OF) != 0)
+		text_append_text(text, "list of ");
+	if ((member->shape & API_MAP_OF) != 0)
+		text_append_text(text, "object of ");
+	if (member->type == API_IS_OBJECT)
+		text_printf(text, "[%s](#%s)", member->of, member->of);
+	else if (member->type != API_IS_CHOICE)
+		text_append_text(text, names[member->type]);
+	rest = slice_of(member->type == API_IS_CHOICE ? member->of : "");
+	for (; slice_cut(&rest, '|', &word); first = false)
+		text_printf(text, "%s`%.*s`", first ? "" : ", ", SLICE_ARGS(word));
+	if ((member->shape & API_OR_NULL) != 0)
+		text_append_text(text, " or null");
+}
+
+static void append_schema(struct text *text, const struct api_schema *schema)
+{
+	text_printf(text, "\n### %s\n\n%s\n\n| member | kind | | meaning |\n|---|---|---|---|\n",
+		    schema->name, schema->sentence);
+	for (size_t i = 0; i < schema->member_count; i++) {
+		const struct api_member *member = &schema->members[i];
+		text_printf(text, "| `%s` | ", member->name);
+		append_type(text, member);
+		text_printf(text, " | %s | %s |\n",
+			    (member->shape & API_MAY_LACK) != 0 ? "may be missing" : "",
+			    member->sentence);
 	}
 }
 
@@ -80,6 +153,12 @@ void api_routes_document(struct text *text)
 		text_printf(text, "| `%s` | %u | %s |\n", problem->type, problem->status,
 			    problem->title);
 	}
+	text_append_text(text,
+			 "\n## Routes\n\nAny request may be refused with one of the first "
+			 "problems above, or as `busy` or `internal`; a route names the others.\n");
 	for (size_t i = 0; i < api_route_count; i++)
 		append_route(text, &api_routes[i]);
+	text_append_text(text, "\n## What answers hold\n");
+	for (size_t i = 0; i < api_schema_count; i++)
+		append_schema(text, &api_schemas[i]);
 }

@@ -57,7 +57,8 @@ static bool admit(struct api_request *request, const struct http_request *head)
 
 	request->route = api_route_find(head->method, head->path, &request->arena,
 					request->segments, allowed);
-	if ((request->route == NULL || !request->route->open) && !has_token(request->api, head))
+	if ((request->route == NULL || (request->route->flags & API_OPEN) == 0) &&
+	    !has_token(request->api, head))
 		api_answer_problem(request, API_UNAUTHORIZED, NULL,
 				   "Send `Authorization: Bearer TOKEN` with the token in the "
 				   "cloud's file admin.token");

@@ -118,51 +118,78 @@ static const struct api_argument journal_arguments[] = {
 	LIMIT,
 };
 
-#define NONE           NULL, 0
-#define TAKES(array)   array, COUNT_OF(array)
+#define NONE         NULL, 0
+#define TAKES(array) array, COUNT_OF(array)
+/* Problems of a row, beside those that any request may meet (api_route_problems). */
+#define MAY(problem) (1u << (problem))
+/* The operation's name is the handler's, without its "api_". */
+#define CALLS(name)  #name, api_##name
 
 const struct api_route api_routes[] = {
-	{"GET", "/healthz", "Says that the API answers; needs no token.", true,
-	 NONE, api_health},
+	{"GET", "/healthz", "Says that the API answers; needs no token.",
+	 API_OPEN, NONE, "Health", 0, CALLS(health)},
 	{"GET", "/v1/status", "The cloud and this node: addresses, calls, instances, journal, poster.",
-	 false, NONE, api_status},
+	 0, NONE, "Status", 0, CALLS(status)},
 	{"POST", "/v1/accounts", "Makes an account, which may provide, consume, or both.",
-	 false, TAKES(account_create_arguments), api_accounts_create},
+	 API_MAKES, TAKES(account_create_arguments), "Account",
+	 MAY(API_CONFLICT), CALLS(accounts_create)},
 	{"GET", "/v1/accounts", "The accounts with their balances.",
-	 false, TAKES(page_arguments), api_accounts_list},
+	 API_LISTS, TAKES(page_arguments), "Account", 0, CALLS(accounts_list)},
 	{"POST", "/v1/accounts/{account}/funds", "Puts money into an account.",
-	 false, TAKES(fund_arguments), api_accounts_fund},
+	 API_MAKES, TAKES(fund_arguments), "Funding",
+	 MAY(API_NOT_FOUND) | MAY(API_CONFLICT) | MAY(API_LIMIT), CALLS(accounts_fund)},
 	{"GET", "/v1/accounts/{account}/statement",
 	 "What an account owes and is owed for a month, line by line.",
-	 false, TAKES(statement_arguments), api_accounts_statement},
+	 0, TAKES(statement_arguments), "Statement", MAY(API_NOT_FOUND), CALLS(accounts_statement)},
 	{"POST", "/v1/apps", "Makes an app, a consumer's program.",
-	 false, TAKES(app_create_arguments), api_apps_create},
-	{"GET", "/v1/apps", "The apps.", false, TAKES(app_list_arguments), api_apps_list},
+	 API_MAKES, TAKES(app_create_arguments), "App",
+	 MAY(API_NOT_FOUND) | MAY(API_CONFLICT), CALLS(apps_create)},
+	{"GET", "/v1/apps", "The apps.",
+	 API_LISTS, TAKES(app_list_arguments), "App", MAY(API_NOT_FOUND), CALLS(apps_list)},
 	{"POST", "/v1/keys", "Makes API keys of an app; their texts are shown here and never again.",
-	 false, TAKES(key_create_arguments), api_keys_create},
+	 API_MAKES | API_LISTS, TAKES(key_create_arguments), "KeyMade",
+	 MAY(API_NOT_FOUND), CALLS(keys_create)},
 	{"GET", "/v1/keys", "The keys, without their texts.",
-	 false, TAKES(key_list_arguments), api_keys_list},
+	 API_LISTS, TAKES(key_list_arguments), "Key", MAY(API_NOT_FOUND), CALLS(keys_list)},
 	{"DELETE", "/v1/keys/{id}", "Revokes a key, for ever.",
-	 false, TAKES(key_revoke_arguments), api_keys_revoke},
+	 0, TAKES(key_revoke_arguments), "Key", MAY(API_NOT_FOUND), CALLS(keys_revoke)},
 	{"POST", "/v1/services", "Publishes a service by its manifest, or what changed in it.",
-	 false, TAKES(publish_arguments), api_services_publish},
+	 API_MAKES, TAKES(publish_arguments), "Published",
+	 MAY(API_NOT_FOUND) | MAY(API_REFUSED) | MAY(API_CONFLICT) | MAY(API_MANIFEST) |
+		 MAY(API_LIMIT), CALLS(services_publish)},
 	{"GET", "/v1/services", "The catalog: services, the best match first.",
-	 false, TAKES(service_list_arguments), api_services_list},
+	 API_LISTS, TAKES(service_list_arguments), "ServiceHit", 0, CALLS(services_list)},
 	{"GET", "/v1/services/{name}", "A service with its offered plans, prices and limits.",
-	 false, TAKES(service_arguments), api_services_show},
+	 0, TAKES(service_arguments), "Service", MAY(API_NOT_FOUND), CALLS(services_show)},
 	{"GET", "/v1/services/{name}/logs", "The last lines that the service's instances wrote.",
-	 false, TAKES(log_arguments), api_services_logs},
+	 0, TAKES(log_arguments), "Log", MAY(API_NOT_FOUND), CALLS(services_logs)},
 	{"POST", "/v1/subscriptions", "Subscribes an app to a service, or changes plan or budget.",
-	 false, TAKES(subscribe_arguments), api_subscriptions_create},
+	 API_MAKES, TAKES(subscribe_arguments), "Subscribed",
+	 MAY(API_NOT_FOUND) | MAY(API_REFUSED), CALLS(subscriptions_create)},
 	{"GET", "/v1/subscriptions", "The subscriptions that are active.",
-	 false, TAKES(subscription_list_arguments), api_subscriptions_list},
+	 API_LISTS, TAKES(subscription_list_arguments), "Subscription",
+	 MAY(API_NOT_FOUND), CALLS(subscriptions_list)},
 	{"GET", "/v1/ledger", "Every account of every ledger, and whether each ledger balances.",
-	 false, NONE, api_ledger_show},
+	 0, NONE, "Ledger", 0, CALLS(ledger_show)},
 	{"GET", "/v1/journal", "The call records, oldest first; an empty page is the end for now.",
-	 false, TAKES(journal_arguments), api_journal_list},
+	 API_LISTS, TAKES(journal_arguments), "CallRecord", 0, CALLS(journal_list)},
+	{"GET", "/v1/openapi.json", "This API as an OpenAPI 3.1 document.",
+	 0, NONE, NULL, 0, CALLS(openapi_show)},
 };
 /* clang-format on */
 const size_t api_route_count = COUNT_OF(api_routes);
+
+uint32_t api_route_problems(const struct api_route *route)
+{
+	uint32_t problems = route->problems | MAY(API_REQUEST) | MAY(API_MALFORMED) |
+			    MAY(API_ARGUMENT) | MAY(API_BUSY) | MAY(API_INTERNAL);
+
+	if ((route->flags & API_OPEN) == 0)
+		problems |= MAY(API_UNAUTHORIZED);
+	if (api_route_takes_body(route))
+		problems |= MAY(API_MEDIA_TYPE);
+	return problems;
+}
 
 bool api_route_takes_body(const struct api_route *route)
 {

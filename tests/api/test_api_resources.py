@@ -4,6 +4,7 @@ import re
 import threading
 import uuid
 
+import answers as checks
 import httpx
 import pytest
 import yaml
@@ -268,7 +269,8 @@ def test_racing_requests_with_one_key_fund_once(clouds):
     answers = []
 
     def fund():
-        with httpx.Client(trust_env=False, timeout=60) as client:
+        with httpx.Client(trust_env=False, timeout=60,
+                          event_hooks={"response": [checks.check]}) as client:
             answers.append(client.post(
                 f"http://{cloud.api}/v1/accounts/acme/funds", json={"amount": "1.00"},
                 headers={"Idempotency-Key": key, "Authorization": f"Bearer {cloud.token}"}))

@@ -19,6 +19,7 @@ import threading
 import uuid
 from pathlib import Path
 
+import answers
 import httpx
 import yaml
 
@@ -176,11 +177,12 @@ class Cloud:
 
     @property
     def client(self):
-        """An httpx client of the API, with the admin token."""
+        """An httpx client of the API, with the admin token; it checks every answer."""
         if self._client is None:
             self._client = httpx.Client(base_url=f"http://{self.api}",
                                         headers={"Authorization": f"Bearer {self.token}"},
-                                        timeout=WAIT_SECONDS_MAX, trust_env=False)
+                                        timeout=WAIT_SECONDS_MAX, trust_env=False,
+                                        event_hooks={"response": [answers.check]})
         return self._client
 
     def ask(self, method, path, body=None, expected=(200, 201), **more):

@@ -95,3 +95,14 @@ def test_a_command_that_fails_is_heard(tmp_path):
     status, output = checks.run(["sh", "-c", "echo told; exit 3"], tmp_path / "log", show=False)
     assert (status, output) == (3, "told\n")
     assert (tmp_path / "log").read_text() == "told\n"
+
+
+def test_a_route_that_no_test_called_has_failed(tmp_path):
+    nothing = checks.check_routes(tmp_path)
+    routes = [route for route, _ in nothing.failed]
+    assert nothing.passed == 0 and "GET /v1/status" in routes
+    (tmp_path / "1").write_text("GET /v1/status 200\nGET /v1/status 401\n")
+    (tmp_path / "2").write_text("".join(f"{route} 200\n" for route in routes[2:]))
+    some = checks.check_routes(tmp_path)
+    assert [route for route, _ in some.failed] == [
+        route for route in routes[:2] if route != "GET /v1/status"]

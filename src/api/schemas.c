@@ -1,0 +1,352 @@
+#include "api/schemas.h"
+
+#include <string.h>
+
+#define COUNT_OF(array) (sizeof(array) / sizeof((array)[0]))
+
+/* clang-format off */
+static const struct api_member problem_members[] = {
+	{"type", API_IS_TEXT, 0, NULL, "which problem it is; the list is above"},
+	{"title", API_IS_TEXT, 0, NULL, "the problem in a few words, always the same"},
+	{"status", API_IS_COUNT, 0, NULL, "the answer's HTTP status"},
+	{"detail", API_IS_TEXT, 0, NULL, "what is wrong here, and what to do"},
+	{"pointer", API_IS_TEXT, API_MAY_LACK, NULL, "where in the body, a JSON pointer (RFC 6901)"},
+	{"parameter", API_IS_TEXT, API_MAY_LACK, NULL, "which parameter of path, query or headers"},
+	{"complaints", API_IS_OBJECT, API_LIST_OF | API_MAY_LACK, "Complaint",
+	 "all that is wrong with a manifest"},
+};
+
+static const struct api_member complaint_members[] = {
+	{"line", API_IS_COUNT, 0, NULL, "from 1 on"},
+	{"column", API_IS_COUNT, 0, NULL, "from 1 on"},
+	{"text", API_IS_TEXT, 0, NULL, "`file:line:column: what is wrong`"},
+};
+
+static const struct api_member health_members[] = {
+	{"status", API_IS_CHOICE, 0, "ok", "the API answers"},
+};
+
+static const struct api_member status_members[] = {
+	{"cloud", API_IS_TEXT, 0, NULL, "its name"},
+	{"currency", API_IS_TEXT, 0, NULL, "of all amounts"},
+	{"time", API_IS_TIME, 0, NULL, "now, by the node's clock"},
+	{"version", API_IS_TEXT, 0, NULL, "of the program"},
+	{"started", API_IS_TIME, 0, NULL, "since when the node runs"},
+	{"gateway", API_IS_TEXT, API_LIST_OF, NULL, "addresses that take calls"},
+	{"io", API_IS_CHOICE, 0, "uring|epoll", "how the gateway waits for the network"},
+	{"io_reason", API_IS_TEXT, 0, NULL, "why so"},
+	{"workers", API_IS_COUNT, 0, NULL, "threads that serve calls"},
+	{"calls", API_IS_COUNT, API_MAP_OF, NULL, "the gateway's counts"},
+	{"poster", API_IS_FIGURE, API_MAP_OF, NULL, "the counts of who bills the calls"},
+	{"journal", API_IS_OBJECT, 0, "JournalState", "how far it is written, durable and posted"},
+	{"instances", API_IS_OBJECT, API_LIST_OF, "Instance", "the running copies of services"},
+};
+
+static const struct api_member journal_state_members[] = {
+	{"failed", API_IS_FLAG, 0, NULL, "it can take no more records, and calls are refused"},
+	{"streams", API_IS_OBJECT, API_LIST_OF, "Stream", "one for each worker"},
+};
+
+static const struct api_member stream_members[] = {
+	{"written", API_IS_COUNT, 0, NULL, "records, ever"},
+	{"durable", API_IS_COUNT, 0, NULL, "of them, those on the disk"},
+	{"posted", API_IS_COUNT, 0, NULL, "of them, those in the ledger"},
+};
+
+static const struct api_member instance_members[] = {
+	{"id", API_IS_ID, 0, NULL, "of the instance"},
+	{"service", API_IS_TEXT, 0, NULL, "the service's name"},
+	{"version", API_IS_TEXT, 0, NULL, "the service's version that it runs"},
+	{"place", API_IS_COUNT, 0, NULL, "its number in the service, from 0 on"},
+	{"state", API_IS_TEXT, 0, NULL, "what it does now"},
+	{"pid", API_IS_COUNT, 0, NULL, "its process, 0 where none runs"},
+	{"since", API_IS_TIME, 0, NULL, "when the state began"},
+	{"address", API_IS_TEXT, 0, NULL, "where it listens"},
+	{"starts", API_IS_COUNT, 0, NULL, "how often it was started"},
+	{"failures", API_IS_COUNT, 0, NULL, "starts that failed in a row"},
+	{"reason", API_IS_TEXT, 0, NULL, "why it failed last, or empty"},
+	{"last_lines", API_IS_TEXT, 0, NULL, "what it wrote last before it failed"},
+};
+
+static const struct api_member account_members[] = {
+	{"id", API_IS_ID, 0, NULL, "of the account"},
+	{"name", API_IS_TEXT, 0, NULL, "a DNS label, unique in the cloud"},
+	{"created", API_IS_TIME, 0, NULL, "when it was made"},
+	{"currency", API_IS_TEXT, 0, NULL, "of its amounts"},
+	{"balance", API_IS_AMOUNT, 0, NULL, "what it has"},
+	{"available", API_IS_AMOUNT, 0, NULL, "of it, what nobody has reserved"},
+	{"leased", API_IS_AMOUNT, 0, NULL, "of it, what is reserved for calls"},
+	{"owed", API_IS_AMOUNT, 0, NULL, "charges that it could not pay yet"},
+};
+
+static const struct api_member funding_members[] = {
+	{"account", API_IS_TEXT, 0, NULL, "the account's name"},
+	{"amount", API_IS_AMOUNT, 0, NULL, "what was put in"},
+	{"currency", API_IS_TEXT, 0, NULL, "of the amounts"},
+	{"created", API_IS_FLAG, 0, NULL, "false where the same key had funded it already"},
+	{"balance", API_IS_AMOUNT, 0, NULL, "the account's, now"},
+	{"owed", API_IS_AMOUNT, 0, NULL, "charges that it could not pay yet"},
+};
+
+static const struct api_member statement_members[] = {
+	{"account", API_IS_TEXT, 0, NULL, "the account's name"},
+	{"currency", API_IS_TEXT, 0, NULL, "of the amounts"},
+	{"period", API_IS_MONTH, 0, NULL, "a calendar month in UTC"},
+	{"lines", API_IS_OBJECT, API_LIST_OF, "StatementLine", "one for each thing charged"},
+	{"total", API_IS_AMOUNT, 0, NULL, "the sum; below zero it is owed to the account"},
+};
+
+static const struct api_member statement_line_members[] = {
+	{"service", API_IS_TEXT, 0, NULL, "the service's name"},
+	{"plan", API_IS_TEXT, 0, NULL, "the plan's name"},
+	{"app", API_IS_TEXT, 0, NULL, "`account/app`; empty in a provider's lines"},
+	{"meter", API_IS_TEXT, 0, NULL, "what was counted"},
+	{"kind", API_IS_CHOICE, 0, "usage|cloud|fee",
+	 "the provider's price, the running cost, or the operator's commission"},
+	{"role", API_IS_CHOICE, 0, "consumer|provider|operator", "the account's part in the trade"},
+	{"model", API_IS_TEXT, 0, NULL, "how the quantity becomes an amount"},
+	{"quantity", API_IS_COUNT, 0, NULL, "how much, in `unit`"},
+	{"unit", API_IS_TEXT, 0, NULL, "of the quantity"},
+	{"amount", API_IS_AMOUNT, 0, NULL, "what it costs"},
+};
+
+static const struct api_member app_members[] = {
+	{"id", API_IS_ID, 0, NULL, "of the app"},
+	{"app", API_IS_TEXT, 0, NULL, "`account/app`"},
+	{"account", API_IS_TEXT, 0, NULL, "the account's name"},
+	{"name", API_IS_TEXT, 0, NULL, "a DNS label, unique in the account"},
+	{"created", API_IS_TIME, 0, NULL, "when it was made"},
+};
+
+#define KEY_MEMBERS                                                                               \
+	{"id", API_IS_ID, 0, NULL, "of the key"},                                                 \
+	{"app", API_IS_TEXT, 0, NULL, "`account/app`"},                                           \
+	{"prefix", API_IS_TEXT, 0, NULL, "how the key begins"},                                   \
+	{"last_four", API_IS_TEXT, 0, NULL, "how it ends"},                                       \
+	{"scopes", API_IS_TEXT, API_LIST_OF, NULL, "what it may do; empty: all that the app may"},\
+	{"created", API_IS_TIME, 0, NULL, "when it was made"},                                    \
+	{"expires", API_IS_TIME, API_OR_NULL, NULL, "when it ends by itself; null: never"},       \
+	{"revoked", API_IS_TIME, API_OR_NULL, NULL, "when it was revoked; null: it was not"},     \
+	{"last_used", API_IS_TIME, API_OR_NULL, NULL, "its last call; null: there was none"}
+
+static const struct api_member key_members[] = {KEY_MEMBERS};
+
+static const struct api_member key_made_members[] = {
+	KEY_MEMBERS,
+	{"key", API_IS_TEXT, 0, NULL, "its text, shown here and never again"},
+};
+
+static const struct api_member published_members[] = {
+	{"service", API_IS_TEXT, 0, NULL, "the service's name"},
+	{"id", API_IS_ID, 0, NULL, "of the service"},
+	{"version", API_IS_TEXT, 0, NULL, "as its manifest says"},
+	{"revision", API_IS_COUNT, 0, NULL, "how often it was changed, from 1 on"},
+	{"created", API_IS_FLAG, 0, NULL, "it is new"},
+	{"changed", API_IS_FLAG, 0, NULL, "anything is other than before"},
+	{"plans", API_IS_OBJECT, API_LIST_OF, "PlanChange", "what became of each plan"},
+};
+
+static const struct api_member plan_change_members[] = {
+	{"name", API_IS_TEXT, 0, NULL, "the plan's name"},
+	{"id", API_IS_ID, 0, NULL, "of its version"},
+	{"version", API_IS_COUNT, 0, NULL, "from 1 on"},
+	{"change", API_IS_TEXT, 0, NULL, "in a word"},
+};
+
+static const struct api_member service_hit_members[] = {
+	{"service", API_IS_TEXT, 0, NULL, "the service's name"},
+	{"id", API_IS_ID, 0, NULL, "of the service"},
+	{"version", API_IS_TEXT, 0, NULL, "as its manifest says"},
+	{"account", API_IS_TEXT, 0, NULL, "the provider's name"},
+	{"summary", API_IS_TEXT, 0, NULL, "what it does, in a sentence"},
+};
+
+static const struct api_member service_members[] = {
+	{"service", API_IS_TEXT, 0, NULL, "the service's name"},
+	{"id", API_IS_ID, 0, NULL, "of the service"},
+	{"version", API_IS_TEXT, 0, NULL, "as its manifest says"},
+	{"account", API_IS_TEXT, 0, NULL, "the provider's name"},
+	{"summary", API_IS_TEXT, 0, NULL, "what it does, in a sentence"},
+	{"tags", API_IS_TEXT, API_LIST_OF, NULL, "words to find it by"},
+	{"revision", API_IS_COUNT, 0, NULL, "how often it was changed, from 1 on"},
+	{"published", API_IS_TIME, 0, NULL, "when it was changed last"},
+	{"folder", API_IS_TEXT, 0, NULL, "where its manifest stands"},
+	{"run", API_IS_OBJECT, API_MAY_LACK, "Run", "how the cloud runs it; or there is `upstream`"},
+	{"upstream", API_IS_TEXT, API_LIST_OF | API_MAY_LACK, NULL, "addresses where it runs"},
+	{"meters", API_IS_OBJECT, API_MAP_OF, "Meter", "what it reports, by name"},
+	{"currency", API_IS_TEXT, 0, NULL, "of its prices"},
+	{"plans", API_IS_OBJECT, API_LIST_OF, "Plan", "those that can be subscribed to"},
+};
+
+static const struct api_member run_members[] = {
+	{"command", API_IS_TEXT, API_LIST_OF, NULL, "program and arguments; no shell is between"},
+	{"listen", API_IS_CHOICE, 0, "port|socket", "where an instance is told to listen"},
+	{"memory_bytes", API_IS_COUNT, 0, NULL, "declared for one instance"},
+	{"cpu_milli", API_IS_COUNT, 0, NULL, "thousandths of a processor, declared for one"},
+	{"concurrency", API_IS_COUNT, 0, NULL, "calls that an instance takes at once"},
+	{"instances", API_IS_COUNT, 0, NULL, "how many there are"},
+};
+
+static const struct api_member meter_members[] = {
+	{"unit", API_IS_TEXT, 0, NULL, "what it counts"},
+};
+
+static const struct api_member plan_members[] = {
+	{"name", API_IS_TEXT, 0, NULL, "unique in the service"},
+	{"id", API_IS_ID, 0, NULL, "of its version"},
+	{"version", API_IS_COUNT, 0, NULL, "from 1 on"},
+	{"prices", API_IS_OBJECT, API_LIST_OF, "Price", "what is charged for"},
+	{"max_charge", API_IS_AMOUNT, API_OR_NULL, NULL, "the plan's own bound for a call"},
+	{"call_most", API_IS_AMOUNT, 0, NULL, "the most that one call can cost"},
+	{"max_units", API_IS_COUNT, API_MAP_OF, NULL, "the most that a call may report, by meter"},
+	{"limits", API_IS_OBJECT, 0, "Limits", "how much may be called"},
+	{"bill_on", API_IS_CHOICE, 0, "always|answered", "which calls are charged"},
+};
+
+static const struct api_member price_members[] = {
+	{"meter", API_IS_TEXT, 0, NULL, "what it is a price of"},
+	{"model", API_IS_CHOICE, 0, "free|flat|unit|package|graduated|volume",
+	 "how a quantity becomes an amount"},
+	{"free", API_IS_COUNT, 0, NULL, "so many in each month cost nothing"},
+	{"price", API_IS_AMOUNT, API_MAY_LACK, NULL, "of `per` units"},
+	{"per", API_IS_COUNT, API_MAY_LACK, NULL, "units"},
+	{"tiers", API_IS_OBJECT, API_LIST_OF | API_MAY_LACK, "Tier", "of a graduated price"},
+};
+
+static const struct api_member tier_members[] = {
+	{"up_to", API_IS_COUNT, API_OR_NULL, NULL, "its last unit; null: it has no end"},
+	{"price", API_IS_AMOUNT, 0, NULL, "of `per` units"},
+	{"per", API_IS_COUNT, 0, NULL, "units"},
+};
+
+static const struct api_member limits_members[] = {
+	{"rate_calls", API_IS_COUNT, API_MAY_LACK, NULL, "calls in each `rate_per`"},
+	{"rate_per", API_IS_TEXT, API_MAY_LACK, NULL, "a duration"},
+	{"burst", API_IS_COUNT, API_MAY_LACK, NULL, "calls that may come at once"},
+	{"concurrency", API_IS_COUNT, API_MAY_LACK, NULL, "calls in flight"},
+	{"quota_calls_month", API_IS_COUNT, API_MAY_LACK, NULL, "calls in a month"},
+	{"timeout", API_IS_TEXT, 0, NULL, "how long a call may take"},
+};
+
+static const struct api_member log_members[] = {
+	{"service", API_IS_TEXT, 0, NULL, "the service's name"},
+	{"lines", API_IS_TEXT, API_LIST_OF, NULL, "the oldest first"},
+};
+
+#define SUBSCRIPTION_MEMBERS                                                                      \
+	{"id", API_IS_ID, 0, NULL, "of the subscription"},                                        \
+	{"app", API_IS_TEXT, 0, NULL, "`account/app`"},                                           \
+	{"service", API_IS_TEXT, 0, NULL, "the service's name"},                                  \
+	{"plan", API_IS_TEXT, 0, NULL, "the plan's name"},                                        \
+	{"plan_version", API_IS_COUNT, 0, NULL, "of the plan"},                                   \
+	{"currency", API_IS_TEXT, 0, NULL, "of the budget"},                                      \
+	{"budget", API_IS_AMOUNT, API_OR_NULL, NULL, "the most that may be spent; null: no bound"},\
+	{"budget_period", API_IS_CHOICE, API_OR_NULL, "month|once", "what the budget is for"},    \
+	{"created", API_IS_TIME, 0, NULL, "when it began"},                                       \
+	{"ended", API_IS_TIME, API_OR_NULL, NULL, "when it ended; null: it has not"}
+
+static const struct api_member subscription_members[] = {SUBSCRIPTION_MEMBERS};
+
+static const struct api_member subscribed_members[] = {
+	SUBSCRIPTION_MEMBERS,
+	{"outcome", API_IS_CHOICE, 0, "same|new|budget|replaced", "what the request changed"},
+	{"replaces", API_IS_ID, API_OR_NULL, NULL, "the subscription that ended for this one"},
+};
+
+static const struct api_member ledger_members[] = {
+	{"currency", API_IS_TEXT, 0, NULL, "of the amounts"},
+	{"accounts", API_IS_OBJECT, API_LIST_OF, "LedgerAccount", "of every ledger"},
+	{"sums", API_IS_OBJECT, API_LIST_OF, "LedgerSum", "one for each ledger"},
+};
+
+#define FOUR_AMOUNTS                                                                              \
+	{"debits_pending", API_IS_AMOUNT, 0, NULL, "reserved to go out"},                         \
+	{"debits_posted", API_IS_AMOUNT, 0, NULL, "went out"},                                    \
+	{"credits_pending", API_IS_AMOUNT, 0, NULL, "reserved to come in"},                       \
+	{"credits_posted", API_IS_AMOUNT, 0, NULL, "came in"}
+
+static const struct api_member ledger_account_members[] = {
+	{"id", API_IS_ID, 0, NULL, "of the ledger account"},
+	{"name", API_IS_TEXT, 0, NULL, "unique in its ledger"},
+	{"ledger", API_IS_COUNT, 0, NULL, "its ledger's number"},
+	FOUR_AMOUNTS,
+};
+
+static const struct api_member ledger_sum_members[] = {
+	{"ledger", API_IS_COUNT, 0, NULL, "the ledger's number"},
+	{"name", API_IS_TEXT, 0, NULL, "the ledger's name"},
+	{"accounts", API_IS_COUNT, 0, NULL, "how many it has"},
+	FOUR_AMOUNTS,
+	{"balances", API_IS_FLAG, 0, NULL, "all debits are all credits"},
+};
+
+static const struct api_member call_record_members[] = {
+	{"call", API_IS_TEXT, 0, NULL, "the call's id (UUIDv7)"},
+	{"started", API_IS_TIME, 0, NULL, "its request had come"},
+	{"settled", API_IS_TIME, 0, NULL, "it was recorded; decides the month"},
+	{"service", API_IS_TEXT, 0, NULL, "the service's name"},
+	{"app", API_IS_TEXT, 0, NULL, "`account/app`"},
+	{"account", API_IS_TEXT, 0, NULL, "the caller's name"},
+	{"plan", API_IS_TEXT, 0, NULL, "the plan's name"},
+	{"plan_version", API_IS_COUNT, 0, NULL, "of the plan"},
+	{"key", API_IS_ID, 0, NULL, "the key's id"},
+	{"instance", API_IS_ID, 0, NULL, "which instance answered"},
+	{"status", API_IS_COUNT, 0, NULL, "the answer's HTTP status"},
+	{"outcome", API_IS_CHOICE, 0, "answered|aborted|failed|cut|unknown", "how it ended"},
+	{"billed", API_IS_FLAG, 0, NULL, "it counts for charges"},
+	{"request_bytes", API_IS_COUNT, 0, NULL, "of the request's body"},
+	{"response_bytes", API_IS_COUNT, 0, NULL, "of the answer's body"},
+	{"duration_us", API_IS_COUNT, 0, NULL, "from the request's head to the record"},
+	{"service_us", API_IS_COUNT, 0, NULL, "of it, the service's part"},
+	{"units", API_IS_COUNT, API_MAP_OF, NULL, "what the service reported, by meter"},
+	{"charge", API_IS_AMOUNT, 0, NULL, "as the caller was told"},
+	{"stream", API_IS_COUNT, 0, NULL, "of the journal"},
+	{"position", API_IS_COUNT, 0, NULL, "in its stream"},
+};
+
+#define SCHEMA(name, members, sentence) {name, sentence, members, COUNT_OF(members)}
+
+const struct api_schema api_schemas[] = {
+	SCHEMA("Problem", problem_members, "What was refused, or failed (RFC 9457)."),
+	SCHEMA("Complaint", complaint_members, "What is wrong with a manifest."),
+	SCHEMA("Health", health_members, "That the API answers."),
+	SCHEMA("Status", status_members, "The cloud and this node."),
+	SCHEMA("JournalState", journal_state_members, "How the journal does."),
+	SCHEMA("Stream", stream_members, "One of the journal's streams."),
+	SCHEMA("Instance", instance_members, "A running copy of a service."),
+	SCHEMA("Account", account_members, "A billing party: provider, consumer, or both."),
+	SCHEMA("Funding", funding_members, "Money that was put into an account."),
+	SCHEMA("Statement", statement_members, "What an account owes and is owed for a month."),
+	SCHEMA("StatementLine", statement_line_members, "One line of a statement."),
+	SCHEMA("App", app_members, "A consumer's program."),
+	SCHEMA("Key", key_members, "An API key, without its text."),
+	SCHEMA("KeyMade", key_made_members, "An API key that was just made."),
+	SCHEMA("Published", published_members, "What publishing a manifest changed."),
+	SCHEMA("PlanChange", plan_change_members, "What became of a plan."),
+	SCHEMA("ServiceHit", service_hit_members, "A service as the catalog lists it."),
+	SCHEMA("Service", service_members, "A service with its offered plans."),
+	SCHEMA("Run", run_members, "How the cloud runs a service."),
+	SCHEMA("Meter", meter_members, "A quantity that a service reports."),
+	SCHEMA("Plan", plan_members, "A price list with limits."),
+	SCHEMA("Price", price_members, "What a meter costs."),
+	SCHEMA("Tier", tier_members, "A part of a graduated price."),
+	SCHEMA("Limits", limits_members, "How much an app may call."),
+	SCHEMA("Log", log_members, "Lines that a service's instances wrote."),
+	SCHEMA("Subscription", subscription_members, "An app's right to call a service."),
+	SCHEMA("Subscribed", subscribed_members, "A subscription that was just made or changed."),
+	SCHEMA("Ledger", ledger_members, "Every account of every ledger."),
+	SCHEMA("LedgerAccount", ledger_account_members, "An account of a ledger."),
+	SCHEMA("LedgerSum", ledger_sum_members, "A ledger summed up."),
+	SCHEMA("CallRecord", call_record_members, "The fact about one finished call."),
+};
+/* clang-format on */
+const size_t api_schema_count = COUNT_OF(api_schemas);
+
+const struct api_schema *api_schema_find(const char *name)
+{
+	for (size_t i = 0; i < api_schema_count; i++) {
+		if (strcmp(api_schemas[i].name, name) == 0)
+			return &api_schemas[i];
+	}
+	return NULL;
+}

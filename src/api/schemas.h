@@ -1,0 +1,55 @@
+/*
+ * schemas: what answers hold, as one table.
+ *
+ * A schema names an object's members in their order, each with its type and a sentence. Routes
+ * name the schema of their answer (routes.c); the OpenAPI document and docs/api.md are made from
+ * both, and every answer that a test sees is checked against them: no member may be missing, and
+ * none may be there that the table does not know.
+ *
+ * Threads: any; all of it is constant.
+ */
+#pragma once
+
+#include <stddef.h>
+
+enum api_type {
+	API_IS_TEXT,
+	API_IS_ID,     /* an opaque text, "acct_2" */
+	API_IS_AMOUNT, /* money, a decimal text */
+	API_IS_COUNT,  /* a whole number */
+	API_IS_TIME,   /* RFC 3339 in UTC */
+	API_IS_MONTH,  /* "2026-11" */
+	API_IS_FLAG,   /* true or false */
+	API_IS_CHOICE, /* one of the words in `of`, with '|' between them */
+	API_IS_OBJECT, /* of the schema `of` */
+	API_IS_FIGURE, /* a whole number, or money as a decimal text */
+	API_IS_SCHEMA, /* a JSON Schema or another JSON object that is not ours to describe */
+};
+
+enum api_shape {
+	API_LIST_OF = 1 << 0,  /* a list of the type */
+	API_MAP_OF = 1 << 1,   /* an object whose members have names of their own */
+	API_OR_NULL = 1 << 2,  /* or null */
+	API_MAY_LACK = 1 << 3, /* the member may be missing */
+};
+
+struct api_member {
+	const char *name;
+	enum api_type type;
+	unsigned shape;
+	const char *of;
+	const char *sentence;
+};
+
+struct api_schema {
+	const char *name; /* "Account" */
+	const char *sentence;
+	const struct api_member *members;
+	size_t member_count;
+};
+
+extern const struct api_schema api_schemas[];
+extern const size_t api_schema_count;
+
+/* NULL where no schema has the name. */
+const struct api_schema *api_schema_find(const char *name);
