@@ -333,8 +333,8 @@ static int parent_sync(const char *path, struct fault *fault)
 	return system_folder_sync(NULL, dirname(copy), fault);
 }
 
-int disk_write_file(const char *path, unsigned mode, const void *bytes, size_t length,
-		    struct fault *fault)
+static int replace_file(const char *path, unsigned mode, const void *bytes, size_t length,
+			bool sync, struct fault *fault)
 {
 	char temporary[PATH_MAX];
 	int error = 0;
@@ -347,7 +347,7 @@ int disk_write_file(const char *path, unsigned mode, const void *bytes, size_t l
 		return path_fault(fault, errno, "write beside", path);
 
 	if (fchmod(descriptor, mode) != 0 || !write_all(descriptor, bytes, length) ||
-	    fsync(descriptor) != 0)
+	    (sync && fsync(descriptor) != 0))
 		error = errno;
 	if (close(descriptor) != 0 && error == 0)
 		error = errno;
@@ -357,5 +357,19 @@ int disk_write_file(const char *path, unsigned mode, const void *bytes, size_t l
 		unlink(temporary);
 		return path_fault(fault, error, "write", path);
 	}
-	return parent_sync(path, fault);
+	return 0;
+}
+
+int disk_write_file(const char *path, unsigned mode, const void *bytes, size_t length,
+		    struct fault *fault)
+{
+	const int code = replace_file(path, mode, bytes, length, true, fault);
+
+	return code < 0 ? code : parent_sync(path, fault);
+}
+
+int disk_replace_file(const char *path, unsigned mode, const void *bytes, size_t length,
+		      struct fault *fault)
+{
+	return replace_file(path, mode, bytes, length, false, fault);
 }

@@ -74,3 +74,7 @@ int disk_read_file(const char *path, size_t bytes_max, char **ret_text, size_t *
 /* Writes beside, syncs, renames over: readers see the old or the new content, whole. */
 int disk_write_file(const char *path, unsigned mode, const void *bytes, size_t length,
 		    struct fault *fault);
+/* The same without syncs, for what can be made again: after a power cut the file may be missing,
+ * old, or shorter than it was. */
+int disk_replace_file(const char *path, unsigned mode, const void *bytes, size_t length,
+		      struct fault *fault);
