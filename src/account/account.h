@@ -30,13 +30,15 @@
 #include "base/fault.h"
 #include "base/ids.h"
 #include "base/random.h"
+#include "base/scope.h"
 #include "base/slice.h"
 #include "store/store.h"
 
-#define ACCOUNT_NAME_MAX      64  /* bytes with the NUL: a DNS label */
-#define ACCOUNT_PATH_MAX      128 /* "account/app" with the NUL */
-#define ACCOUNT_SCOPES_MAX    16  /* of a key */
-#define ACCOUNT_SCOPES_BYTES  256 /* all scopes of a key, a space between two, with the NUL */
+#define ACCOUNT_NAME_MAX   64  /* bytes with the NUL: a DNS label */
+#define ACCOUNT_PATH_MAX   128 /* "account/app" with the NUL */
+#define ACCOUNT_SCOPES_MAX 16  /* of a key */
+#define ACCOUNT_SCOPES_BYTES \
+	SCOPE_TEXT_MAX /* all scopes of a key, a space between two, with the NUL */
 #define ACCOUNT_KEYS_MAKE_MAX 1000000
 #define ACCOUNT_OPERATOR      "operator"
 #define ACCOUNT_OUTSIDE       "outside"
@@ -62,7 +64,7 @@ struct account_key {
 	struct api_key_digest digest;
 	char prefix[API_KEY_MARK_CHARS + 8 + 1]; /* "stoa_" and eight characters more */
 	char last_four[5];
-	char scopes[ACCOUNT_SCOPES_BYTES]; /* RFC 6749 scope tokens, a space between; "": all */
+	char scopes[ACCOUNT_SCOPES_BYTES]; /* as base/scope.h, a space between; "": all */
 	uint64_t created_ns;
 	uint64_t expires_ns;   /* 0: never */
 	uint64_t revoked_ns;   /* 0: not */
@@ -117,7 +119,7 @@ int account_app_list(struct store *store, struct account_id account, struct app_
 
 struct account_key_options {
 	struct app_id app;
-	const struct slice *scopes; /* each a scope token of RFC 6749 */
+	const struct slice *scopes; /* each as base/scope.h reads it */
 	size_t scope_count;         /* 0: everything the app may */
 	uint64_t expires_ns;        /* after now, or 0: never */
 };

@@ -4,6 +4,7 @@
 #include "account/account.h"
 #include "account/account_internal.h"
 #include "base/check.h"
+#include "base/scope.h"
 #include "base/text.h"
 
 #define PREFIX_CHARS (sizeof(((struct account_key *)NULL)->prefix) - 1)
@@ -37,21 +38,9 @@ static void read_key(const struct store_statement *statement, void *row)
 
 /* ---- making ---- */
 
-/* RFC 6749, 3.3: %x21 / %x23-5B / %x5D-7E. */
-static bool is_scope(struct slice scope)
-{
-	for (size_t i = 0; i < scope.length; i++) {
-		const char byte = scope.data[i];
-		if (byte < 0x21 || byte > 0x7e || byte == '"' || byte == '\\')
-			return false;
-	}
-	return scope.length > 0;
-}
-
 static int join_scopes(const struct account_key_options *options, char text[ACCOUNT_SCOPES_BYTES],
 		       struct fault *fault)
 {
-	char shown[TEXT_SHOWN_MAX];
 	size_t used = 0;
 
 	if (options->scope_count > ACCOUNT_SCOPES_MAX)
@@ -59,11 +48,9 @@ static int join_scopes(const struct account_key_options *options, char text[ACCO
 				 options->scope_count, ACCOUNT_SCOPES_MAX);
 	for (size_t i = 0; i < options->scope_count; i++) {
 		const struct slice scope = options->scopes[i];
-		if (!is_scope(scope))
-			return fault_set(fault, FAULT_INPUT,
-					 "scope \"%s\": printable ASCII without space, '\"' and "
-					 "'\\' is allowed",
-					 text_show(scope, shown));
+		const int code = scope_check(scope, fault);
+		if (code < 0)
+			return code;
 		if (used + (i > 0) + scope.length >= ACCOUNT_SCOPES_BYTES)
 			return fault_set(fault, FAULT_INPUT,
 					 "the scopes are longer than %d characters together",

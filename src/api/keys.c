@@ -43,6 +43,11 @@ static int create(struct store *store, void *context, struct fault *fault)
 	int code = api_at(
 		request, "app",
 		account_app_get(store, api_argument(request, "app")->text, &making->app, fault));
+	for (size_t i = 0; code == 0 && i < scopes->text_count; i++) {
+		code = scope_check(scopes->texts[i], fault);
+		if (code < 0)
+			request->at = arena_printf(&request->arena, "/scopes/%zu", i);
+	}
 	if (code < 0)
 		return code;
 	const struct account_key_options options = {

@@ -56,7 +56,8 @@ static const struct api_argument app_list_arguments[] = {
 static const struct api_argument key_create_arguments[] = {
 	{"app", API_BODY, API_TEXT, true, 1, PATH_BYTES, NULL, "`account/app`"},
 	{"scopes", API_BODY, API_TEXTS, false, 1, ACCOUNT_SCOPES_MAX, NULL,
-	 "what the keys may do; everything the app may where not given"},
+	 "what the keys may do, each `SERVICE[:METHODS[:PATH]]`; everything the app may where not "
+	 "given"},
 	{"expires", API_BODY, API_EXPIRY, false, 0, 0, NULL,
 	 "a time (RFC 3339) or a duration from now (`30d`); never where not given"},
 	{"count", API_BODY, API_COUNT, false, 1, API_KEYS_MAX, NULL, "how many; one where not given"},

@@ -14,7 +14,8 @@ static const struct cli_option fund_options[] = {
 };
 
 static const struct cli_option key_create_options[] = {
-	{"--scope", "SCOPE", true, "what the key may do; without it everything the app may"},
+	{"--scope", "SERVICE[:METHODS[:PATH]]", true,
+	 "what the key may do; without it everything the app may"},
 	{"--expires", "WHEN", false, "a duration (30d) or a time (2027-01-31T00:00:00Z)"},
 	{"--count", "N", false, "make so many, 1 to 1000000"},
 };
@@ -86,7 +87,8 @@ const struct cli_command cli_commands[] = {
 	 "$ stoa key create acme/shop\n"
 	 "stoa_Zm9v...\n"
 	 "$ stoa key create acme/shop --expires 30d --json\n"
-	 "{\"id\":\"key_2\",\"key\":\"stoa_...\", ...}\n",
+	 "{\"id\":\"key_2\",\"key\":\"stoa_...\", ...}\n"
+	 "$ stoa key create acme/shop --scope thumbs:GET,POST:/resize\n",
 	 OPTIONS(key_create_options), 1, 1, cli_key_create},
 	{"key list", "[ACCOUNT/APP]", "List the keys, without their texts",
 	 NULL,

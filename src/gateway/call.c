@@ -4,6 +4,7 @@
 
 #include "base/api_key.h"
 #include "base/check.h"
+#include "base/scope.h"
 #include "base/secret.h"
 #include "gateway/route.h"
 
@@ -137,8 +138,13 @@ static enum call_step call_authenticate(struct call *call)
 	const uint8_t *digest = digest_of(call, text);
 	const struct directory_key *key =
 		digest == NULL ? NULL : directory_find_key(directory, digest);
-	if (key == NULL || (key->expires_ns != 0 && call->started_wall_ns >= key->expires_ns))
+	if (key == NULL ||
+	    (key->expires_us != 0 && call->started_wall_ns / CLOCK_NS_PER_US >= key->expires_us))
 		return call_refuse(call, PROBLEM_KEY_INVALID, 0);
+	if (key->scope_bytes > 0 &&
+	    !scope_allows(directory_key_scopes(key), slice_of(call->service->name),
+			  call->request->method, call->target))
+		return call_refuse(call, PROBLEM_SCOPE, 0);
 	call->key = key->id;
 	call->subscription = directory_find_subscription(directory, key->app, call->service);
 	if (call->subscription == NULL)

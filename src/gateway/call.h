@@ -25,7 +25,7 @@
 #define CALL_STEPS(X)                                                                     \
 	X(CALL_ROUTE, call_route, "find the service that host or path names")             \
 	X(CALL_AUTHENTICATE, call_authenticate,                                           \
-	  "find the app behind the key, and its subscription")                            \
+	  "find the app behind the key, whether its scopes allow, its subscription")      \
 	X(CALL_ADMIT, call_admit, "rate, concurrency, quota; keep the request")           \
 	X(CALL_HOLD, call_hold, "hold the most that it can cost, or wait for the ledger") \
 	X(CALL_BALANCE, call_balance, "choose an instance, or wait for one")              \

@@ -3,6 +3,7 @@
 #include <stdlib.h>
 
 #include "base/check.h"
+#include "base/scope.h"
 #include "base/secret.h"
 
 /* FNV-1a over lower-cased bytes. The table's names are the cloud's own, so nobody can choose
@@ -536,16 +537,24 @@ int directory_put_key(struct directory *directory, const struct gateway_key_entr
 		      struct fault *fault)
 {
 	struct directory_key *before = find_key(directory, entry->digest);
+	const struct slice scopes = slice_of(entry->scopes);
+	const uint64_t expires_us = entry->expires_ns / CLOCK_NS_PER_US;
 
+	check(scopes.length < SCOPE_TEXT_MAX && expires_us < 1ull << 54);
 	if (before != NULL && before->id.value == entry->id.value &&
-	    before->app.value == entry->app.value && before->expires_ns == entry->expires_ns)
+	    before->app.value == entry->app.value && before->expires_us == expires_us &&
+	    slice_equal(directory_key_scopes(before), scopes))
 		return 0;
-	struct directory_key *key = malloc(sizeof(*key));
+	struct directory_key *key = malloc(sizeof(*key) + scopes.length);
 	if (key == NULL)
 		return fault_set(fault, FAULT_SYSTEM, "no memory for a key");
-	*key = (struct directory_key){
-		.id = entry->id, .app = entry->app, .expires_ns = entry->expires_ns};
+	*key = (struct directory_key){.id = entry->id,
+				      .app = entry->app,
+				      .expires_us = expires_us,
+				      .scope_bytes = scopes.length};
 	memcpy(key->digest, entry->digest, sizeof(key->digest));
+	if (scopes.length > 0)
+		memcpy(key->scopes, scopes.data, scopes.length);
 	cds_lfht_node_init(&key->by_digest);
 	struct cds_lfht_node *replaced =
 		cds_lfht_add_replace(directory->keys.of, hash_digest(key->digest), match_digest,

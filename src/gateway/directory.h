@@ -99,8 +99,16 @@ struct directory_key {
 	uint8_t digest[32];
 	struct key_id id;
 	struct app_id app;
-	uint64_t expires_ns;
+	/* There may be millions: the two share a word. */
+	uint64_t expires_us : 54; /* Unix; 0: never */
+	uint64_t scope_bytes : 10;
+	char scopes[]; /* 0 bytes: all that the app may */
 };
+
+static inline struct slice directory_key_scopes(const struct directory_key *key)
+{
+	return slice_make(key->scopes, key->scope_bytes);
+}
 
 struct directory {
 	struct table services, subscriptions, keys;

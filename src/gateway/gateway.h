@@ -163,7 +163,8 @@ struct gateway_key_entry {
 	struct key_id id;
 	struct app_id app;
 	uint8_t digest[32];  /* SHA-256 of the key's text */
-	uint64_t expires_ns; /* Unix; 0: never */
+	uint64_t expires_ns; /* Unix, below 2^54 microseconds; 0: never */
+	const char *scopes;  /* as base/scope.h reads them, a space between; NULL or "": all */
 };
 
 int gateway_publish_plan(struct gateway *gateway, const struct gateway_plan_entry *plan,
@@ -190,19 +191,19 @@ void gateway_retire_key(struct gateway *gateway, const uint8_t digest[32]);
 /* ---- what it did, for status; sums over the workers. Any thread ---- */
 
 /* name, sentence */
-#define GATEWAY_COUNTS(X)                                                                  \
-	X(connections, "client connections open now")                                      \
-	X(calls_in_flight, "calls admitted and not yet over, now")                         \
-	X(calls_waiting, "calls that wait for an instance or for money, now")              \
-	X(calls_answered, "calls whose whole answer came from the service")                \
-	X(calls_aborted, "calls that their callers left")                                  \
-	X(calls_failed, "calls that the service failed or that Stoa cut")                  \
-	X(refused_key, "requests refused with 401: no valid key")                          \
-	X(refused_money, "requests refused with 402: balance, budget or quota")            \
-	X(refused_right, "requests refused with 403: no subscription")                     \
-	X(refused_route, "requests refused with 404: no such service")                     \
-	X(refused_rate, "requests refused with 429: rate or concurrency")                  \
-	X(refused_other, "requests refused for another reason, before a service saw them") \
+#define GATEWAY_COUNTS(X)                                                                   \
+	X(connections, "client connections open now")                                       \
+	X(calls_in_flight, "calls admitted and not yet over, now")                          \
+	X(calls_waiting, "calls that wait for an instance or for money, now")               \
+	X(calls_answered, "calls whose whole answer came from the service")                 \
+	X(calls_aborted, "calls that their callers left")                                   \
+	X(calls_failed, "calls that the service failed or that Stoa cut")                   \
+	X(refused_key, "requests refused with 401: no valid key")                           \
+	X(refused_money, "requests refused with 402: balance, budget or quota")             \
+	X(refused_right, "requests refused with 403: no subscription, or beyond the scope") \
+	X(refused_route, "requests refused with 404: no such service")                      \
+	X(refused_rate, "requests refused with 429: rate or concurrency")                   \
+	X(refused_other, "requests refused for another reason, before a service saw them")  \
 	X(retries, "calls sent again to another instance")
 
 struct gateway_counts {

@@ -3,6 +3,7 @@
 #include <stdio.h>
 
 #include "base/check.h"
+#include "base/scope.h"
 #include "base/text.h"
 
 #define EXTRA_HEADERS 8 /* at most so many of our own on a request or an answer */
@@ -196,6 +197,7 @@ void present_problem(struct call *call, enum problem problem, uint64_t retry_aft
 	struct http_header headers[EXTRA_HEADERS];
 	size_t count = 0;
 	char body[PROBLEM_BODY_MAX], seconds[24], left[ALLOWANCE_LEFT_MAX];
+	char scope[SCOPE_TEXT_MAX] = "", challenge[SCOPE_TEXT_MAX + 64];
 
 	headers[count++] =
 		header_of(HTTP_CONTENT_TYPE, "Content-Type", slice_of("application/problem+json"));
@@ -208,6 +210,14 @@ void present_problem(struct call *call, enum problem problem, uint64_t retry_aft
 					 ? "Bearer realm=\"stoa\", error=\"invalid_token\""
 					 : "Bearer realm=\"stoa\""));
 	count += put_allowance(call, headers + count, left);
+	if (problem == PROBLEM_SCOPE) {
+		scope_needed(slice_of(call->service->name), call->request->method, call->target,
+			     scope);
+		snprintf(challenge, sizeof(challenge),
+			 "Bearer realm=\"stoa\", error=\"insufficient_scope\", scope=\"%s\"",
+			 scope); /* RFC 6750, 3.1 */
+		headers[count++] = header_of(HTTP_OTHER, "WWW-Authenticate", slice_of(challenge));
+	}
 	if (problem == PROBLEM_RATE) {
 		const uint64_t wait_s = (retry_after_ns + CLOCK_NS_PER_S - 1) / CLOCK_NS_PER_S;
 		snprintf(seconds, sizeof(seconds), "%llu", (unsigned long long)wait_s);
@@ -215,7 +225,8 @@ void present_problem(struct call *call, enum problem problem, uint64_t retry_aft
 	} else if (problem == PROBLEM_CONCURRENCY || text->status == 503) {
 		headers[count++] = header_of(HTTP_OTHER, "Retry-After", slice_of("1"));
 	}
-	const size_t length = problem_compose(problem, slice_of(call->id_text), body, sizeof(body));
+	const size_t length = problem_compose(problem, slice_of(call->id_text), slice_of(scope),
+					      body, sizeof(body));
 	http_exchange_respond(call->exchange, text->status, headers, count, (int64_t)length);
 	http_exchange_send(call->exchange, slice_make(body, length));
 	http_exchange_finish(call->exchange, NULL, 0);

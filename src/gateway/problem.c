@@ -3,6 +3,7 @@
 #include <stdio.h>
 
 #include "base/check.h"
+#include "base/scope.h"
 
 static const struct problem_text texts[] = {
 #define X(name, status, type, title, next) {status, type, title, next},
@@ -16,13 +17,17 @@ const struct problem_text *problem_text(enum problem problem)
 	return &texts[problem];
 }
 
-size_t problem_compose(enum problem problem, struct slice call, char *body, size_t body_bytes_max)
+size_t problem_compose(enum problem problem, struct slice call, struct slice scope, char *body,
+		       size_t body_bytes_max)
 {
 	const struct problem_text *text = problem_text(problem);
-	char member[64] = "";
+	char member[SCOPE_TEXT_MAX + 16] = "";
 
-	/* The table's texts hold no character that JSON escapes; a test says so. */
-	if (call.length > 0)
+	/* Neither the table's texts nor a scope hold a character that JSON escapes; tests say so.
+	 */
+	if (scope.length > 0)
+		snprintf(member, sizeof(member), ",\"scope\":\"%.*s\"", SLICE_ARGS(scope));
+	else if (call.length > 0)
 		snprintf(member, sizeof(member), ",\"call\":\"%.*s\"", SLICE_ARGS(call));
 	const int length = snprintf(body, body_bytes_max,
 				    "{\"type\":\"" PROBLEM_TYPE_PREFIX
@@ -43,8 +48,9 @@ void problem_document(struct text *text)
 		      "` and the name below. None of\n"
 		      "these calls costs anything. `call` is the call's id where it has one; `stoa "
 		      "journal cat`\n"
-		      "has the record of those that a service saw. This page is written from the "
-		      "table in\n"
+		      "has the record of those that a service saw. `scope` is the scope that a key "
+		      "lacks\n"
+		      "([keys.md](keys.md)). This page is written from the table in\n"
 		      "`src/gateway/problem.h`; the API has its own problems in [api.md](api.md).\n"
 		      "\n"
 		      "| type | status | title | what to do |\n"

@@ -28,6 +28,9 @@
 	  "one with `stoa key create ACCOUNT/APP`.")                                               \
 	X(PROBLEM_KEY_AMBIGUOUS, 400, "key-ambiguous", "More than one key",                        \
 	  "Send exactly one key, in one Authorization or one X-API-Key field.")                    \
+	X(PROBLEM_SCOPE, 403, "scope-missing", "The key's scopes do not allow the call",           \
+	  "The key may do less than its app. `scope` says what it lacks; make a key that has it: " \
+	  "`stoa key create ACCOUNT/APP --scope SCOPE`.")                                          \
 	X(PROBLEM_NO_SUBSCRIPTION, 403, "no-subscription", "The app is not subscribed",            \
 	  "Subscribe the app to the service: `stoa subscribe ACCOUNT/APP SERVICE:PLAN`.")          \
 	X(PROBLEM_RATE, 429, "rate-exceeded", "Too many calls",                                    \
@@ -79,8 +82,10 @@ struct problem_text {
 
 const struct problem_text *problem_text(enum problem problem);
 
-/* Composes the JSON body; `call` may be empty. Returns its length (below body_bytes_max). */
-size_t problem_compose(enum problem problem, struct slice call, char *body, size_t body_bytes_max);
+/* Composes the JSON body; `call`, and the `scope` that is missing, may be empty. Returns its length
+ * (below body_bytes_max). */
+size_t problem_compose(enum problem problem, struct slice call, struct slice scope, char *body,
+		       size_t body_bytes_max);
 
 /* Appends docs/problems.md. */
 void problem_document(struct text *text);

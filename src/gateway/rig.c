@@ -265,6 +265,19 @@ void rig_publish_instance(struct rig *rig, uint32_t id, uint16_t port, uint32_t 
 		0);
 }
 
+void rig_publish_key(struct rig *rig, uint64_t id, const char *scopes, uint64_t expires_ns,
+		     char text[RIG_KEY_TEXT_MAX])
+{
+	struct gateway_key_entry key = {
+		.id = {id}, .app = {5}, .scopes = scopes, .expires_ns = expires_ns};
+	struct fault fault;
+
+	api_key_make(random_system(), text);
+	const struct api_key_digest digest = api_key_digest(slice_of(text));
+	memcpy(key.digest, digest.bytes, sizeof(key.digest));
+	check_equal(gateway_publish_key(rig->gateway, &key, &fault), 0);
+}
+
 static void publish(struct rig *rig, const struct rig_options *options)
 {
 	struct fault fault;
@@ -301,11 +314,7 @@ static void publish(struct rig *rig, const struct rig_options *options)
 		.month = clock_month_of(clock_wall_ns(clock_system())),
 	};
 	check_equal(gateway_publish_subscription(rig->gateway, &subscription, &fault), 0);
-	api_key_make(random_system(), rig->key);
-	struct gateway_key_entry key = {.id = {9}, .app = {5}};
-	const struct api_key_digest digest = api_key_digest(slice_of(rig->key));
-	memcpy(key.digest, digest.bytes, sizeof(key.digest));
-	check_equal(gateway_publish_key(rig->gateway, &key, &fault), 0);
+	rig_publish_key(rig, 9, NULL, 0, rig->key);
 }
 
 static void fail(const struct fault *fault)

@@ -6,6 +6,7 @@
 #include <stdlib.h>
 
 #include "gateway/limits.h"
+#include "base/scope.h"
 #include "gateway/problem.h"
 #include "gateway/route.h"
 #include "gateway/units.h"
@@ -108,16 +109,21 @@ static void units_are_read_by_name_and_what_is_not_a_number_is_told(void **unuse
 static void every_problem_fits_its_body_and_needs_no_escaping(void **unused)
 {
 	(void)unused;
-	char body[PROBLEM_BODY_MAX];
+	char body[PROBLEM_BODY_MAX], scope[SCOPE_TEXT_MAX];
 
+	memset(scope, 'a', sizeof(scope));
 	for (unsigned i = 0; i < PROBLEM_COUNT; i++) {
 		const struct problem_text *text = problem_text((enum problem)i);
 		const char *texts[] = {text->type, text->title, text->next};
 		for (unsigned j = 0; j < 3; j++)
 			assert_int_equal(strcspn(texts[j], "\"\\\n\r\t"), strlen(texts[j]));
-		const size_t length = problem_compose(
-			(enum problem)i, slice_of("0199c1c8-7b1e-7000-8000-000000000000"), body,
-			sizeof(body));
+		const struct slice none = {0};
+		const struct slice call = slice_of("0199c1c8-7b1e-7000-8000-000000000000");
+		size_t length = problem_compose((enum problem)i, call, none, body, sizeof(body));
+		assert_int_equal(length, strlen(body));
+		assert_int_equal(body[length - 2], '}');
+		length = problem_compose((enum problem)i, none,
+					 slice_make(scope, SCOPE_TEXT_MAX - 1), body, sizeof(body));
 		assert_int_equal(length, strlen(body));
 		assert_int_equal(body[length - 2], '}');
 		for (unsigned j = 0; j < i; j++)

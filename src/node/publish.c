@@ -188,8 +188,8 @@ static int ensure_account(struct store *store, void *context, struct fault *faul
 	return billing_account_ensure(store, slice_of(ensure->account_name), &ensure->id, fault);
 }
 
-static int lease_new(struct node *node, struct map *map, uint64_t id,
-		     struct node_lease **ret_lease, struct fault *fault)
+static int lease_new(struct node *node, struct map *map, uint64_t id, struct node_lease **ret_lease,
+		     struct fault *fault)
 {
 	struct node_lease *lease = calloc(1, sizeof(*lease));
 
@@ -314,8 +314,10 @@ int publish_keys(struct node *node, const struct account_key *keys, size_t count
 		 struct fault *fault)
 {
 	for (size_t i = 0; i < count; i++) {
-		struct gateway_key_entry entry = {
-			.id = keys[i].id, .app = keys[i].app, .expires_ns = keys[i].expires_ns};
+		struct gateway_key_entry entry = {.id = keys[i].id,
+						  .app = keys[i].app,
+						  .expires_ns = keys[i].expires_ns,
+						  .scopes = keys[i].scopes};
 		memcpy(entry.digest, keys[i].digest.bytes, sizeof(entry.digest));
 		if (keys[i].revoked_ns != 0) {
 			gateway_retire_key(node->gateway, entry.digest);
