@@ -20,8 +20,10 @@ bool slice_equal_ignore_case(struct slice a, struct slice b)
 
 bool slice_cut(struct slice *text, char separator, struct slice *ret_head)
 {
-	if (text->length == 0)
+	if (text->length == 0) {
+		*ret_head = *text;
 		return false;
+	}
 	const size_t at = slice_find_byte(*text, separator, 0);
 
 	*ret_head = slice_part(*text, 0, at);

@@ -87,7 +87,7 @@ static inline struct slice slice_trim(struct slice text)
 
 /* Cuts `text` at the first `separator`: *ret_head is what stands before it, *text what stands
  * after. Without a separator the head is all of it and *text becomes empty. False once
- * *text is empty at the call. */
+ * *text is empty at the call; the head is empty then as well. */
 bool slice_cut(struct slice *text, char separator, struct slice *ret_head);
 
 /* Strict decimal: digits only, no sign, no space, at most `most`. False and no result otherwise. */

@@ -68,6 +68,7 @@ static void cutting_visits_each_piece_once(void **state)
 	assert_true(slice_cut(&rest, ',', &head));
 	assert_slice(head, "b");
 	assert_false(slice_cut(&rest, ',', &head));
+	assert_slice(head, "");
 }
 
 static void decimals_are_digits_up_to_the_most(void **state)
