@@ -113,6 +113,15 @@ void probe_close(struct probe *probe);
 
 /* ---- leftover.c: what survives the death of a node ---- */
 
+struct leftover {
+	uint64_t instance;
+	pid_t pid;
+	uint64_t began_ticks; /* since the boot */
+};
+
+/* A record's text, "PID TICKS BOOT\n". False where it is torn, or of another boot: then nothing
+ * of it can be running. `instance` is left, which the file's name has. */
+bool leftover_parse(struct slice text, struct slice boot, struct leftover *record);
 /* Which process an instance was, in DIR/instances/ID.pid. */
 int leftover_write(const char *folder, struct instance_id instance, pid_t pid, struct fault *fault);
 void leftover_remove(const char *folder, struct instance_id instance);

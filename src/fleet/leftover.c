@@ -25,14 +25,8 @@
 #define ENVIRON_BYTES_MAX (256u * 1024)
 #define BOOT_BYTES_MAX    64
 
-struct record {
-	uint64_t instance;
-	pid_t pid;
-	uint64_t began_ticks;
-};
-
 struct records {
-	struct record *items;
+	struct leftover *items;
 	size_t count;
 	char boot[BOOT_BYTES_MAX];
 };
@@ -168,25 +162,28 @@ void leftover_remove(const char *folder, struct instance_id instance)
 
 /* ---- the sweep ---- */
 
-/* False where it is torn, or of another boot: then nothing of it can be running. */
-static bool read_record(const char *path, const char *boot, struct record *record)
+bool leftover_parse(struct slice text, struct slice boot, struct leftover *record)
 {
-	char text[RECORD_BYTES_MAX];
-	size_t length;
 	struct slice pid, began, rest;
 	uint64_t number;
 
-	if (read_small(path, text, sizeof(text), &length, NULL) < 0)
+	if (!slice_ends_with(text, slice_of("\n")))
 		return false;
-	if (length == 0 || text[length - 1] != '\n')
-		return false;
-	rest = slice_make(text, length - 1);
+	rest = slice_part(text, 0, text.length - 1);
 	if (!slice_cut(&rest, ' ', &pid) || !slice_to_u64(pid, INT32_MAX, &number) || number < 2)
 		return false;
 	record->pid = (pid_t)number;
 	return slice_cut(&rest, ' ', &began) &&
-	       slice_to_u64(began, UINT64_MAX, &record->began_ticks) &&
-	       slice_equal(rest, slice_of(boot));
+	       slice_to_u64(began, UINT64_MAX, &record->began_ticks) && slice_equal(rest, boot);
+}
+
+static bool read_record(const char *path, const char *boot, struct leftover *record)
+{
+	char text[RECORD_BYTES_MAX];
+	size_t length;
+
+	return read_small(path, text, sizeof(text), &length, NULL) == 0 &&
+	       leftover_parse(slice_make(text, length), slice_of(boot), record);
 }
 
 /* Calls `each` with the number that a name begins with and what follows it. */
@@ -218,7 +215,7 @@ static void collect(void *context, uint64_t number, const char *suffix)
 {
 	const struct collecting *collecting = context;
 	struct records *records = collecting->records;
-	struct record record = {.instance = number};
+	struct leftover record = {.instance = number};
 
 	if (strcmp(suffix, ".pid") != 0)
 		return;
@@ -254,7 +251,7 @@ static enum likeness environment_names(pid_t pid, uint64_t instance)
 	return found ? IS_OF_IT : IS_ANOTHER;
 }
 
-static enum likeness compare(const struct process *process, const struct record *record)
+static enum likeness compare(const struct process *process, const struct leftover *record)
 {
 	if (process->group != record->pid || process->state == 'Z' || process->state == 'X')
 		return IS_ANOTHER;
@@ -272,10 +269,10 @@ struct ending {
 	size_t unknown;
 };
 
-static const struct record *record_of(struct ending *ending, const struct process *process)
+static const struct leftover *record_of(struct ending *ending, const struct process *process)
 {
 	for (size_t i = 0; i < ending->records->count; i++) {
-		const struct record *record = &ending->records->items[i];
+		const struct leftover *record = &ending->records->items[i];
 		const enum likeness likeness = compare(process, record);
 		if (likeness == IS_OF_IT)
 			return record;
@@ -288,7 +285,7 @@ static const struct record *record_of(struct ending *ending, const struct proces
 static void end_process(void *context, uint64_t number, const char *suffix)
 {
 	struct ending *ending = context;
-	const struct record *record;
+	const struct leftover *record;
 	struct process process;
 
 	if (*suffix != '\0' || number < 2 || number > INT32_MAX)

@@ -228,13 +228,14 @@ static int refuse_durability_answer(const struct yaml *yaml, struct fault *fault
 			  "what is younger is lost by a power cut, in the callers' favour");
 }
 
-static int read_text(const char *path, const char *text, size_t length, struct config *config,
-		     struct showing *showing, struct fault *fault)
+int config_read(const char *path, struct slice text, config_show_fn show, void *context,
+		struct config *config, struct fault *fault)
 {
+	struct showing showing = {.show = show, .context = context, .config = config};
 	struct yaml *yaml;
 	struct values values;
 	struct arena arena;
-	int code = yaml_parse(path, slice_make(text, length), &yaml, fault);
+	int code = yaml_parse(path, text, &yaml, fault);
 
 	if (code < 0)
 		return code;
@@ -249,8 +250,8 @@ static int read_text(const char *path, const char *text, size_t length, struct c
 		code = read_listeners(yaml, values.gateway, config, fault);
 	if (code == 0)
 		take_values(&values, config);
-	if (code == 0 && showing->show != NULL)
-		settings_show(rows, ROW_COUNT, yaml_root(yaml), show_setting, showing);
+	if (code == 0 && show != NULL)
+		settings_show(rows, ROW_COUNT, yaml_root(yaml), show_setting, &showing);
 	arena_fini(&arena);
 	yaml_free(yaml);
 	return code;
@@ -296,14 +297,13 @@ static void name_of_folder(const char *folder, char name[CONFIG_NAME_MAX])
 static int read_file(const char *path, struct config *config, config_show_fn show, void *context,
 		     struct fault *fault)
 {
-	struct showing showing = {show, context, config};
 	char *text;
 	size_t length;
 	int code = disk_read_file(path, FILE_BYTES_MAX, &text, &length, fault);
 
 	if (code < 0)
 		return code;
-	code = read_text(path, text, length, config, &showing, fault);
+	code = config_read(path, slice_make(text, length), show, context, config, fault);
 	free(text);
 	return code;
 }

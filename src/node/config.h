@@ -52,5 +52,9 @@ typedef void (*config_show_fn)(void *context, const char *name, const char *valu
 /* Reads the file, or the one in the folder, and writes nothing. `show` may be NULL. */
 int config_check(const char *path, config_show_fn show, void *context, struct fault *fault);
 
+/* What the file says; `path` is how faults call it. The name is "" where it gives none. */
+int config_read(const char *path, struct slice text, config_show_fn show, void *context,
+		struct config *config, struct fault *fault);
+
 /* Appends docs/settings.md. */
 void config_document(struct text *text);
