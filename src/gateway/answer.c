@@ -10,6 +10,7 @@
 
 #include "base/check.h"
 #include "base/log.h"
+#include "gateway/tunnel.h"
 #include "gateway/units.h"
 
 static void read_units(struct call *call, const struct http_header *headers, size_t count)
@@ -35,6 +36,10 @@ static void on_head(void *owner, const struct http_response *response)
 {
 	struct call *call = owner;
 
+	if (response->status == 101) {
+		tunnel_begin(call, response);
+		return;
+	}
 	call->head = response;
 	call->status = (uint16_t)response->status;
 	read_units(call, response->headers, response->header_count);
@@ -96,6 +101,8 @@ static void on_body(void *owner, struct slice bytes)
 	}
 	if (!call->responded)
 		begin_answer(call);
+	if (call->tunnel)
+		tunnel_moved(call);
 	http_exchange_send(call->exchange, bytes);
 }
 
@@ -169,9 +176,10 @@ static void on_end(void *owner, const struct http_header *trailers, size_t trail
 
 	call->upstream = NULL;
 	read_units(call, trailers, trailer_count);
-	balance_answered(
-		call->instance,
-		(uint32_t)((loop_now_ns(worker->loop) - call->forwarded_ns) / CLOCK_NS_PER_US));
+	if (!call->tunnel)
+		balance_answered(call->instance,
+				 (uint32_t)((loop_now_ns(worker->loop) - call->forwarded_ns) /
+					    CLOCK_NS_PER_US));
 	/* First on record, then the last byte: nothing leaves before this callback returns. */
 	struct keep *held = call->held;
 	call->held = NULL; /* until the answer is handed on */

@@ -7,6 +7,7 @@
 #include "base/scope.h"
 #include "base/secret.h"
 #include "gateway/route.h"
+#include "gateway/tunnel.h"
 
 #define RESERVE_MARGIN_BYTES 65536u     /* at least one receive buffer on each side */
 #define RESERVE_RETRY_NS     5000000ull /* how soon a starved transfer asks again */
@@ -73,8 +74,11 @@ static enum call_step call_route(struct call *call)
 		call->target = rest;
 		call->target_bare = bare;
 	}
-	return call->service == NULL ? call_refuse(call, PROBLEM_NO_SUCH_SERVICE, 0)
-				     : CALL_AUTHENTICATE;
+	if (call->service == NULL)
+		return call_refuse(call, PROBLEM_NO_SUCH_SERVICE, 0);
+	const enum tunnel_wish wish = tunnel_wish(request);
+	call->upgrade = wish == TUNNEL_WANTED;
+	return wish == TUNNEL_REFUSED ? call_refuse(call, PROBLEM_UPGRADE, 0) : CALL_AUTHENTICATE;
 }
 
 /* The one key of the request, or the problem with it. */
@@ -350,8 +354,10 @@ static void call_on_time(struct loop_timer *timer)
 		call->step = call_refuse(call, problem, 0);
 	} else if (call->step == CALL_ANSWER && loop_now_ns(worker->loop) >= call->deadline_ns) {
 		call_fail(call, PROBLEM_TIMEOUT, JOURNAL_CUT);
+	} else if (call->step == CALL_ANSWER && tunnel_is_idle(call)) {
+		call_fail(call, PROBLEM_TIMEOUT, JOURNAL_CUT);
 	} else if (call->step == CALL_ANSWER && call_reserve(call)) {
-		loop_timer_set(worker->loop, &call->timer, call->deadline_ns);
+		loop_timer_set(worker->loop, &call->timer, tunnel_due_ns(call));
 		if (call->starved_request)
 			http_exchange_resume(call->exchange);
 		if (call->starved_answer)
@@ -402,6 +408,8 @@ static void on_body(struct http_exchange *exchange, struct slice bytes)
 	keep_body(call->keep, bytes);
 	if (call->upstream == NULL)
 		return;
+	if (call->tunnel)
+		tunnel_moved(call);
 	http_call_send(call->upstream, bytes);
 	if (!call_reserve(call)) {
 		if (call->step != CALL_ANSWER)
@@ -453,6 +461,9 @@ void call_let_go(struct call *call, bool counted)
 		worker->unsettled--;
 		worker_count(&worker->counts.calls_in_flight, -1);
 	}
+	if (call->tunnel)
+		worker_count(&worker->counts.tunnels, -1);
+	call->tunnel = false;
 	call->entered = false;
 	call->subscription = NULL; /* may go away from here on */
 	if (call->instance == NULL)

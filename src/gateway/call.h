@@ -70,6 +70,7 @@ struct call {
 	uint64_t started_ns, started_wall_ns;
 	uint64_t forwarded_ns; /* 0: no service has seen it */
 	uint64_t deadline_ns;
+	uint64_t moved_ns; /* of a tunnel: when bytes last went either way */
 	uint64_t request_bytes, response_bytes;
 	uint64_t hold_bytes;                        /* transfer that the hold covers */
 	uint32_t memory_mib_share, cpu_milli_share; /* what the hold covers */
@@ -86,6 +87,8 @@ struct call {
 	bool trailers_wanted : 1; /* the answer goes out chunked */
 	bool request_ended : 1;
 	bool responded : 1;
+	bool upgrade : 1;                             /* it asks for a tunnel */
+	bool tunnel : 1;                              /* and has it: see tunnel.h */
 	bool starved_request : 1, starved_answer : 1; /* paused until the hold is extended */
 	/* An answer that has arrived, not yet handed on: see answer.c. */
 	const struct http_response *head;
@@ -127,6 +130,8 @@ void balance_answered(struct directory_instance *instance, uint32_t latency_us);
 /* present.c: what is written on requests and answers. */
 void present_request(struct call *call, struct http_origin *origin);
 void present_answer(struct call *call, int64_t body_bytes, const int64_t *charge_nano);
+/* 101, from call->head. */
+void present_switch(struct call *call, struct slice protocol);
 void present_problem(struct call *call, enum problem problem, uint64_t retry_after_ns);
 /* "0.05 USD"; returns its length. */
 size_t present_charge(const struct call *call, int64_t nano, char *text, size_t text_bytes_max);

@@ -7,6 +7,8 @@
 
 #define INSTANCE_WAIT_NS (10 * CLOCK_NS_PER_S)
 #define LEASE_WAIT_NS    (2 * CLOCK_NS_PER_S)
+#define TUNNEL_IDLE_NS   (300 * CLOCK_NS_PER_S)
+#define TUNNEL_LIFE_NS   (3600 * CLOCK_NS_PER_S)
 
 int gateway_new(const struct gateway_options *options, struct gateway **ret_gateway,
 		struct fault *fault)
@@ -23,6 +25,10 @@ int gateway_new(const struct gateway_options *options, struct gateway **ret_gate
 		gateway->options.instance_wait_ns = INSTANCE_WAIT_NS;
 	if (gateway->options.lease_wait_ns == 0)
 		gateway->options.lease_wait_ns = LEASE_WAIT_NS;
+	if (gateway->options.tunnel_idle_ns == 0)
+		gateway->options.tunnel_idle_ns = TUNNEL_IDLE_NS;
+	if (gateway->options.tunnel_lifetime_ns == 0)
+		gateway->options.tunnel_lifetime_ns = TUNNEL_LIFE_NS;
 	pthread_mutex_init(&gateway->lock, NULL);
 	const int code =
 		directory_init(&gateway->directory, &options->card, options->workers, fault);

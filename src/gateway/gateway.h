@@ -54,6 +54,8 @@ struct gateway_options {
 	uint32_t workers;          /* 1 .. GATEWAY_WORKERS_MAX */
 	uint64_t instance_wait_ns; /* how long a call waits for an instance; 0: 10 s */
 	uint64_t lease_wait_ns;    /* how long a call waits for the ledger; 0: 2 s */
+	/* Of a tunnel (WebSocket): without a byte either way; from begin to end. 0: 5 min, 1 h. */
+	uint64_t tunnel_idle_ns, tunnel_lifetime_ns;
 	/* A lease needs money; called from workers, must only wake whoever fills leases. */
 	void (*on_lease_demand)(void *context);
 	void *context;
@@ -195,6 +197,7 @@ void gateway_retire_key(struct gateway *gateway, const uint8_t digest[32]);
 	X(connections, "client connections open now")                                       \
 	X(calls_in_flight, "calls admitted and not yet over, now")                          \
 	X(calls_waiting, "calls that wait for an instance or for money, now")               \
+	X(tunnels, "calls that are tunnels (WebSocket), now")                               \
 	X(calls_answered, "calls whose whole answer came from the service")                 \
 	X(calls_aborted, "calls that their callers left")                                   \
 	X(calls_failed, "calls that the service failed or that Stoa cut")                   \

@@ -5,8 +5,14 @@
 #include "base/check.h"
 #include "base/scope.h"
 #include "base/text.h"
+#include "gateway/tunnel.h"
 
+#define TIMING_MAX    80
 #define EXTRA_HEADERS 8 /* at most so many of our own on a request or an answer */
+
+struct answer_texts {
+	char timing[TIMING_MAX], charge[64], left[ALLOWANCE_LEFT_MAX];
+};
 
 static struct http_header header_of(enum http_name known, const char *name, struct slice value)
 {
@@ -98,6 +104,8 @@ void present_request(struct call *call, struct http_origin *origin)
 		.header_count = count,
 		.body_bytes = keep->body_bytes,
 		.head_only = keep->head_only,
+		.upgrade = call->upgrade ? tunnel_protocol(keep->headers, keep->header_count)
+					 : (struct slice){0},
 		.answer_timeout_ns = call->plan->admit.limits.timeout_ns,
 	};
 	call->upstream = http_call_start(origin, &request, call);
@@ -133,7 +141,7 @@ static char *put_ms(char *at, uint64_t us)
 }
 
 /* What of the time until now was Stoa's and what the service's. */
-static struct slice put_timing(const struct call *call, char text[80])
+static struct slice put_timing(const struct call *call, char text[TIMING_MAX])
 {
 	static const char own[] = "stoa;dur=", theirs[] = ", service;dur=";
 	const uint64_t now_ns = loop_now_ns(call->worker->loop);
@@ -167,12 +175,11 @@ static size_t put_allowance(const struct call *call, struct http_header *headers
 	return 2;
 }
 
-void present_answer(struct call *call, int64_t body_bytes, const int64_t *charge_nano)
+/* The service's fields that go on, then what every answer has of Stoa. */
+static size_t put_answer(struct call *call, struct http_header *headers, struct answer_texts *texts)
 {
 	const struct http_response *response = call->head;
-	struct http_header headers[HTTP_HEADERS_MAX + EXTRA_HEADERS];
 	size_t count = 0;
-	char timing[80], charge[64], left[ALLOWANCE_LEFT_MAX];
 
 	for (size_t i = 0; i < response->header_count; i++) {
 		const struct http_header *header = &response->headers[i];
@@ -180,14 +187,33 @@ void present_answer(struct call *call, int64_t body_bytes, const int64_t *charge
 			headers[count++] = *header;
 	}
 	headers[count++] = header_of(HTTP_STOA_RESERVED, "Stoa-Call", id_text(call));
+	headers[count++] = header_of(HTTP_OTHER, "Server-Timing", put_timing(call, texts->timing));
+	return count + put_allowance(call, headers + count, texts->left);
+}
+
+void present_answer(struct call *call, int64_t body_bytes, const int64_t *charge_nano)
+{
+	struct http_header headers[HTTP_HEADERS_MAX + EXTRA_HEADERS];
+	struct answer_texts texts;
+	size_t count = put_answer(call, headers, &texts);
+
 	if (charge_nano != NULL) {
-		const size_t length = present_charge(call, *charge_nano, charge, sizeof(charge));
-		headers[count++] =
-			header_of(HTTP_STOA_RESERVED, "Stoa-Charge", slice_make(charge, length));
+		const size_t length =
+			present_charge(call, *charge_nano, texts.charge, sizeof(texts.charge));
+		headers[count++] = header_of(HTTP_STOA_RESERVED, "Stoa-Charge",
+					     slice_make(texts.charge, length));
 	}
-	headers[count++] = header_of(HTTP_OTHER, "Server-Timing", put_timing(call, timing));
-	count += put_allowance(call, headers + count, left);
-	http_exchange_respond(call->exchange, response->status, headers, count, body_bytes);
+	http_exchange_respond(call->exchange, call->head->status, headers, count, body_bytes);
+	call->responded = true;
+}
+
+void present_switch(struct call *call, struct slice protocol)
+{
+	struct http_header headers[HTTP_HEADERS_MAX + EXTRA_HEADERS];
+	struct answer_texts texts;
+	const size_t count = put_answer(call, headers, &texts);
+
+	http_exchange_switch(call->exchange, protocol, headers, count);
 	call->responded = true;
 }
 

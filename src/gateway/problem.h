@@ -31,6 +31,8 @@
 	X(PROBLEM_SCOPE, 403, "scope-missing", "The key's scopes do not allow the call",           \
 	  "The key may do less than its app. `scope` says what it lacks; make a key that has it: " \
 	  "`stoa key create ACCOUNT/APP --scope SCOPE`.")                                          \
+	X(PROBLEM_UPGRADE, 400, "upgrade-invalid", "The upgrade cannot be passed on",              \
+	  "Ask for another protocol by a GET without a body, as WebSocket does.")                  \
 	X(PROBLEM_NO_SUBSCRIPTION, 403, "no-subscription", "The app is not subscribed",            \
 	  "Subscribe the app to the service: `stoa subscribe ACCOUNT/APP SERVICE:PLAN`.")          \
 	X(PROBLEM_RATE, 429, "rate-exceeded", "Too many calls",                                    \

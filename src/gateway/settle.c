@@ -6,10 +6,12 @@
 
 #define COMPLAINT_INTERVAL_NS (10 * CLOCK_NS_PER_S)
 
-/* Answered below 500, or always where the plan says so; of a call that its caller left, what
- * the service had begun to answer. */
+/* A tunnel, unless the service broke it. Else answered below 500, or always where the plan says so;
+ * of a call that its caller left, what the service had begun to answer. */
 static bool is_billed(const struct call *call, enum journal_outcome outcome)
 {
+	if (call->tunnel)
+		return outcome != JOURNAL_FAILED;
 	if (outcome != JOURNAL_ANSWERED &&
 	    !(outcome == JOURNAL_ABORTED && call->response_bytes > 0))
 		return false;
@@ -115,6 +117,8 @@ void call_settle(struct call *call, enum journal_outcome outcome, int64_t *ret_c
 	/* The hold covers the plan's timeout; a timer that came late is not the caller's. */
 	if (service_us > timeout_us)
 		service_us = timeout_us;
+	if (service_us > UINT32_MAX) /* what a record holds, and bills are recomputed from */
+		service_us = UINT32_MAX;
 	measure(call, service_us, &charge);
 	if (!billed) {
 		rating_call_cap(&call->plan->admit.rating, &charge.used);

@@ -22,6 +22,7 @@ struct http_call *http_call_start(struct http_origin *origin,
 	link->call = (struct http_call){
 		.owner = owner,
 		.head_only = request->head_only,
+		.upgrade = request->upgrade.length > 0,
 		.chunked = request->body_bytes == HTTP_LENGTH_UNKNOWN,
 		.announced_bytes = request->body_bytes,
 		.answer_timeout_ns = request->answer_timeout_ns != 0 ? request->answer_timeout_ns
@@ -54,7 +55,8 @@ void http_call_send(struct http_call *call, struct slice bytes)
 	if (call->chunked) {
 		http_compose_chunk(&link->wire, bytes);
 	} else {
-		check_at_most(call->appended_bytes, call->announced_bytes);
+		if (!call->switched)
+			check_at_most(call->appended_bytes, call->announced_bytes);
 		http_wire_append(&link->wire, bytes);
 	}
 	if (!http_call_writable(call))
@@ -80,7 +82,7 @@ void http_call_finish(struct http_call *call, const struct http_header *trailers
 	check(!call->finished);
 	if (call->chunked)
 		http_compose_last_chunk(&link->wire, trailers, trailer_count);
-	else
+	else if (!call->switched)
 		check_equal(call->appended_bytes, call->announced_bytes);
 	request_is_whole(link);
 	http_wire_defer(&link->wire);
@@ -118,8 +120,7 @@ void http_call_resume(struct http_call *call)
 	call->paused = false;
 	call->resumed = true;
 	if (call->head_told)
-		http_wire_read_within(&link->wire,
-				      link->origin->client->options.limits.body_idle_timeout_ns);
+		http_wire_read_within(&link->wire, http_link_idle_timeout_ns(link));
 	http_wire_defer(&link->wire);
 }
 
@@ -144,6 +145,11 @@ static enum step take_head(struct http_link *link, struct slice head)
 	const enum http_refused refused = http_response_read(
 		head, call->head_only, &client->options.limits, &client->head, &client->read);
 
+	if (refused == HTTP_REFUSED_SWITCHED && call->upgrade) {
+		http_link_switch(link);
+		client->options.events->on_head(call->owner, &client->read.response);
+		return go_on(link);
+	}
 	if (refused != HTTP_REFUSED_NOT)
 		return fail(link, HTTP_FAILED_INVALID);
 	if (client->read.response.status < 200)
@@ -152,8 +158,7 @@ static enum step take_head(struct http_link *link, struct slice head)
 	link->body = client->read.body;
 	call->keep_alive = client->read.keep_alive;
 	call->head_told = true;
-	http_wire_read_within(&link->wire,
-			      call->paused ? 0 : client->options.limits.body_idle_timeout_ns);
+	http_wire_read_within(&link->wire, call->paused ? 0 : http_link_idle_timeout_ns(link));
 	client->options.events->on_head(call->owner, &client->read.response);
 	return go_on(link);
 }
@@ -206,7 +211,7 @@ static enum step read_body(struct http_link *link, struct slice *view)
 	case HTTP_BODY_STARVED:
 		return STEP_STARVED;
 	case HTTP_BODY_PIECE:
-		http_wire_read_within(&link->wire, client->options.limits.body_idle_timeout_ns);
+		http_wire_read_within(&link->wire, http_link_idle_timeout_ns(link));
 		client->options.events->on_body(link->call.owner, piece);
 		return go_on(link);
 	case HTTP_BODY_ENDED:

@@ -209,6 +209,8 @@ void http_link_flush(struct http_link *link)
 	if (link->wire.waiting_bytes > 0)
 		link->sent_any = true;
 	http_wire_flush(&link->wire, link->origin->client->options.limits.send_idle_timeout_ns);
+	if (link->call.switched)
+		http_link_shut(link);
 }
 
 void http_link_fail(struct http_link *link, enum http_failure failure)

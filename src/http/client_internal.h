@@ -33,6 +33,9 @@ struct http_call {
 	bool head_told; /* on_head was called */
 	bool finished;  /* the whole request was appended */
 	bool chunked;   /* of the request's body */
+	bool upgrade;   /* 101 was asked for */
+	bool switched;  /* and came: see tunnel.c */
+	bool shut;      /* a tunnel's end was sent */
 	bool paused;
 	bool resumed; /* since input was last looked at */
 	bool above_high;
@@ -88,6 +91,12 @@ void http_link_close(struct http_link *link);
 /* The call is over and its answer was whole: keeps the connection where `clean` and allowed. */
 void http_link_release(struct http_link *link, bool clean);
 void http_link_flush(struct http_link *link);
+/* tunnel.c: 101 came. */
+void http_link_switch(struct http_link *link);
+/* Sends the end of a finished tunnel behind its last byte. */
+void http_link_shut(struct http_link *link);
+/* Between two pieces of an answer. */
+uint64_t http_link_idle_timeout_ns(const struct http_link *link);
 /* Closes the connection and tells its call, if there is one. */
 void http_link_fail(struct http_link *link, enum http_failure failure);
 /* Takes `bytes` behind what was kept. With none: looks again at what was kept. */

@@ -7,7 +7,7 @@
 #include "base/clock.h"
 #include "http/syntax_internal.h"
 
-#define FIXED_BYTES 256 /* more than a start line without target and our own fields take */
+#define FIXED_BYTES 384 /* more than a start line without target and our own fields take */
 
 /* ---- small pieces; each returns the end ---- */
 
@@ -81,6 +81,14 @@ static char *put_field(char *at, const struct http_header *header)
 	return put_text(at, "\r\n");
 }
 
+static char *put_upgrade(char *at, struct slice protocol)
+{
+	check(http_is_field_text(protocol) && protocol.length <= HTTP_PROTOCOL_BYTES_MAX);
+	at = put_text(at, "Connection: Upgrade\r\nUpgrade: ");
+	at = put_slice(at, protocol);
+	return put_text(at, "\r\n");
+}
+
 void http_date_update(struct http_date *date, uint64_t wall_ns)
 {
 	static const char days[7][4] = {"Sun", "Mon", "Tue", "Wed", "Thu", "Fri", "Sat"};
@@ -127,7 +135,9 @@ void http_compose_answer(struct http_wire *wire, const struct http_answer_head *
 	}
 	if (answer->chunked)
 		at = put_text(at, "Transfer-Encoding: chunked\r\n");
-	if (answer->close)
+	if (answer->upgrade.length > 0)
+		at = put_upgrade(at, answer->upgrade);
+	else if (answer->close)
 		at = put_text(at, "Connection: close\r\n");
 	else if (answer->keep_alive)
 		at = put_text(at, "Connection: keep-alive\r\n");
@@ -151,6 +161,10 @@ void http_compose_request(struct http_wire *wire, const struct http_call_request
 	for (size_t i = 0; i < request->header_count; i++)
 		if (!is_ours(&request->headers[i]) && request->headers[i].known != HTTP_EXPECT)
 			at = put_field(at, &request->headers[i]);
+	if (request->upgrade.length > 0) {
+		check_equal(request->body_bytes, 0);
+		at = put_upgrade(at, request->upgrade);
+	}
 	if (request->body_bytes > 0) {
 		at = put_text(at, "Content-Length: ");
 		at = put_decimal(at, (uint64_t)request->body_bytes);

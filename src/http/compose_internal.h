@@ -25,6 +25,7 @@ struct http_answer_head {
 	size_t header_count;
 	int64_t content_length; /* HTTP_LENGTH_UNKNOWN: no such field */
 	bool chunked;
+	struct slice upgrade; /* of 101: the protocol */
 	bool close;
 	bool keep_alive; /* said to an HTTP/1.0 client, who does not take it for granted */
 };

@@ -49,7 +49,7 @@ void http_exchange_resume(struct http_exchange *exchange)
 	exchange->paused = false;
 	if (exchange->continue_due)
 		send_continue(connection);
-	if (!exchange->body_told)
+	if (!exchange->body_told && !exchange->switched)
 		http_wire_read_within(&connection->wire, limits->body_idle_timeout_ns);
 	http_wire_defer(&connection->wire);
 }
@@ -180,7 +180,7 @@ void http_exchange_abort(struct http_exchange *exchange)
 	if (exchange->aborted)
 		return;
 	exchange->aborted = true;
-	if (exchange->responded && !exchange->chunked &&
+	if (exchange->responded && !exchange->chunked && !exchange->switched &&
 	    exchange->announced_bytes == HTTP_LENGTH_UNKNOWN)
 		reset_at_close(connection);
 	http_connection_end(connection, false);

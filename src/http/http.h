@@ -80,6 +80,8 @@ struct http_header {
 	bool sound;
 };
 
+#define HTTP_PROTOCOL_BYTES_MAX 64 /* of an Upgrade field that is passed on */
+
 #define HTTP_HEADERS_MAX 100 /* fields of one head, and of one trailer section */
 
 enum { HTTP_LENGTH_UNKNOWN = -1 }; /* chunked, or until the connection ends */
@@ -99,11 +101,13 @@ struct http_request {
 	bool head_only;        /* HEAD */
 	bool accepts_trailers; /* TE: trailers */
 	bool expects_continue;
-	bool upgrade; /* Connection: upgrade with an Upgrade field */
+	/* Connection: upgrade with an Upgrade field. Like any other request unless both sides are
+	 * switched: http_call_request.upgrade, then http_exchange_switch. */
+	bool upgrade;
 };
 
 struct http_response {
-	unsigned status; /* 200..599; 1xx are consumed, 101 is a failure unless asked for */
+	unsigned status; /* 200..599, or 101 where it was asked for; other 1xx are consumed */
 	const struct http_header *headers;
 	size_t header_count;
 	int64_t body_bytes; /* of an answer to HEAD: as announced, though none comes */
@@ -210,6 +214,12 @@ void http_exchange_resume(struct http_exchange *exchange);
 void http_exchange_respond(struct http_exchange *exchange, unsigned status,
 			   const struct http_header *headers, size_t header_count,
 			   int64_t body_bytes);
+/* Instead of http_exchange_respond, to a request with `upgrade` whose end was told: 101, and from
+ * then on the connection is a tunnel. What the client sends comes by on_body, without a timeout
+ * between its pieces; that it will send no more, by another on_request_end. What is sent goes out
+ * as it is, until http_exchange_finish or _abort; after it the connection ends. */
+void http_exchange_switch(struct http_exchange *exchange, struct slice protocol,
+			  const struct http_header *headers, size_t header_count);
 /* Copies. More than the announced length is a bug. */
 void http_exchange_send(struct http_exchange *exchange, struct slice bytes);
 /* False while more than output_bytes_high waits: stop, on_writable will come. */
@@ -277,10 +287,16 @@ struct http_call_request {
 	size_t header_count;
 	int64_t body_bytes;         /* 0 none, n, or HTTP_LENGTH_UNKNOWN: chunked */
 	bool head_only;             /* HEAD: the answer has no body */
+	struct slice upgrade;       /* the protocol to ask for; with it there is no body */
 	uint64_t answer_timeout_ns; /* 0: the client's limit */
 };
 
-/* Never calls back from within. Everything is copied into the connection's output. */
+/* Where `upgrade` was given the answer may be 101 by on_head, whose Upgrade field the caller
+ * looks at: the connection is a tunnel then. http_call_send sends on, as it is, until
+ * http_call_finish says that no more will come; the peer's bytes come by on_body, without a
+ * timeout between them, and on_end when it will send no more.
+ *
+ * Never calls back from within. Everything is copied into the connection's output. */
 struct http_call *http_call_start(struct http_origin *origin,
 				  const struct http_call_request *request, void *owner);
 void http_call_send(struct http_call *call, struct slice bytes); /* copies */

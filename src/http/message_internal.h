@@ -161,6 +161,7 @@ struct http_response_read {
 	bool keep_alive;
 };
 
+/* SWITCHED: a well-formed 101, which is an answer to whoever asked for it; `response` is set. */
 enum http_refused http_response_read(struct slice bytes, bool head_only,
 				     const struct http_limits *limits, struct http_head *head,
 				     struct http_response_read *ret);

@@ -294,6 +294,13 @@ static const struct row response_rows[] = {
 	 BYTES(ANSWER "Content-Length: 5000\r\n\r\nx")},
 	{"101 without being asked", 502,
 	 BYTES("HTTP/1.1 101 Switching Protocols\r\nUpgrade: x\r\nConnection: upgrade\r\n\r\n")},
+	{"101 with a length", 502,
+	 BYTES("HTTP/1.1 101 Switching Protocols\r\nUpgrade: x\r\nConnection: upgrade\r\n"
+	       "Content-Length: 0\r\n\r\n")},
+	{"101 without Connection", 502,
+	 BYTES("HTTP/1.1 101 Switching Protocols\r\nUpgrade: x\r\n\r\n")},
+	{"101 without Upgrade", 502,
+	 BYTES("HTTP/1.1 101 Switching Protocols\r\nConnection: upgrade\r\n\r\n")},
 	{"two lengths", 400, BYTES(ANSWER "Content-Length: 2\r\nContent-Length: 2\r\n\r\nhi")},
 	{"a list of lengths", 400, BYTES(ANSWER "Content-Length: 2, 2\r\n\r\nhi")},
 	{"length and chunked", 400,

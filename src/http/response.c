@@ -56,11 +56,13 @@ enum http_refused http_response_read(struct slice bytes, bool head_only,
 		return refused;
 	if (head->chunked && is_1_0)
 		return HTTP_REFUSED_TRANSFER_ENCODING;
-	if (ret->response.status == 101)
-		return HTTP_REFUSED_SWITCHED;
-
 	ret->response.headers = head->headers;
 	ret->response.header_count = head->header_count;
+	if (ret->response.status == 101)
+		return head->chunked || head->content_length != HTTP_LENGTH_UNKNOWN ||
+				       !head->upgrade || !head->upgrade_field || is_1_0
+			       ? HTTP_REFUSED_STATUS_LINE
+			       : HTTP_REFUSED_SWITCHED;
 	ret->keep_alive = !head->close && (!is_1_0 || head->keep_alive);
 	frame(ret, head, head_only, limits);
 	return HTTP_REFUSED_NOT;

@@ -123,8 +123,9 @@ static enum step read_body(struct http_connection *connection, struct slice *vie
 	case HTTP_BODY_PIECE:
 		if (exchange->finished)
 			return drop_piece(connection, piece);
-		http_wire_read_within(&connection->wire,
-				      server->options.limits.body_idle_timeout_ns);
+		if (!exchange->switched)
+			http_wire_read_within(&connection->wire,
+					      server->options.limits.body_idle_timeout_ns);
 		server->options.events->on_body(exchange, piece);
 		return STEP_AGAIN;
 	case HTTP_BODY_ENDED:
@@ -189,10 +190,16 @@ static enum step step(struct http_connection *connection, struct slice *view)
 	return drop_all(view);
 }
 
-/* More is needed and nothing will come. What is being answered is answered. */
+/* More is needed and nothing will come. What is being answered is answered, and a tunnel may go on
+ * the other way. */
 static void starved_for_good(struct http_connection *connection)
 {
 	connection->exchange.keep_alive = false;
+	if (connection->state == HTTP_CONNECTION_EXCHANGE && connection->exchange.switched) {
+		connection->server->trailers.count = 0;
+		body_ended(connection);
+		return;
+	}
 	if (connection->state == HTTP_CONNECTION_FLUSH ||
 	    (connection->state == HTTP_CONNECTION_EXCHANGE && connection->exchange.finished))
 		return;

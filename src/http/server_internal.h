@@ -40,6 +40,7 @@ struct http_exchange {
 	bool continue_due; /* the client waits for 100 Continue */
 	bool head_only, http_1_0, keep_alive;
 	bool dropped, chunked; /* of the answer's body */
+	bool switched;         /* the connection is a tunnel: see tunnel.c */
 	bool above_high;
 	int64_t announced_bytes;
 	uint64_t sent_bytes;

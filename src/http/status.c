@@ -4,6 +4,7 @@
 
 /* RFC 9110 15, and those that RFC 6585, 7725, 8470 and 9110's registry add. */
 static const char *const reasons[600] = {
+	[101] = "Switching Protocols",
 	[200] = "OK",
 	[201] = "Created",
 	[202] = "Accepted",

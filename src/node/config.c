@@ -63,6 +63,10 @@ static const char *const durability_choices[] = {"interval", NULL};
 	  "How long calls in flight may take when the node stops")                                 \
 	X(DURATION, instance_wait, "instance_wait", "10s", "0s", "10m", NULL,                      \
 	  "How long a call waits for an instance to be ready")                                     \
+	X(DURATION, tunnel_idle_timeout, "tunnel.idle_timeout", "5m", "100ms", "1h", NULL,         \
+	  "An upgraded connection (WebSocket) on which nothing moves for so long is cut")          \
+	X(DURATION, tunnel_lifetime, "tunnel.lifetime", "1h", "1s", "1h", NULL,                    \
+	  "An upgraded connection is cut after so long, or after its plan's timeout if less")      \
 	X(BYTES, head_bytes, "http.head_bytes", "32KiB", "1KiB", "64KiB", NULL,                    \
 	  "Largest head of a request or an answer")                                                \
 	X(BYTES, body_bytes, "http.body_bytes", "1GiB", "0", "1TiB", NULL,                         \
@@ -164,6 +168,8 @@ static void take_values(const struct values *values, struct config *config)
 	config->segment_records = (uint32_t)values->segment_records;
 	config->drain_ns = values->drain;
 	config->instance_wait_ns = values->instance_wait;
+	config->tunnel_idle_ns = values->tunnel_idle_timeout;
+	config->tunnel_lifetime_ns = values->tunnel_lifetime;
 	http_limits_default(&config->limits);
 	config->limits.head_bytes_max = (uint32_t)values->head_bytes;
 	config->limits.body_bytes_max = values->body_bytes;

@@ -37,6 +37,7 @@ struct config {
 	uint64_t drain_ns; /* how long calls in flight may take when the node stops */
 	struct http_limits limits;
 	uint64_t instance_wait_ns;
+	uint64_t tunnel_idle_ns, tunnel_lifetime_ns;
 	enum log_level log_level;
 	enum log_format log_format;
 };

@@ -98,6 +98,8 @@ static int gateway_begin(struct node *node, const struct node_options *options, 
 		.io = options->has_io ? options->io : config->io,
 		.workers = node->worker_count,
 		.instance_wait_ns = config->instance_wait_ns,
+		.tunnel_idle_ns = config->tunnel_idle_ns,
+		.tunnel_lifetime_ns = config->tunnel_lifetime_ns,
 		.on_lease_demand = posting_wake,
 		.context = node,
 	};
