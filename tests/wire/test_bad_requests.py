@@ -325,9 +325,6 @@ ODD = [
      "POST /call/odd", b"a" * 2000),
     ("Connection names fields", b"GET /call/odd HTTP/1.1\r\n" + HOST + KEY
      + b"Connection: x-private, stoa-call\r\nX-Private: 1\r\n\r\n", "GET /call/odd", b""),
-    ("WebSocket", b"GET /call/odd HTTP/1.1\r\n" + HOST + KEY
-     + b"Connection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\n"
-     b"Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n", "GET /call/odd", b""),
     ("h2c", b"GET /call/odd HTTP/1.1\r\n" + HOST + KEY
      + b"Connection: Upgrade, HTTP2-Settings\r\nUpgrade: h2c\r\n"
      b"HTTP2-Settings: AAMAAABkAARAAAAAAAIAAAAA\r\n\r\n", "GET /call/odd", b""),
