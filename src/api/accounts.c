@@ -31,7 +31,8 @@ static int create(struct store *store, void *context, struct fault *fault)
 					      fault);
 	if (code < 0)
 		return code;
-	json_decref(request->answer);
+	api_changed(request, "account", account.name,
+		    json_pack("{s:o}", "id", api_json_id("acct", account.id.value)));
 	request->answer = account_json(request, &account, &(struct billing_balance){0});
 	return 0;
 }
@@ -39,7 +40,7 @@ static int create(struct store *store, void *context, struct fault *fault)
 int api_accounts_create(struct api_request *request, struct fault *fault)
 {
 	request->status = 201;
-	return store_transaction(request->api->options.store, create, request, fault);
+	return api_change(request, create, request, fault);
 }
 
 /* ---- listing ---- */

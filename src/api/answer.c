@@ -71,7 +71,13 @@ static void send_json(struct api_request *request, const json_t *json, const cha
 
 void api_answer_json(struct api_request *request)
 {
-	send_json(request, request->answer, "application/json", NULL);
+	static const struct http_header again = {
+		.name = {"Idempotency-Replayed", 20},
+		.value = {"true", 4},
+	};
+
+	send_json(request, request->answer, "application/json",
+		  request->given_again ? &again : NULL);
 }
 
 /* ---- problems ---- */
@@ -150,7 +156,7 @@ static enum api_problem problem_of_fault(const struct api_request *request, int 
 	case FAULT_NOT_FOUND:
 		return API_NOT_FOUND;
 	case FAULT_CONFLICT:
-		return API_CONFLICT;
+		return request->key_reused ? API_KEY_REUSED : API_CONFLICT;
 	case FAULT_REFUSED:
 		return API_REFUSED;
 	case FAULT_LIMIT:

@@ -71,6 +71,9 @@ struct api_options {
 	struct api_ports ports;
 };
 
+/* Creates and updates the API's own tables: the change log, and answers kept under a key. */
+int api_migrate(struct store *store, struct fault *fault);
+
 int api_new(struct loop *loop, const struct api_options *options, struct api **ret_api,
 	    struct fault *fault);
 /* A TCP (loopback) or Unix address; several are allowed. *ret_address has a port 0 replaced. */

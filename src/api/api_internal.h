@@ -17,6 +17,7 @@
 #define API_POINTER_MAX   160 /* bytes of a JSON pointer or a parameter's name, with the NUL */
 #define API_ARENA_BYTES   (64u << 10) /* of one request, beside its body and answer */
 #define API_ANSWER_MAX    (256u << 20)
+#define API_KEPT_NS       (24 * 3600 * CLOCK_NS_PER_S) /* how long an answer is kept under its key */
 #define API_PAGE_DEFAULT  100
 #define API_KEYS_MAX      10000 /* made by one request */
 #define API_LINES_MAX     10000 /* of a log, in one answer */
@@ -54,6 +55,8 @@ struct api {
 	X(API_MANIFEST, 422, "invalid-manifest", "The manifest is not valid")                 \
 	X(API_NOT_FOUND, 404, "not-found", "What was named is not there")                     \
 	X(API_CONFLICT, 409, "conflict", "It is there already, and different")                \
+	X(API_KEY_REUSED, 422, "idempotency-key-reused",                                      \
+	  "The Idempotency-Key was used for another request")                                 \
 	X(API_REFUSED, 403, "refused", "A rule forbids it")                                   \
 	X(API_LIMIT, 422, "limit-reached", "A limit of the cloud is reached")                 \
 	X(API_BUSY, 503, "busy", "The store is busy; try again")                              \
@@ -87,6 +90,7 @@ enum api_kind {
 	API_CHOICE, /* one of `choices` */
 	API_MONTH,  /* "2026-11" */
 	API_EXPIRY, /* a time (RFC 3339) or a duration from now on ("30d") */
+	API_FLAG,   /* true or false */
 };
 
 struct api_argument {
@@ -135,6 +139,9 @@ extern const size_t api_route_count;
 const struct api_route *api_route_find(struct slice method, struct slice path, struct arena *arena,
 				       struct slice segments[API_SEGMENTS_MAX],
 				       char ret_allowed[API_ALLOWED_MAX]);
+/* NULL where the route has none of the name there. */
+const struct api_argument *api_route_find_argument(const struct api_route *route,
+						   enum api_place place, struct slice name);
 bool api_route_takes_body(const struct api_route *route);
 /* All problems that it may answer with. */
 uint32_t api_route_problems(const struct api_route *route);
@@ -148,10 +155,17 @@ void api_routes_document(struct text *text);
 struct api_value {
 	bool given;
 	struct slice text; /* TEXT */
-	uint64_t number;   /* COUNT; CHOICE: the index; MONTH; EXPIRY: Unix ns */
+	uint64_t number;   /* COUNT; CHOICE: the index; MONTH; EXPIRY: Unix ns; FLAG: 1 or 0 */
 	struct amount amount;
 	const struct slice *texts; /* TEXTS */
 	size_t text_count;
+};
+
+/* What a request changed, for the change log. */
+struct api_change_note {
+	const char *kind; /* one of api_change_kinds; NULL: nothing was changed */
+	char name[CATALOG_VALUE_MAX];
+	json_t *facts;
 };
 
 /* Lives in the exchange's state. */
@@ -174,7 +188,12 @@ struct api_request {
 	json_t *answer;
 	const char *at;     /* the argument at fault */
 	json_t *complaints; /* about a manifest */
-	bool has_secret;    /* the answer's text is wiped */
+	json_t *kept;       /* the answer as it may be given again; NULL: as it is */
+	bool only_tries;    /* what api_change runs is rolled back, and answered all the same */
+	struct api_change_note change;
+	bool has_secret;  /* the answer's text is wiped */
+	bool given_again; /* the answer of an earlier request with the same key */
+	bool key_reused;
 	struct text output;
 	size_t sent; /* bytes of output */
 };
@@ -212,6 +231,20 @@ size_t api_limit(const struct api_request *request);
 /* RFC 3339: "2026-11-24T04:10:57Z", with a fraction or an offset ("+01:00"). False on anything
  * else, and outside of 1970 .. 2554. */
 bool api_time_parse(struct slice text, uint64_t *ret_ns);
+
+/* ---- changes ---- */
+
+/* Runs `work` in one write transaction with what stands around every change: it appends what
+ * `work` told api_changed, and keeps the answer, which `work` makes, for API_KEPT_NS under the
+ * request's Idempotency-Key. Where an answer is kept already, it is given again (given_again) and
+ * `work` is not run. `work` may be run several times, as store_transaction says; answer, kept and
+ * change are cleared before. */
+int api_change(struct api_request *request, store_transaction_fn work, void *context,
+	       struct fault *fault);
+/* What `work` changed: of which kind, by which name, and what is other than before: nothing
+ * secret. Steals facts. */
+void api_changed(struct api_request *request, const char *kind, const char *name, json_t *facts);
+extern const char *const api_change_kinds[]; /* NULL-terminated */
 
 /* ---- answers ---- */
 
@@ -261,6 +294,7 @@ int api_subscriptions_create(struct api_request *request, struct fault *fault);
 int api_subscriptions_list(struct api_request *request, struct fault *fault);
 int api_ledger_show(struct api_request *request, struct fault *fault);
 int api_journal_list(struct api_request *request, struct fault *fault);
+int api_changes_list(struct api_request *request, struct fault *fault);
 int api_openapi_show(struct api_request *request, struct fault *fault);
 
 /* The service that the argument `service` names. */

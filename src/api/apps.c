@@ -29,7 +29,8 @@ static int create(struct store *store, void *context, struct fault *fault)
 						 request->now_ns, &app, fault));
 	if (code < 0)
 		return code;
-	json_decref(request->answer);
+	api_changed(request, "app", app.path,
+		    json_pack("{s:o}", "id", api_json_id("app", app.id.value)));
 	request->answer = app_json(&app);
 	return 0;
 }
@@ -37,7 +38,7 @@ static int create(struct store *store, void *context, struct fault *fault)
 int api_apps_create(struct api_request *request, struct fault *fault)
 {
 	request->status = 201;
-	return store_transaction(request->api->options.store, create, request, fault);
+	return api_change(request, create, request, fault);
 }
 
 static int list(struct store *store, void *context, struct fault *fault)

@@ -12,17 +12,6 @@ static struct api_value *value_of(struct api_request *request, const struct api_
 	return &request->values[argument - request->route->arguments];
 }
 
-static const struct api_argument *find(const struct api_route *route, enum api_place place,
-				       struct slice name)
-{
-	for (size_t i = 0; i < route->argument_count; i++) {
-		if (route->arguments[i].place == place &&
-		    slice_equal(slice_of(route->arguments[i].name), name))
-			return &route->arguments[i];
-	}
-	return NULL;
-}
-
 const struct api_value *api_argument(const struct api_request *request, const char *name)
 {
 	for (size_t i = 0; i < request->route->argument_count; i++) {
@@ -131,6 +120,11 @@ static bool read_written(struct api_request *request, const struct api_argument 
 		return read_choice(request, argument, given);
 	case API_EXPIRY:
 		return read_expiry(request, argument, given);
+	case API_FLAG:
+		if (!slice_equal(given, slice_of("true")) && !slice_equal(given, slice_of("false")))
+			return refuse(request, argument, given, "true or false");
+		value_of(request, argument)->number = slice_equal(given, slice_of("true"));
+		return true;
 	case API_MONTH:
 		if (!clock_month_parse(given, &month))
 			return refuse(request, argument, given, "a month such as 2026-11");
@@ -208,7 +202,8 @@ static bool decode(struct api_request *request, struct slice encoded, struct sli
 
 static bool read_parameter(struct api_request *request, struct slice name, struct slice given)
 {
-	const struct api_argument *argument = find(request->route, API_QUERY, name);
+	const struct api_argument *argument =
+		api_route_find_argument(request->route, API_QUERY, name);
 	uint64_t number;
 
 	if (argument == NULL)
@@ -301,6 +296,13 @@ static bool read_member(struct api_request *request, const struct api_argument *
 			return refuse_type(request, argument, at, json, "a whole number");
 		return read_count(request, argument, json_integer_value(json));
 	}
+	if (argument->kind == API_FLAG) {
+		if (!json_is_boolean(json))
+			return refuse_type(request, argument, at, json, "true or false");
+		*value_of(request, argument) =
+			(struct api_value){.given = true, .number = json_is_true(json)};
+		return true;
+	}
 	if (argument->kind == API_TEXTS) {
 		if (!json_is_array(json))
 			return refuse_type(request, argument, at, json, "a list of texts");
@@ -389,7 +391,7 @@ static bool read_body(struct api_request *request)
 		return false;
 	json_object_foreach(request->json, name, json)
 	{
-		argument = find(request->route, API_BODY, slice_of(name));
+		argument = api_route_find_argument(request->route, API_BODY, slice_of(name));
 		if (argument == NULL)
 			return refuse_unknown_member(request, name);
 		if (!read_member(request, argument, json))

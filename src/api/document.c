@@ -35,6 +35,9 @@ static void append_kind(struct text *text, const struct api_argument *argument)
 	case API_EXPIRY:
 		text_append_text(text, "time or duration");
 		break;
+	case API_FLAG:
+		text_append_text(text, "true or false");
+		break;
 	}
 }
 
@@ -141,6 +144,16 @@ void api_routes_document(struct text *text)
 		"acknowledges is in force.\n\n"
 		"Bodies are JSON objects (`Content-Type: application/json`, at most 2 MiB). What a "
 		"route does not know is refused, in the query as in the body.\n\n"
+		"A POST may carry an `Idempotency-Key` of 1 to 255 bytes. Within 24 hours the same "
+		"request under the same key is done once: it gets the first answer again, with "
+		"`Idempotency-Replayed: true`, but never a key's text a second time. Another "
+		"request "
+		"under the key is refused. What was refused or failed is not kept, so it may be "
+		"tried "
+		"again under its key.\n\n"
+		"Every change is entered in a log, in the transaction that makes it: `GET "
+		"/v1/changes` "
+		"tells it. Entries are never changed or deleted and hold no secret.\n\n"
 		"## Problems\n\n"
 		"Whatever is refused is answered as `application/problem+json` (RFC 9457) with "
 		"`type`, `title`, `status` and `detail`; where one argument is at fault also with "

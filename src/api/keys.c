@@ -35,6 +35,35 @@ struct making {
 	struct account_key_made *made;
 };
 
+/* With the keys' texts, or as it may be given again. */
+static json_t *made_json(const struct making *making, bool with_texts)
+{
+	json_t *items = json_array();
+
+	for (size_t i = 0; i < making->count; i++) {
+		const struct account_key_made *made = &making->made[i];
+		json_t *item = key_json(&made->key, making->app.path);
+		json_object_set_new(item, "key",
+				    with_texts ? json_string(made->text) : json_null());
+		json_array_append_new(items, item);
+	}
+	return api_list(items, json_null());
+}
+
+static void tell_made(const struct making *making)
+{
+	const struct account_key *first = &making->made[0].key;
+	const struct account_key *last = &making->made[making->count - 1].key;
+	char name[ID_TEXT_MAX];
+	json_t *facts = json_pack("{s:s, s:o, s:o}", "app", making->app.path, "scopes",
+				  scopes_json(first), "expires", api_json_time(first->expires_ns));
+
+	id_format("key", first->id.value, name);
+	if (making->count > 1)
+		json_object_set_new(facts, "last", api_json_id("key", last->id.value));
+	api_changed(making->request, "key", name, facts);
+}
+
 static int create(struct store *store, void *context, struct fault *fault)
 {
 	struct making *making = context;
@@ -56,9 +85,16 @@ static int create(struct store *store, void *context, struct fault *fault)
 		.scope_count = scopes->text_count,
 		.expires_ns = api_argument_number(request, "expires", 0),
 	};
-	return api_at(request, "scopes",
+	code = api_at(request, "scopes",
 		      account_key_create(store, request->api->options.random, &options,
 					 making->count, request->now_ns, making->made, fault));
+	if (code < 0)
+		return code;
+	tell_made(making);
+	request->answer = made_json(making, true);
+	if (request->idempotency_key.length > 0)
+		request->kept = made_json(making, false);
+	return 0;
 }
 
 static int publish(struct api *api, const struct making *making, struct fault *fault)
@@ -74,18 +110,6 @@ static int publish(struct api *api, const struct making *making, struct fault *f
 	return code;
 }
 
-static json_t *made_json(const struct making *making)
-{
-	json_t *items = json_array();
-
-	for (size_t i = 0; i < making->count; i++) {
-		json_t *item = key_json(&making->made[i].key, making->app.path);
-		json_object_set_new(item, "key", json_string(making->made[i].text));
-		json_array_append_new(items, item);
-	}
-	return api_list(items, json_null());
-}
-
 int api_keys_create(struct api_request *request, struct fault *fault)
 {
 	struct making making = {
@@ -95,14 +119,11 @@ int api_keys_create(struct api_request *request, struct fault *fault)
 
 	making.made = calloc(making.count, sizeof(*making.made));
 	check(making.made != NULL);
-	int code = store_transaction(request->api->options.store, create, &making, fault);
-	if (code == 0)
+	request->status = 201;
+	request->has_secret = true;
+	int code = api_change(request, create, &making, fault);
+	if (code == 0 && !request->given_again)
 		code = publish(request->api, &making, fault);
-	if (code == 0) {
-		request->status = 201;
-		request->has_secret = true;
-		request->answer = made_json(&making);
-	}
 	sodium_memzero(making.made, making.count * sizeof(*making.made));
 	free(making.made);
 	return code;
@@ -165,6 +186,16 @@ struct revoking {
 	struct account_app app;
 };
 
+static void tell_revoked(const struct revoking *revoking)
+{
+	char name[ID_TEXT_MAX];
+
+	id_format("key", revoking->id.value, name);
+	api_changed(revoking->request, "key", name,
+		    json_pack("{s:s, s:o}", "app", revoking->app.path, "revoked",
+			      api_json_time(revoking->key.revoked_ns)));
+}
+
 static int revoke(struct store *store, void *context, struct fault *fault)
 {
 	struct revoking *revoking = context;
@@ -173,6 +204,10 @@ static int revoke(struct store *store, void *context, struct fault *fault)
 					     &revoking->key, fault));
 	if (code == 0)
 		code = account_app_get_by_id(store, revoking->key.app, &revoking->app, fault);
+	if (code == 0 && revoking->key.revoked_ns == revoking->request->now_ns)
+		tell_revoked(revoking);
+	if (code == 0)
+		revoking->request->answer = key_json(&revoking->key, revoking->app.path);
 	return code;
 }
 
@@ -188,10 +223,8 @@ int api_keys_revoke(struct api_request *request, struct fault *fault)
 			      fault_set(fault, FAULT_NOT_FOUND,
 					"there is no key \"%s\"; `stoa key list` shows the ids",
 					text_show(id, shown)));
-	int code = store_transaction(request->api->options.store, revoke, &revoking, fault);
+	int code = api_change(request, revoke, &revoking, fault);
 	if (code == 0)
 		code = ports->keys_changed(ports->context, &revoking.key, 1, fault);
-	if (code == 0)
-		request->answer = key_json(&revoking.key, revoking.app.path);
 	return code;
 }

@@ -13,6 +13,20 @@ struct funding {
 	struct billing_balance balance;
 };
 
+static json_t *amount_json(const struct api_request *request)
+{
+	return api_json_amount(api_argument(request, "amount")->amount.nano);
+}
+
+static json_t *funding_json(const struct funding *funding, const char *name)
+{
+	return json_pack("{s:s, s:o, s:s, s:b, s:o, s:o}", "account", name, "amount",
+			 amount_json(funding->request), "currency",
+			 funding->request->api->options.currency, "created", funding->created,
+			 "balance", api_json_amount(funding->balance.balance_nano), "owed",
+			 api_json_amount(funding->balance.owed_nano));
+}
+
 static int fund(struct store *store, void *context, struct fault *fault)
 {
 	struct funding *funding = context;
@@ -29,7 +43,15 @@ static int fund(struct store *store, void *context, struct fault *fault)
 					   fault));
 	if (code == 0)
 		code = billing_balance_get(store, slice_of(account.name), &funding->balance, fault);
-	return code;
+	if (code < 0)
+		return code;
+	if (funding->created)
+		api_changed(request, "account", account.name,
+			    json_pack("{s:o, s:o}", "funded", amount_json(request), "balance",
+				      api_json_amount(funding->balance.balance_nano)));
+	request->status = funding->created ? 201 : 200;
+	request->answer = funding_json(funding, account.name);
+	return 0;
 }
 
 int api_accounts_fund(struct api_request *request, struct fault *fault)
@@ -44,20 +66,11 @@ int api_accounts_fund(struct api_request *request, struct fault *fault)
 		text_hex(chance, sizeof(chance), funding.key);
 		funding.key_text = slice_of(funding.key);
 	}
-	const int code = store_transaction(api->options.store, fund, &funding, fault);
-	if (code < 0)
-		return code;
-	api->options.ports.account_funded(api->options.ports.context,
-					  funding.balance.ledger_account);
-	const struct slice name = api_argument(request, "account")->text;
-	request->status = funding.created ? 201 : 200;
-	request->answer =
-		json_pack("{s:s%, s:o, s:s, s:b, s:o, s:o}", "account", name.data, name.length,
-			  "amount", api_json_amount(api_argument(request, "amount")->amount.nano),
-			  "currency", api->options.currency, "created", funding.created, "balance",
-			  api_json_amount(funding.balance.balance_nano), "owed",
-			  api_json_amount(funding.balance.owed_nano));
-	return 0;
+	const int code = api_change(request, fund, &funding, fault);
+	if (code == 0 && !request->given_again)
+		api->options.ports.account_funded(api->options.ports.context,
+						  funding.balance.ledger_account);
+	return code;
 }
 
 /* ---- statements ---- */

@@ -135,6 +135,8 @@ static json_t *argument_schema(const struct api_argument *argument)
 		return json_pack("{s:s, s:s}", "type", "string", "pattern", MONTH_PATTERN);
 	case API_EXPIRY:
 		return json_pack("{s:s}", "type", "string");
+	case API_FLAG:
+		return json_pack("{s:s}", "type", "boolean");
 	}
 	check_failed(__FILE__, __LINE__, __func__, argument->name);
 }

@@ -147,6 +147,8 @@ static void on_over(struct http_exchange *exchange)
 	json_decref(request->json);
 	json_decref(request->answer);
 	json_decref(request->complaints);
+	json_decref(request->kept);
+	json_decref(request->change.facts);
 	text_fini(&request->body);
 	text_fini(&request->output);
 	arena_fini(&request->arena);

@@ -6,6 +6,7 @@
 
 #define COUNT_OF(array) (sizeof(array) / sizeof((array)[0]))
 
+const char *const api_change_kinds[] = {"account", "app", "key", "service", "subscription", NULL};
 static const char *const budget_periods[] = {"month", "once", NULL};
 
 /* Arguments that several routes have. */
@@ -16,6 +17,8 @@ static const char *const budget_periods[] = {"month", "once", NULL};
 		 "where to go on: `next` of the page before"}
 #define LIMIT   {"limit", API_QUERY, API_COUNT, false, 1, API_PAGE_MAX, NULL, \
 		 "most items of the page, 100 where not given"}
+#define ONCE    {"Idempotency-Key", API_HEADER, API_TEXT, false, 1, 255, NULL, \
+		 "within a day, the same request under the same key is done once"}
 #define ACCOUNT {"account", API_PATH, API_TEXT, true, 1, NAME_BYTES, NULL, "the account's name"}
 #define SERVICE {"name", API_PATH, API_TEXT, true, 1, NAME_BYTES, NULL, "the service's name"}
 
@@ -24,14 +27,16 @@ static const struct api_argument page_arguments[] = {AFTER, LIMIT};
 static const struct api_argument account_create_arguments[] = {
 	{"name", API_BODY, API_TEXT, true, 1, NAME_BYTES, NULL,
 	 "a DNS label, unique in the cloud"},
+	ONCE,
 };
 
 static const struct api_argument fund_arguments[] = {
 	ACCOUNT,
 	{"amount", API_BODY, API_AMOUNT, true, 1, INT64_MAX, NULL,
 	 "more than zero, in the cloud's currency"},
-	{"Idempotency-Key", API_HEADER, API_TEXT, false, 1, 256, NULL,
-	 "the same key again funds nothing more; without it each request funds anew"},
+	{"Idempotency-Key", API_HEADER, API_TEXT, false, 1, 255, NULL,
+	 "within a day, the same request under the same key is done once; later the same key still "
+	 "funds nothing more"},
 };
 
 static const struct api_argument statement_arguments[] = {
@@ -46,6 +51,7 @@ static const struct api_argument app_create_arguments[] = {
 	{"account", API_BODY, API_TEXT, true, 1, NAME_BYTES, NULL, "whose app it is"},
 	{"name", API_BODY, API_TEXT, true, 1, NAME_BYTES, NULL,
 	 "a DNS label, unique in the account"},
+	ONCE,
 };
 
 static const struct api_argument app_list_arguments[] = {
@@ -61,6 +67,7 @@ static const struct api_argument key_create_arguments[] = {
 	{"expires", API_BODY, API_EXPIRY, false, 0, 0, NULL,
 	 "a time (RFC 3339) or a duration from now (`30d`); never where not given"},
 	{"count", API_BODY, API_COUNT, false, 1, API_KEYS_MAX, NULL, "how many; one where not given"},
+	ONCE,
 };
 
 static const struct api_argument key_list_arguments[] = {
@@ -79,6 +86,9 @@ static const struct api_argument publish_arguments[] = {
 	{"folder", API_BODY, API_TEXT, false, 1, CATALOG_VALUE_MAX - 1, NULL,
 	 "where the manifest stands, absolute: its command runs there"},
 	{"manifest", API_BODY, API_TEXT, true, 0, API_BODY_MAX, NULL, "the manifest's text (YAML)"},
+	{"dry_run", API_BODY, API_FLAG, false, 0, 0, NULL,
+	 "check, and tell what would change, and change nothing"},
+	ONCE,
 };
 
 static const struct api_argument service_list_arguments[] = {
@@ -104,6 +114,7 @@ static const struct api_argument subscribe_arguments[] = {
 	 "the most that may be spent; no bound but the balance where not given"},
 	{"budget_period", API_BODY, API_CHOICE, false, 0, 0, budget_periods,
 	 "what the budget is for: each calendar month, or (where not given) `once`"},
+	ONCE,
 };
 
 static const struct api_argument subscription_list_arguments[] = {
@@ -117,6 +128,13 @@ static const struct api_argument journal_arguments[] = {
 	{"after", API_QUERY, API_TEXT, false, 0, 4096, NULL,
 	 "where to go on: `next` of the page before"},
 	LIMIT,
+};
+
+static const struct api_argument change_arguments[] = {
+	{"kind", API_QUERY, API_CHOICE, false, 0, 0, api_change_kinds, "only of this kind of thing"},
+	{"name", API_QUERY, API_TEXT, false, 1, CATALOG_VALUE_MAX - 1, NULL,
+	 "only of what has this name; of a key its id"},
+	AFTER, LIMIT,
 };
 
 #define NONE         NULL, 0
@@ -174,6 +192,8 @@ const struct api_route api_routes[] = {
 	 0, NONE, "Ledger", 0, CALLS(ledger_show)},
 	{"GET", "/v1/journal", "The call records, oldest first; an empty page is the end for now.",
 	 API_LISTS, TAKES(journal_arguments), "CallRecord", 0, CALLS(journal_list)},
+	{"GET", "/v1/changes", "Every change that was made, oldest first.",
+	 API_LISTS, TAKES(change_arguments), "Change", 0, CALLS(changes_list)},
 	{"GET", "/v1/openapi.json", "This API as an OpenAPI 3.1 document.",
 	 0, NONE, NULL, 0, CALLS(openapi_show)},
 };
@@ -189,7 +209,20 @@ uint32_t api_route_problems(const struct api_route *route)
 		problems |= MAY(API_UNAUTHORIZED);
 	if (api_route_takes_body(route))
 		problems |= MAY(API_MEDIA_TYPE);
+	if (api_route_find_argument(route, API_HEADER, slice_of("Idempotency-Key")) != NULL)
+		problems |= MAY(API_KEY_REUSED);
 	return problems;
+}
+
+const struct api_argument *api_route_find_argument(const struct api_route *route,
+						   enum api_place place, struct slice name)
+{
+	for (size_t i = 0; i < route->argument_count; i++) {
+		if (route->arguments[i].place == place &&
+		    slice_equal(slice_of(route->arguments[i].name), name))
+			return &route->arguments[i];
+	}
+	return NULL;
 }
 
 bool api_route_takes_body(const struct api_route *route)

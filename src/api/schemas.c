@@ -133,14 +133,16 @@ static const struct api_member key_members[] = {KEY_MEMBERS};
 
 static const struct api_member key_made_members[] = {
 	KEY_MEMBERS,
-	{"key", API_IS_TEXT, 0, NULL, "its text, shown here and never again"},
+	{"key", API_IS_TEXT, API_OR_NULL, NULL,
+	 "its text, shown here and never again: null in an answer that is given again"},
 };
 
 static const struct api_member published_members[] = {
 	{"service", API_IS_TEXT, 0, NULL, "the service's name"},
-	{"id", API_IS_ID, 0, NULL, "of the service"},
+	{"id", API_IS_ID, API_OR_NULL, NULL, "of the service; null where it has none yet"},
 	{"version", API_IS_TEXT, 0, NULL, "as its manifest says"},
 	{"revision", API_IS_COUNT, 0, NULL, "how often it was changed, from 1 on"},
+	{"dry_run", API_IS_FLAG, 0, NULL, "nothing was changed: it is what would be"},
 	{"created", API_IS_FLAG, 0, NULL, "it is new"},
 	{"changed", API_IS_FLAG, 0, NULL, "anything is other than before"},
 	{"plans", API_IS_OBJECT, API_LIST_OF, "PlanChange", "what became of each plan"},
@@ -148,7 +150,7 @@ static const struct api_member published_members[] = {
 
 static const struct api_member plan_change_members[] = {
 	{"name", API_IS_TEXT, 0, NULL, "the plan's name"},
-	{"id", API_IS_ID, 0, NULL, "of its version"},
+	{"id", API_IS_ID, API_OR_NULL, NULL, "of its version; null where it has none yet"},
 	{"version", API_IS_COUNT, 0, NULL, "from 1 on"},
 	{"change", API_IS_TEXT, 0, NULL, "in a word"},
 };
@@ -304,6 +306,16 @@ static const struct api_member call_record_members[] = {
 	{"position", API_IS_COUNT, 0, NULL, "in its stream"},
 };
 
+static const struct api_member change_members[] = {
+	{"id", API_IS_ID, 0, NULL, "of the entry; later ones are larger"},
+	{"at", API_IS_TIME, 0, NULL, "when"},
+	{"actor", API_IS_TEXT, 0, NULL, "who: a role, and a fingerprint of the token"},
+	{"operation", API_IS_TEXT, 0, NULL, "by which operation (`operationId` in the OpenAPI document)"},
+	{"kind", API_IS_CHOICE, 0, "account|app|key|service|subscription", "what was changed"},
+	{"name", API_IS_TEXT, 0, NULL, "its name; of a key its id, of a subscription its app"},
+	{"facts", API_IS_SCHEMA, 0, NULL, "what is other than before, in short"},
+};
+
 #define SCHEMA(name, members, sentence) {name, sentence, members, COUNT_OF(members)}
 
 const struct api_schema api_schemas[] = {
@@ -337,6 +349,7 @@ const struct api_schema api_schemas[] = {
 	SCHEMA("Ledger", ledger_members, "Every account of every ledger."),
 	SCHEMA("LedgerAccount", ledger_account_members, "An account of a ledger."),
 	SCHEMA("LedgerSum", ledger_sum_members, "A ledger summed up."),
+	SCHEMA("Change", change_members, "An entry of the change log."),
 	SCHEMA("CallRecord", call_record_members, "The fact about one finished call."),
 };
 /* clang-format on */

@@ -12,21 +12,6 @@ struct publishing {
 	struct catalog_change change;
 };
 
-static int publish(struct store *store, void *context, struct fault *fault)
-{
-	struct publishing *publishing = context;
-	struct api_request *request = publishing->request;
-	struct account account;
-	int code =
-		api_at(request, "account",
-		       account_get(store, api_argument(request, "account")->text, &account, fault));
-	if (code == 0)
-		code = catalog_publish(store, publishing->manifest,
-				       api_argument(request, "folder")->text, account.id,
-				       request->now_ns, &publishing->change, fault);
-	return code;
-}
-
 static json_t *complaints_json(const struct catalog_complaints *complaints)
 {
 	json_t *list = json_array();
@@ -39,6 +24,18 @@ static json_t *complaints_json(const struct catalog_complaints *complaints)
 	return list;
 }
 
+static bool is_new(enum catalog_plan_change change)
+{
+	return change == CATALOG_PLAN_NEW || change == CATALOG_PLAN_CHANGED;
+}
+
+/* What was only tried took no id. */
+static json_t *id_unless_tried(const struct publishing *publishing, const char *prefix, uint64_t id,
+			       bool new_one)
+{
+	return publishing->request->only_tries && new_one ? json_null() : api_json_id(prefix, id);
+}
+
 static json_t *change_json(const struct publishing *publishing)
 {
 	const struct catalog_change *change = &publishing->change;
@@ -47,14 +44,57 @@ static json_t *change_json(const struct publishing *publishing)
 
 	for (uint32_t i = 0; i < change->plan_count; i++)
 		json_array_append_new(
-			plans, json_pack("{s:s, s:o, s:i, s:s}", "name", change->plans[i].name,
-					 "id", api_json_id("plan", change->plans[i].id.value),
-					 "version", (int)change->plans[i].version, "change",
-					 catalog_plan_change_text(change->plans[i].change)));
-	return json_pack("{s:s, s:o, s:s, s:i, s:b, s:b, s:o}", "service", description->name, "id",
-			 api_json_id("svc", change->service.value), "version", description->version,
-			 "revision", (int)change->revision, "created", change->created, "changed",
-			 change->anything, "plans", plans);
+			plans,
+			json_pack("{s:s, s:o, s:i, s:s}", "name", change->plans[i].name, "id",
+				  id_unless_tried(publishing, "plan", change->plans[i].id.value,
+						  is_new(change->plans[i].change)),
+				  "version", (int)change->plans[i].version, "change",
+				  catalog_plan_change_text(change->plans[i].change)));
+	return json_pack("{s:s, s:o, s:s, s:i, s:b, s:b, s:b, s:o}", "service", description->name,
+			 "id",
+			 id_unless_tried(publishing, "svc", change->service.value, change->created),
+			 "version", description->version, "revision", (int)change->revision,
+			 "dry_run", publishing->request->only_tries, "created", change->created,
+			 "changed", change->anything, "plans", plans);
+}
+
+static void tell_published(const struct publishing *publishing, const char *account)
+{
+	const struct catalog_change *change = &publishing->change;
+	const struct catalog_description *description = &publishing->manifest->description;
+	json_t *plans = json_object();
+
+	for (uint32_t i = 0; i < change->plan_count; i++) {
+		if (change->plans[i].change != CATALOG_PLAN_SAME)
+			json_object_set_new(
+				plans, change->plans[i].name,
+				json_string(catalog_plan_change_text(change->plans[i].change)));
+	}
+	api_changed(publishing->request, "service", description->name,
+		    json_pack("{s:s, s:s, s:i, s:o}", "account", account, "version",
+			      description->version, "revision", (int)change->revision, "plans",
+			      plans));
+}
+
+static int publish(struct store *store, void *context, struct fault *fault)
+{
+	struct publishing *publishing = context;
+	struct api_request *request = publishing->request;
+	struct account account;
+	int code =
+		api_at(request, "account",
+		       account_get(store, api_argument(request, "account")->text, &account, fault));
+	if (code == 0)
+		code = catalog_publish(store, publishing->manifest,
+				       api_argument(request, "folder")->text, account.id,
+				       request->now_ns, &publishing->change, fault);
+	if (code < 0)
+		return code;
+	request->status = publishing->change.created && !request->only_tries ? 201 : 200;
+	request->answer = change_json(publishing);
+	if (publishing->change.anything)
+		tell_published(publishing, account.name);
+	return 0;
 }
 
 int api_services_publish(struct api_request *request, struct fault *fault)
@@ -73,14 +113,12 @@ int api_services_publish(struct api_request *request, struct fault *fault)
 		request->complaints = complaints_json(&complaints);
 		return api_at(request, "manifest", code);
 	}
+	request->only_tries = api_argument_number(request, "dry_run", 0) == 1;
 	if (code == 0)
-		code = store_transaction(request->api->options.store, publish, &publishing, fault);
-	if (code == 0 && publishing.change.anything)
+		code = api_change(request, publish, &publishing, fault);
+	if (code == 0 && publishing.change.anything && !request->only_tries &&
+	    !request->given_again)
 		code = ports->service_changed(ports->context, publishing.change.service, fault);
-	if (code == 0) {
-		request->status = publishing.change.created ? 201 : 200;
-		request->answer = change_json(&publishing);
-	}
 	catalog_manifest_free(publishing.manifest);
 	return code;
 }

@@ -38,6 +38,30 @@ struct subscribing {
 	struct subscription_id ended;
 };
 
+static json_t *subscribed_json(const struct subscribing *subscribing)
+{
+	const bool replaced = subscribing->outcome == CATALOG_SUBSCRIBED_REPLACED;
+	json_t *json = subscription_json(subscribing->request, &subscribing->subscription);
+
+	json_object_set_new(json, "outcome", json_string(outcomes[subscribing->outcome]));
+	json_object_set_new(json, "replaces",
+			    replaced ? api_json_id("sub", subscribing->ended.value) : json_null());
+	return json;
+}
+
+static void tell_subscribed(const struct subscribing *subscribing)
+{
+	static const char *const members[] = {"id",     "service",       "plan",    "plan_version",
+					      "budget", "budget_period", "outcome", "replaces"};
+	const json_t *answer = subscribing->request->answer;
+	json_t *facts = json_object();
+
+	for (size_t i = 0; i < sizeof(members) / sizeof(members[0]); i++)
+		json_object_set(facts, members[i], json_object_get(answer, members[i]));
+	api_changed(subscribing->request, "subscription", subscribing->subscription.app_path,
+		    facts);
+}
+
 static int subscribe(struct store *store, void *context, struct fault *fault)
 {
 	struct subscribing *subscribing = context;
@@ -62,13 +86,22 @@ static int subscribe(struct store *store, void *context, struct fault *fault)
 								      : CATALOG_BUDGET_ONCE,
 	};
 	subscribing->ended.value = 0;
-	return api_at(request, "plan",
+	code = api_at(request, "plan",
 		      catalog_subscribe(store, &wanted, request->now_ns, &subscribing->subscription,
 					&subscribing->outcome, &subscribing->ended, fault));
+	if (code < 0)
+		return code;
+	const bool made = subscribing->outcome == CATALOG_SUBSCRIBED_NEW ||
+			  subscribing->outcome == CATALOG_SUBSCRIBED_REPLACED;
+	request->status = made ? 201 : 200;
+	request->answer = subscribed_json(subscribing);
+	if (subscribing->outcome != CATALOG_SUBSCRIBED_SAME)
+		tell_subscribed(subscribing);
+	return 0;
 }
 
-static int tell(const struct api_ports *ports, const struct subscribing *subscribing,
-		struct fault *fault)
+static int publish(const struct api_ports *ports, const struct subscribing *subscribing,
+		   struct fault *fault)
 {
 	int code = 0;
 
@@ -91,21 +124,10 @@ int api_subscriptions_create(struct api_request *request, struct fault *fault)
 		return api_at(request, "budget_period",
 			      fault_set(fault, FAULT_INPUT,
 					"budget_period: it says nothing without a budget"));
-	int code = store_transaction(request->api->options.store, subscribe, &subscribing, fault);
-	if (code == 0)
-		code = tell(&request->api->options.ports, &subscribing, fault);
-	if (code < 0)
-		return code;
-	const bool made = subscribing.outcome == CATALOG_SUBSCRIBED_NEW ||
-			  subscribing.outcome == CATALOG_SUBSCRIBED_REPLACED;
-	request->status = made ? 201 : 200;
-	request->answer = subscription_json(request, &subscribing.subscription);
-	json_object_set_new(request->answer, "outcome", json_string(outcomes[subscribing.outcome]));
-	json_object_set_new(request->answer, "replaces",
-			    subscribing.outcome == CATALOG_SUBSCRIBED_REPLACED
-				    ? api_json_id("sub", subscribing.ended.value)
-				    : json_null());
-	return 0;
+	int code = api_change(request, subscribe, &subscribing, fault);
+	if (code == 0 && !request->given_again)
+		code = publish(&request->api->options.ports, &subscribing, fault);
+	return code;
 }
 
 /* ---- listing ---- */

@@ -67,6 +67,7 @@ struct cli {
 	void *curl;
 	char address[CLI_ADDRESS_MAX];
 	char token[CLI_TOKEN_MAX];
+	bool given_again; /* the last answer is that of an earlier request with the same key */
 };
 
 /* Splits into words and options; CLI_DONE, or CLI_WRONG_USAGE after telling. */

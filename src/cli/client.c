@@ -107,6 +107,17 @@ static size_t on_bytes(char *bytes, size_t size, size_t count, void *context)
 	return exchange->answer.failed ? 0 : size * count;
 }
 
+static size_t on_header(char *bytes, size_t size, size_t count, void *context)
+{
+	struct cli *cli = context;
+	const struct slice line = slice_make(bytes, size * count);
+	const struct slice name = slice_of("idempotency-replayed:");
+
+	if (slice_equal_ignore_case(slice_part(line, 0, name.length), name))
+		cli->given_again = true;
+	return size * count;
+}
+
 static void add_header(struct exchange *exchange, const char *header)
 {
 	struct curl_slist *longer = curl_slist_append(exchange->headers, header);
@@ -149,6 +160,9 @@ static void prepare(struct cli *cli, struct exchange *exchange, const char *meth
 		curl_easy_setopt(curl, CURLOPT_POSTFIELDS, exchange->body);
 	}
 	curl_easy_setopt(curl, CURLOPT_HTTPHEADER, exchange->headers);
+	cli->given_again = false;
+	curl_easy_setopt(curl, CURLOPT_HEADERFUNCTION, on_header);
+	curl_easy_setopt(curl, CURLOPT_HEADERDATA, cli);
 	curl_easy_setopt(curl, CURLOPT_WRITEFUNCTION, on_bytes);
 	curl_easy_setopt(curl, CURLOPT_WRITEDATA, exchange);
 	curl_easy_setopt(curl, CURLOPT_ERRORBUFFER, exchange->error);

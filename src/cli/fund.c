@@ -2,6 +2,14 @@
 
 #include <stdio.h>
 
+static void print_funding(const json_t *answer, bool now)
+{
+	printf("%s %s funded with %s %s%s; its balance %s %s %s\n", cli_text(answer, "account"),
+	       now ? "was" : "had been", cli_text(answer, "amount"), cli_text(answer, "currency"),
+	       now ? "" : " under this key", now ? "is" : "was then", cli_text(answer, "balance"),
+	       cli_text(answer, "currency"));
+}
+
 int cli_fund(struct cli *cli)
 {
 	const char *key = cli_option(cli, "--idempotency-key");
@@ -24,12 +32,8 @@ int cli_fund(struct cli *cli)
 	if (status == CLI_DONE && cli->json)
 		cli_print_json(answer);
 	else if (status == CLI_DONE)
-		printf("%s %s funded with %s %s%s; its balance is %s %s\n",
-		       cli_text(answer, "account"),
-		       json_is_true(json_object_get(answer, "created")) ? "was" : "had been",
-		       cli_text(answer, "amount"), cli_text(answer, "currency"),
-		       json_is_true(json_object_get(answer, "created")) ? "" : " under this key",
-		       cli_text(answer, "balance"), cli_text(answer, "currency"));
+		print_funding(answer, json_is_true(json_object_get(answer, "created")) &&
+					      !cli->given_again);
 	text_fini(&path);
 	text_fini(&header);
 	json_decref(answer);

@@ -29,8 +29,9 @@ static int migrate_ledger(struct store *store, struct fault *fault)
 
 static int migrate(struct store *store, struct fault *fault)
 {
-	int (*const domains[])(struct store *, struct fault *) = {
-		account_migrate, catalog_migrate, migrate_ledger, meter_migrate, billing_migrate};
+	int (*const domains[])(struct store *, struct fault *) = {account_migrate, catalog_migrate,
+								  migrate_ledger,  meter_migrate,
+								  billing_migrate, api_migrate};
 
 	for (size_t i = 0; i < sizeof(domains) / sizeof(domains[0]); i++) {
 		const int code = domains[i](store, fault);

@@ -246,11 +246,11 @@ def test_the_same_idempotency_key_funds_once(town):
                              headers={"Idempotency-Key": key})
     again = town.client.post(f"/v1/accounts/{name}/funds", json={"amount": "3.00"},
                              headers={"Idempotency-Key": key})
-    assert (first.status_code, again.status_code) == (201, 200)
-    assert again.json()["created"] is False and again.json()["balance"] == "3.00"
+    assert (first.status_code, again.status_code) == (201, 201)
+    assert again.json() == first.json() and first.json()["balance"] == "3.00"
     other = town.client.post(f"/v1/accounts/{name}/funds", json={"amount": "4.00"},
                              headers={"Idempotency-Key": key})
-    assert other.status_code == 409
+    assert other.status_code == 422
     assert town.ledger_account(name)["credits_posted"] == "3.00"
 
 
@@ -280,7 +280,8 @@ def test_racing_requests_with_one_key_fund_once(clouds):
         thread.start()
     for thread in threads:
         thread.join()
-    assert sorted(answer.status_code for answer in answers) == [200] * 7 + [201]
+    assert [answer.status_code for answer in answers] == [201] * 8
+    assert sum("idempotency-replayed" in answer.headers for answer in answers) == 7
     assert cloud.ledger_account("acme")["credits_posted"] == "1.00"
 
 

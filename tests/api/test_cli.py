@@ -136,7 +136,7 @@ def test_funding_with_a_key_happens_once(town):
     town.cli("account", "create", name)
     town.cli("fund", name, "2.00", "--idempotency-key", name)
     assert town.cli("fund", name, "2.00", "--idempotency-key", name).stdout == (
-        f"{name} had been funded with 2.00 USD under this key; its balance is 2.00 USD\n")
+        f"{name} had been funded with 2.00 USD under this key; its balance was then 2.00 USD\n")
 
 
 # ---- calls
