@@ -264,7 +264,8 @@ static int worker_open(struct worker *worker, struct fault *fault)
 {
 	struct gateway *gateway = worker->gateway;
 	const struct gateway_options *options = &gateway->options;
-	const struct loop_options loop_options = {.io = options->io, .clock = options->clock};
+	const struct loop_options loop_options = {
+		.io = options->io, .clock = options->clock, .batched = true};
 	int code = loop_new(&loop_options, &worker->loop, fault);
 
 	if (code < 0)

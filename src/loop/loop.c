@@ -125,6 +125,8 @@ static void run_tasks(struct loop *loop)
 		task->queued = false;
 		task->run(task);
 	}
+	if (loop->back_end->hand_over != NULL)
+		loop->back_end->hand_over(loop);
 }
 
 static void deliver_messages(struct loop *loop)

@@ -68,10 +68,13 @@ struct loop_ready {
 };
 
 struct loop_options {
-	enum loop_io io;                   /* AUTO: io_uring where it works in full, else epoll */
-	const struct clock *clock;         /* NULL: the system's; simulated: the network's */
-	uint32_t receive_buffers;          /* io_uring; power of two, at most 32768; 0: 256 */
-	uint32_t receive_buffer_bytes;     /* most of one on_data; 0: 16384 */
+	enum loop_io io;               /* AUTO: io_uring where it works in full, else epoll */
+	const struct clock *clock;     /* NULL: the system's; simulated: the network's */
+	uint32_t receive_buffers;      /* io_uring; power of two, at most 32768; 0: 256 */
+	uint32_t receive_buffer_bytes; /* most of one on_data; 0: 16384 */
+	/* epoll: receive and send for many streams by one system call each (Linux AIO), where the
+	 * kernel allows it and SIGPIPE is ignored; for loops with many streams that are busy. */
+	bool batched;
 	struct simulated_network *network; /* LOOP_IO_SIMULATED: which one it belongs to */
 };
 
@@ -211,9 +214,9 @@ void loop_stream_connect(struct loop *loop, struct loop_stream *stream,
 void loop_stream_read(struct loop_stream *stream, bool wanted);
 /* One at a time: the next only after on_sent; not after loop_stream_shutdown. The bytes (not the
  * array of parts) must stay until on_sent or on_closed: after on_error the kernel may still read
- * them. Partial writes are continued inside. One part is the cheapest. The io_uring back end
- * submits at the end of the turn; epoll tries at once. on_sent never comes from within. After
- * loop_stream_close or an error nothing is sent and nothing told. */
+ * them. Partial writes are continued inside. One part is the cheapest. io_uring and a batched
+ * epoll hand over at the end of the turn; else epoll tries at once. on_sent never comes from
+ * within. After loop_stream_close or an error nothing is sent and nothing told. */
 void loop_stream_send(struct loop_stream *stream, const struct iovec *parts, uint32_t part_count);
 bool loop_stream_sending(const struct loop_stream *stream);
 /* No more will be sent; the peer sees the end after what is being sent. */

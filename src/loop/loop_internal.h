@@ -51,6 +51,9 @@ struct loop_back_end {
 	int (*wait)(struct loop *loop, uint64_t wait_ns, struct fault *fault);
 	/* Calls back for what happened. */
 	void (*dispatch)(struct loop *loop);
+	/* After the tasks of a turn: what they sent may go to the kernel now. NULL: it has gone, or
+	 * goes with the wait. Calls nobody back. */
+	void (*hand_over)(struct loop *loop);
 	/* Ends a wait; any thread. */
 	void (*wake)(struct loop *loop);
 

@@ -320,6 +320,43 @@ static void one_callback_may_close_all_others_of_its_batch(void **state)
 		peer_free(clients[i]);
 }
 
+static void pause_all_others(struct peer *peer)
+{
+	struct world *world = peer->world;
+
+	for (uint32_t i = 0; i < world->accepted_count; i++)
+		if (world->accepted[i] != peer)
+			peer_read(world->accepted[i], false);
+}
+
+/* What the back end had received for them by then is told later, whole and in order. */
+static void one_callback_may_pause_all_others_of_its_batch(void **state)
+{
+	enum { BATCH = 6, BYTES = 20000 };
+	struct world *world = *state;
+	struct peer *clients[BATCH];
+
+	world_listen(world);
+	for (uint32_t i = 0; i < BATCH; i++) {
+		struct peer *server;
+		clients[i] = peer_connect_both(world, &server);
+		expect(server, 40 + i);
+		server->on_data = pause_all_others;
+	}
+	for (uint32_t i = 0; i < BATCH; i++)
+		peer_send(clients[i], 40 + i, BYTES);
+	for (uint32_t whole = 0; whole < BATCH;) {
+		world_turn(world);
+		whole = 0;
+		for (uint32_t i = 0; i < BATCH; i++) {
+			whole += world->accepted[i]->receive_position == BYTES;
+			peer_read(world->accepted[i], true);
+		}
+	}
+	for (uint32_t i = 0; i < BATCH; i++)
+		peer_free(clients[i]);
+}
+
 static void closing_while_connecting_tells_nothing_but_closed(void **state)
 {
 	struct world *world = *state;
@@ -456,6 +493,7 @@ int main(int argument_count, char **arguments)
 		world_test(closing_during_a_blocked_send_ends_in_one_on_closed),
 		world_test(closing_from_its_own_callbacks_is_safe),
 		world_test(one_callback_may_close_all_others_of_its_batch),
+		world_test(one_callback_may_pause_all_others_of_its_batch),
 		world_test(closing_while_connecting_tells_nothing_but_closed),
 		world_test(connecting_where_nobody_listens_is_refused),
 		world_test(random_lives_end_in_order),

@@ -1,12 +1,15 @@
 #include "loop/testing_internal.h"
 
 #include <dirent.h>
+#include <signal.h>
 #include <stdio.h>
 #include <string.h>
 
 #include "base/check.h"
+#include "loop/batch_internal.h"
 
 static enum loop_io chosen;
+static bool chosen_batched;
 
 static uint8_t pattern_byte(uint64_t nonce, uint64_t position)
 {
@@ -17,6 +20,20 @@ static uint8_t pattern_byte(uint64_t nonce, uint64_t position)
 
 /* ---- worlds ---- */
 
+static int choose_batched(void)
+{
+	const struct sigaction ignore = {.sa_handler = SIG_IGN};
+
+	assert_int_equal(sigaction(SIGPIPE, &ignore, NULL), 0);
+	struct loop_batch *batch = loop_batch_new(4096);
+	if (batch == NULL) {
+		printf("skipped: Linux AIO is refused\n");
+		return 77;
+	}
+	loop_batch_free(batch);
+	return 0;
+}
+
 int world_choose(int argument_count, char **arguments)
 {
 	const char *name = argument_count == 2 ? arguments[1] : "";
@@ -26,6 +43,10 @@ int world_choose(int argument_count, char **arguments)
 
 	if (strcmp(name, "epoll") == 0) {
 		chosen = LOOP_IO_EPOLL;
+	} else if (strcmp(name, "epoll_batched") == 0) {
+		chosen = LOOP_IO_EPOLL;
+		chosen_batched = true;
+		return choose_batched();
 	} else if (strcmp(name, "simulated") == 0) {
 		chosen = LOOP_IO_SIMULATED;
 	} else if (strcmp(name, "uring") == 0) {
@@ -36,7 +57,7 @@ int world_choose(int argument_count, char **arguments)
 		}
 		loop_free(loop);
 	} else {
-		fprintf(stderr, "usage: %s uring|epoll|simulated\n", arguments[0]);
+		fprintf(stderr, "usage: %s uring|epoll|epoll_batched|simulated\n", arguments[0]);
 		return 2;
 	}
 	return 0;
@@ -73,6 +94,7 @@ int world_setup(void **state)
 	}
 	/* Few and small buffers, so that running out of them is ordinary. */
 	const struct loop_options options = {.io = chosen,
+					     .batched = chosen_batched,
 					     .network = world->network,
 					     .receive_buffers = 16,
 					     .receive_buffer_bytes = 4096};

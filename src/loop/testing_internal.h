@@ -51,8 +51,8 @@ struct peer {
 	char buffer[PEER_BYTES];
 };
 
-/* The back end under test, from the command line: uring, epoll or simulated. Returns 77, which
- * is meson's word for skipped, where io_uring is refused. */
+/* The back end under test, from the command line: uring, epoll, epoll_batched
+ * or simulated. Returns 77, which is meson's word for skipped, where the kernel refuses it. */
 int world_choose(int argument_count, char **arguments);
 enum loop_io world_io(void);
 
