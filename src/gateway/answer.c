@@ -176,10 +176,11 @@ static void on_end(void *owner, const struct http_header *trailers, size_t trail
 
 	call->upstream = NULL;
 	read_units(call, trailers, trailer_count);
-	if (!call->tunnel)
-		balance_answered(call->instance,
-				 (uint32_t)((loop_now_ns(worker->loop) - call->forwarded_ns) /
-					    CLOCK_NS_PER_US));
+	if (!call->tunnel) {
+		const uint64_t took_ns = loop_now_ns(worker->loop) - call->forwarded_ns;
+		balance_answered(call->instance, (uint32_t)(took_ns / CLOCK_NS_PER_US));
+		balance_note(call, call->status >= 500);
+	}
 	/* First on record, then the last byte: nothing leaves before this callback returns. */
 	struct keep *held = call->held;
 	call->held = NULL; /* until the answer is handed on */
@@ -207,20 +208,46 @@ static bool retry(struct call *call, enum http_failure failure)
 {
 	struct worker *worker = call->worker;
 	struct directory_instance *failed = call->instance;
+	const bool was_probe = call->probe;
 
 	if (!may_retry(call, failure))
 		return false;
-	struct directory_instance *other = balance_choose(call, failed);
+	struct directory_instance *other = balance_choose(call, failed->id);
 	if (other != NULL) {
-		balance_release(failed);
+		const bool is_probe = call->probe;
+		call->probe = was_probe;
+		balance_release(call);
 		call->instance = other;
+		call->probe = is_probe;
 	} else if (failure != HTTP_FAILED_STALE) {
 		return false; /* it will not be reached a moment later */
 	}
 	call->retried = true;
+	call->may_be_seen = failure == HTTP_FAILED_STALE;
 	worker->retry_credit -= WORKER_RETRY_COST;
 	worker_count(&worker->counts.retries, 1);
 	call->step = CALL_FORWARD;
+	call_run(call);
+	return true;
+}
+
+/* An instance that has died is replaced soon. Nothing was forwarded, so the call waits for that,
+ * as one would that came a moment later. */
+static bool wait_for_replacement(struct call *call, enum http_failure failure)
+{
+	struct worker *worker = call->worker;
+
+	if (failure != HTTP_FAILED_CONNECT || !call->instance->replaced ||
+	    !call->keep->body_whole || call->may_be_seen)
+		return false;
+	if (call->replaced_by_ns == 0)
+		call->replaced_by_ns =
+			loop_now_ns(worker->loop) + worker->gateway->options.instance_wait_ns;
+	call->missed = call->instance->id;
+	call->forwarded_ns = 0;
+	balance_release(call);
+	worker_place_free(worker, call->service);
+	call->step = CALL_BALANCE;
 	call_run(call);
 	return true;
 }
@@ -231,9 +258,10 @@ static void on_failed(void *owner, enum http_failure failure)
 	const bool untouched = call->head == NULL && !call->responded;
 
 	call->upstream = NULL;
-	if (failure == HTTP_FAILED_CONNECT)
-		balance_failed(call->instance, loop_now_ns(call->worker->loop));
-	if (untouched && retry(call, failure))
+	/* A kept connection that has ended is no failure, but that the instance closes them. */
+	if (failure != HTTP_FAILED_STALE && !call->tunnel)
+		balance_note(call, true);
+	if (untouched && (retry(call, failure) || wait_for_replacement(call, failure)))
 		return;
 	switch (failure) {
 	case HTTP_FAILED_CONNECT:

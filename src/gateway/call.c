@@ -9,8 +9,9 @@
 #include "gateway/route.h"
 #include "gateway/tunnel.h"
 
-#define RESERVE_MARGIN_BYTES 65536u     /* at least one receive buffer on each side */
-#define RESERVE_RETRY_NS     5000000ull /* how soon a starved transfer asks again */
+#define RESERVE_MARGIN_BYTES 65536u       /* at least one receive buffer on each side */
+#define MISSED_RETRY_NS      250000000ull /* how soon an instance that was missed is tried again */
+#define RESERVE_RETRY_NS     5000000ull   /* how soon a starved transfer asks again */
 
 static enum call_step call_route(struct call *call);
 static enum call_step call_authenticate(struct call *call);
@@ -227,11 +228,11 @@ static enum call_step call_hold(struct call *call)
 
 static enum call_step call_balance(struct call *call)
 {
-	call->instance = balance_choose(call, NULL);
+	call->instance = balance_choose(call, call->missed);
 	if (call->instance == NULL) {
 		/* Look again once whoever frees a place knows that this worker waits. */
 		atomic_fetch_or(&call->service->waiting_workers, 1ull << call->worker->number);
-		call->instance = balance_choose(call, NULL);
+		call->instance = balance_choose(call, call->missed);
 	}
 	return call->instance == NULL ? CALL_WAIT : CALL_FORWARD;
 }
@@ -285,7 +286,19 @@ static void waiting_remove(struct call *call)
 	call->next = call->previous = NULL;
 	call->waiting = false;
 	worker->waiting_count--;
+	atomic_fetch_sub_explicit(&call->service->waiting, 1, memory_order_relaxed);
 	worker_count(&worker->counts.calls_waiting, -1);
+}
+
+/* The instance that it missed is tried again now and then: it may only have been busy. */
+static void set_wait_timer(struct call *call)
+{
+	struct worker *worker = call->worker;
+	const uint64_t again_ns = loop_now_ns(worker->loop) + MISSED_RETRY_NS;
+
+	loop_timer_set(worker->loop, &call->timer,
+		       call->missed != 0 && again_ns < call->wait_due_ns ? again_ns
+									 : call->wait_due_ns);
 }
 
 static void call_wait(struct call *call)
@@ -294,24 +307,29 @@ static void call_wait(struct call *call)
 	const struct gateway_options *options = &worker->gateway->options;
 	const uint64_t wait_ns =
 		call->step == CALL_HOLD ? options->lease_wait_ns : options->instance_wait_ns;
-	uint64_t due_ns = loop_now_ns(worker->loop) + wait_ns;
+	const uint64_t now_ns = loop_now_ns(worker->loop);
 
 	if (call->waiting) /* it waits on, for what it waits for by now, no longer than at first */
 		return;
-	if (worker->waiting_count >= GATEWAY_QUEUE_MAX) {
+	/* Neither the worker's calls nor one service's: others need what those would fill. */
+	if (worker->waiting_count >= GATEWAY_QUEUE_MAX ||
+	    atomic_load_explicit(&call->service->waiting, memory_order_relaxed) >=
+		    options->waiting_max) {
 		call->step = call_refuse(call, PROBLEM_OVERLOADED, 0);
 		return;
 	}
-	if (due_ns > call->deadline_ns)
-		due_ns = call->deadline_ns;
+	call->wait_due_ns = call->replaced_by_ns != 0 ? call->replaced_by_ns : now_ns + wait_ns;
+	if (call->wait_due_ns > call->deadline_ns)
+		call->wait_due_ns = call->deadline_ns;
 	call->waiting = true;
 	call->previous = worker->waiting_last;
 	*(worker->waiting_last == NULL ? &worker->waiting_first : &worker->waiting_last->next) =
 		call;
 	worker->waiting_last = call;
 	worker->waiting_count++;
+	atomic_fetch_add_explicit(&call->service->waiting, 1, memory_order_relaxed);
 	worker_count(&worker->counts.calls_waiting, 1);
-	loop_timer_set(worker->loop, &call->timer, due_ns);
+	set_wait_timer(call);
 	http_exchange_pause(call->exchange);
 }
 
@@ -326,7 +344,7 @@ void call_retry_waiting(struct worker *worker)
 			call_run(call);
 			if (call->step >= CALL_ANSWER)
 				waiting_remove(call);
-			else if (call->step == CALL_BALANCE)
+			else if (call->step == CALL_BALANCE && call->missed == 0)
 				full = call->service;
 		}
 		call = next;
@@ -339,6 +357,8 @@ static enum problem problem_of_waiting(const struct call *call)
 
 	if (call->step == CALL_HOLD)
 		return PROBLEM_LEDGER_AWAY;
+	if (call->replaced_by_ns != 0)
+		return PROBLEM_SERVICE_UNREACHABLE;
 	return instances == NULL || instances->count == 0 ? PROBLEM_NO_INSTANCE
 							  : PROBLEM_OVERLOADED;
 }
@@ -348,11 +368,21 @@ static void call_on_time(struct loop_timer *timer)
 	struct call *call = (struct call *)((char *)timer - offsetof(struct call, timer));
 	struct worker *worker = call->worker;
 
-	if (call->waiting) {
+	if (call->waiting && loop_now_ns(worker->loop) < call->wait_due_ns) {
+		call->missed = 0;
+		call_run(call);
+		if (call->step >= CALL_ANSWER)
+			waiting_remove(call);
+		else
+			set_wait_timer(call);
+	} else if (call->waiting) {
 		const enum problem problem = problem_of_waiting(call);
 		waiting_remove(call);
 		call->step = call_refuse(call, problem, 0);
 	} else if (call->step == CALL_ANSWER && loop_now_ns(worker->loop) >= call->deadline_ns) {
+		/* A caller that is slow to send its request is none of the instance's. */
+		if (call->request_ended && !call->tunnel)
+			balance_note(call, true);
 		call_fail(call, PROBLEM_TIMEOUT, JOURNAL_CUT);
 	} else if (call->step == CALL_ANSWER && tunnel_is_idle(call)) {
 		call_fail(call, PROBLEM_TIMEOUT, JOURNAL_CUT);
@@ -468,8 +498,7 @@ void call_let_go(struct call *call, bool counted)
 	call->subscription = NULL; /* may go away from here on */
 	if (call->instance == NULL)
 		return;
-	balance_release(call->instance);
-	call->instance = NULL;
+	balance_release(call);
 	worker_place_free(worker, service);
 }
 

@@ -70,7 +70,10 @@ struct call {
 	uint64_t started_ns, started_wall_ns;
 	uint64_t forwarded_ns; /* 0: no service has seen it */
 	uint64_t deadline_ns;
-	uint64_t moved_ns; /* of a tunnel: when bytes last went either way */
+	uint64_t wait_due_ns;    /* while it waits: until when */
+	uint64_t replaced_by_ns; /* 0, or until when it waits for the one in `missed`'s place */
+	uint32_t missed;         /* the id of the instance that it could not be connected to */
+	uint64_t moved_ns;       /* of a tunnel: when bytes last went either way */
 	uint64_t request_bytes, response_bytes;
 	uint64_t hold_bytes;                        /* transfer that the hold covers */
 	uint32_t memory_mib_share, cpu_milli_share; /* what the hold covers */
@@ -80,6 +83,8 @@ struct call {
 	bool entered : 1;       /* admit_leave is owed */
 	bool waiting : 1;
 	bool retried : 1;
+	bool may_be_seen : 1; /* an instance may have got it, though it never answered */
+	bool probe : 1; /* the one that tries an ejected instance */
 	bool key_in_authorization : 1;
 	bool target_bare : 1; /* a '/' belongs before `target` */
 	bool accepts_trailers : 1;
@@ -120,11 +125,13 @@ void call_let_go(struct call *call, bool counted);
  * be. False: pause; the call's timer tries again. */
 bool call_reserve(struct call *call);
 
-/* balance.c: takes a place on an instance other than `but`, NULL where all are full or none is
- * there. */
-struct directory_instance *balance_choose(struct call *call, const struct directory_instance *but);
-void balance_release(struct directory_instance *instance);
-void balance_failed(struct directory_instance *instance, uint64_t now_ns);
+/* balance.c: takes a place on an instance other than the one of id `but` (0: any); NULL where all
+ * are full or none is there. */
+struct directory_instance *balance_choose(struct call *call, uint32_t but);
+/* Gives the place back; the call has no instance then. */
+void balance_release(struct call *call);
+/* How the instance did, once a call: by what came of it, not by how long it took. */
+void balance_note(struct call *call, bool failed);
 void balance_answered(struct directory_instance *instance, uint32_t latency_us);
 
 /* present.c: what is written on requests and answers. */

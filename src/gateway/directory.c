@@ -374,6 +374,7 @@ int directory_put_instance(struct directory *directory, struct service_id id,
 	instance->cpu_milli = entry->cpu_milli;
 	instance->concurrency = entry->concurrency;
 	instance->path = entry->path;
+	instance->replaced = entry->replaced;
 	instance->address = entry->address;
 	instance->service = service;
 	if (entry->authority != NULL && !copy_name(instance->authority, entry->authority)) {

@@ -19,6 +19,7 @@
 #include "base/map.h"
 #include "gateway/admit.h"
 #include "gateway/allowance.h"
+#include "gateway/eject.h"
 #include "gateway/gateway.h"
 #include "gateway/lease.h"
 #include "gateway/table.h"
@@ -45,14 +46,14 @@ struct directory_instance {
 	uint32_t id;
 	uint32_t memory_mib, cpu_milli, concurrency;
 	enum rating_path path;
+	bool replaced;
 	struct loop_address address;
 	char authority[GATEWAY_NAME_MAX]; /* "": the caller's */
 	struct directory_service *service;
 	struct directory_instance *next_retired;
 	_Alignas(64) _Atomic uint32_t in_flight;
 	_Atomic uint32_t latency_us; /* exponentially weighted over answers, 1/8 each */
-	_Atomic uint32_t failures;   /* to connect, in a row */
-	_Atomic uint64_t ejected_until_ns;
+	struct eject_state ejection;
 	_Atomic uint32_t farewells;      /* workers that have still to forget it, once retired */
 	struct worker_origin *origins[]; /* one a worker, made and used by that worker alone */
 };
@@ -70,6 +71,7 @@ struct directory_service {
 	_Atomic(const char *) units[RATING_UNITS_MAX];   /* set once each */
 	_Atomic(struct directory_instances *) instances; /* by RCU; NULL: none */
 	struct directory_shape shape;
+	_Atomic uint32_t waiting;         /* calls */
 	_Atomic uint64_t waiting_workers; /* bit n: worker n has calls that wait for an instance */
 	_Atomic uint64_t complained_ns;   /* when an unknown unit was last logged */
 	_Atomic uint64_t not_chargeable_ns; /* when a call that could not be charged was */

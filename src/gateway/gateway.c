@@ -6,9 +6,20 @@
 #include "gateway/worker.h"
 
 #define INSTANCE_WAIT_NS (10 * CLOCK_NS_PER_S)
+#define WAITING_MAX      1024u
 #define LEASE_WAIT_NS    (2 * CLOCK_NS_PER_S)
 #define TUNNEL_IDLE_NS   (300 * CLOCK_NS_PER_S)
 #define TUNNEL_LIFE_NS   (3600 * CLOCK_NS_PER_S)
+
+void gateway_ejection_default(struct gateway_ejection *ejection)
+{
+	*ejection = (struct gateway_ejection){.failures = 5,
+					      .interval_ns = 10 * CLOCK_NS_PER_S,
+					      .worse_ppm = 300000,
+					      .time_ns = 500 * CLOCK_NS_PER_MS,
+					      .time_most_ns = 30 * CLOCK_NS_PER_S,
+					      .share_ppm = 500000};
+}
 
 int gateway_new(const struct gateway_options *options, struct gateway **ret_gateway,
 		struct fault *fault)
@@ -25,6 +36,10 @@ int gateway_new(const struct gateway_options *options, struct gateway **ret_gate
 		gateway->options.instance_wait_ns = INSTANCE_WAIT_NS;
 	if (gateway->options.lease_wait_ns == 0)
 		gateway->options.lease_wait_ns = LEASE_WAIT_NS;
+	if (gateway->options.waiting_max == 0)
+		gateway->options.waiting_max = WAITING_MAX;
+	if (gateway->options.ejection.failures == 0)
+		gateway_ejection_default(&gateway->options.ejection);
 	if (gateway->options.tunnel_idle_ns == 0)
 		gateway->options.tunnel_idle_ns = TUNNEL_IDLE_NS;
 	if (gateway->options.tunnel_lifetime_ns == 0)

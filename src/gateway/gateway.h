@@ -43,6 +43,19 @@
 struct gateway;
 struct gateway_lease;
 
+/* When instances that fail are left out for a while: see eject.h. */
+struct gateway_ejection {
+	uint32_t failures;    /* in a row; 0 here: all of this by default */
+	uint64_t interval_ns; /* over which shares are compared */
+	uint32_t worse_ppm;   /* success below the others' by so much */
+	uint64_t time_ns;     /* the first time; doubles */
+	uint64_t time_most_ns;
+	uint32_t share_ppm; /* of a service's instances, at most */
+};
+
+/* 5 in a row, 30 % worse over 10 s, 500 ms to 30 s, at most half. */
+void gateway_ejection_default(struct gateway_ejection *ejection);
+
 struct gateway_options {
 	const struct clock *clock;
 	struct random *random;   /* seeds the workers' own sources */
@@ -56,6 +69,8 @@ struct gateway_options {
 	uint64_t lease_wait_ns;    /* how long a call waits for the ledger; 0: 2 s */
 	/* Of a tunnel (WebSocket): without a byte either way; from begin to end. 0: 5 min, 1 h. */
 	uint64_t tunnel_idle_ns, tunnel_lifetime_ns;
+	uint32_t waiting_max; /* calls that wait for one service's instances; 0: 1,024 */
+	struct gateway_ejection ejection;
 	/* A lease needs money; called from workers, must only wake whoever fills leases. */
 	void (*on_lease_demand)(void *context);
 	void *context;
@@ -144,6 +159,9 @@ struct gateway_instance_entry {
 	uint32_t cpu_milli;
 	uint32_t concurrency; /* 0: no limit */
 	enum rating_path path;
+	/* Whoever runs it puts another one in its place when it dies: a call that could not be
+	 * connected to it waits for that one. */
+	bool replaced;
 };
 
 struct gateway_subscription_entry {
@@ -207,7 +225,8 @@ void gateway_retire_key(struct gateway *gateway, const uint8_t digest[32]);
 	X(refused_route, "requests refused with 404: no such service")                      \
 	X(refused_rate, "requests refused with 429: rate or concurrency")                   \
 	X(refused_other, "requests refused for another reason, before a service saw them")  \
-	X(retries, "calls sent again to another instance")
+	X(retries, "calls sent again to another instance")                                  \
+	X(ejections, "instances that were left out for a while since they failed")
 
 struct gateway_counts {
 #define X(name, sentence) uint64_t name;

@@ -9,5 +9,3 @@
 #define GATEWAY_KEY_TEXT_MAX       128u             /* bytes of a key as sent */
 #define GATEWAY_CALL_UNITS_MAX     1000000000000000 /* of one unit, that one call may count */
 #define GATEWAY_DIRECTORY_KEYS_MAX (1u << 22)
-#define GATEWAY_EJECT_FAILURES     3u           /* connect failures in a row */
-#define GATEWAY_EJECT_NS           500000000ull /* then no call for so long, if there are others */

@@ -77,6 +77,7 @@ void tunnel_begin(struct call *call, const struct http_response *response)
 		call_fail(call, PROBLEM_SERVICE_INVALID, JOURNAL_FAILED);
 		return;
 	}
+	balance_note(call, false);
 	call->tunnel = true;
 	call->status = 101;
 	call->head = response;

@@ -63,6 +63,20 @@ static const char *const durability_choices[] = {"interval", NULL};
 	  "How long calls in flight may take when the node stops")                                 \
 	X(DURATION, instance_wait, "instance_wait", "10s", "0s", "10m", NULL,                      \
 	  "How long a call waits for an instance to be ready")                                     \
+	X(COUNT, waiting, "waiting", "1024", "1", "4096", NULL,                                    \
+	  "Calls that may wait for one service's instances; more get 503 at once")                 \
+	X(COUNT, eject_failures, "eject.failures", "5", "1", "1000", NULL,                         \
+	  "An instance that fails so many calls in a row is left out for a while")                 \
+	X(DURATION, eject_interval, "eject.interval", "10s", "100ms", "1h", NULL,                  \
+	  "Over which time an instance's success is compared with that of its service's others")   \
+	X(PERCENT, eject_worse, "eject.worse", "30%", "1%", "100%", NULL,                          \
+	  "An instance whose success is so far below theirs is left out too")                      \
+	X(DURATION, eject_time, "eject.time", "500ms", "10ms", "1h", NULL,                         \
+	  "For how long at first; each time doubles it")                                           \
+	X(DURATION, eject_time_most, "eject.time_most", "30s", "10ms", "24h", NULL,                \
+	  "And at most for how long")                                                              \
+	X(PERCENT, eject_share, "eject.share", "50%", "0%", "100%", NULL,                          \
+	  "How much of a service's instances may be left out at once; at least one, but 0%: none")          \
 	X(DURATION, tunnel_idle_timeout, "tunnel.idle_timeout", "5m", "100ms", "1h", NULL,         \
 	  "An upgraded connection (WebSocket) on which nothing moves for so long is cut")          \
 	X(DURATION, tunnel_lifetime, "tunnel.lifetime", "1h", "1s", "1h", NULL,                    \
@@ -168,6 +182,15 @@ static void take_values(const struct values *values, struct config *config)
 	config->segment_records = (uint32_t)values->segment_records;
 	config->drain_ns = values->drain;
 	config->instance_wait_ns = values->instance_wait;
+	config->waiting_max = (uint32_t)values->waiting;
+	config->ejection = (struct gateway_ejection){
+		.failures = (uint32_t)values->eject_failures,
+		.interval_ns = values->eject_interval,
+		.worse_ppm = values->eject_worse,
+		.time_ns = values->eject_time,
+		.time_most_ns = values->eject_time_most,
+		.share_ppm = values->eject_share,
+	};
 	config->tunnel_idle_ns = values->tunnel_idle_timeout;
 	config->tunnel_lifetime_ns = values->tunnel_lifetime;
 	http_limits_default(&config->limits);

@@ -13,6 +13,7 @@
 #include "base/fault.h"
 #include "base/log.h"
 #include "base/text.h"
+#include "gateway/gateway.h"
 #include "http/http.h"
 #include "loop/loop.h"
 #include "rating/rating.h"
@@ -37,6 +38,8 @@ struct config {
 	uint64_t drain_ns; /* how long calls in flight may take when the node stops */
 	struct http_limits limits;
 	uint64_t instance_wait_ns;
+	uint32_t waiting_max;
+	struct gateway_ejection ejection;
 	uint64_t tunnel_idle_ns, tunnel_lifetime_ns;
 	enum log_level log_level;
 	enum log_format log_format;

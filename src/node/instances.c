@@ -42,6 +42,7 @@ static void tell(struct node *node, enum fate fate, struct instance_id id,
 			.cpu_milli = instance->cpu_milli,
 			.concurrency = instance->concurrency,
 			.path = RATING_PATH_HOST,
+			.replaced = true,
 		};
 	}
 	loop_post(node->loop, &message->message);

@@ -173,6 +173,26 @@ def test_killing_an_instance_under_load_fails_only_the_calls_it_had(run):
     assert sorted(billed) == sorted(outcome.whole)
 
 
+def test_calls_to_the_only_instance_wait_for_the_one_in_its_place(run):
+    market = run()
+    market.normal_call()
+    background = Background(market, callers=8)
+    for _ in range(3):
+        first, = instances(market)
+        os.kill(first["pid"], signal.SIGKILL)
+        wait_until(lambda: first["pid"] not in pids(market), "it is replaced")  # noqa: B023
+        wait_until(lambda: all_healthy(market, 1), "one is healthy again")
+        background.wait_for_more(50)
+    outcome = background.stop()
+    # Those that it had begun; whatever it had not seen waits.
+    assert set(outcome.statuses) <= {200, 502} and outcome.unknown == 0, outcome.statuses
+    assert outcome.statuses[502] <= 3 * 8, outcome.statuses
+    lost = [record for record in market.new_records() if record["status"] == 502]
+    assert len(lost) == outcome.statuses[502]
+    # The instance had seen them: none was lost to a connection that could not be made.
+    assert all(record["service_us"] > 0 for record in lost)
+
+
 # ---- replacing
 
 
