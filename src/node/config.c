@@ -76,7 +76,7 @@ static const char *const durability_choices[] = {"interval", NULL};
 	X(DURATION, eject_time_most, "eject.time_most", "30s", "10ms", "24h", NULL,                \
 	  "And at most for how long")                                                              \
 	X(PERCENT, eject_share, "eject.share", "50%", "0%", "100%", NULL,                          \
-	  "How much of a service's instances may be left out at once; at least one, but 0%: none")          \
+	  "How much of a service's instances may be left out at once: one at least, 0%: none")    \
 	X(DURATION, tunnel_idle_timeout, "tunnel.idle_timeout", "5m", "100ms", "1h", NULL,         \
 	  "An upgraded connection (WebSocket) on which nothing moves for so long is cut")          \
 	X(DURATION, tunnel_lifetime, "tunnel.lifetime", "1h", "1s", "1h", NULL,                    \
