@@ -176,10 +176,12 @@ int posting_start(struct node *node, struct fault *fault)
 
 	if (error != 0)
 		return fault_set_errno(fault, error, "start the journal's thread");
+	pthread_setname_np(node->sync_thread, "sync");
 	node->sync_running = true;
 	error = pthread_create(&node->poster_thread, NULL, run_poster, node);
 	if (error != 0)
 		return fault_set_errno(fault, error, "start the poster's thread");
+	pthread_setname_np(node->poster_thread, "poster");
 	node->poster_running = true;
 	return 0;
 }

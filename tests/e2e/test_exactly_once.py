@@ -3,14 +3,19 @@
 import asyncio
 import os
 import random
+import signal
+import threading
 from decimal import Decimal
 
-from books import balance, check_books, quiet, records_by_call
+import worker
+from books import balance, check_books, quiet, wait_until
 from callers import Load
 from cloud import upstream_manifest
+from market import Market
 from upstream import Answer
 
-KILLS = int(os.environ.get("STOA_KILLS", "30"))
+KILLS = int(os.environ.get("STOA_KILLS", "100"))
+INSTANCE_KILLS = 10
 CALLERS = 16
 PRICE = Decimal("0.05")
 CONFIG = """\
@@ -35,6 +40,27 @@ async def load_and_kill(cloud, key, number, chance):
     return await work
 
 
+def new_records(cloud, after):
+    """({call: record} behind the cursor, the next cursor)."""
+    records = {}
+    while True:
+        page = cloud.ask("GET", "/v1/journal", params={"after": after} if after else {})
+        after = page["next"] or after
+        if not page["items"]:
+            return records, after
+        for record in page["items"]:
+            assert record["call"] not in records, f"{record['call']} is in the journal twice"
+            records[record["call"]] = record
+
+
+def check_bill(cloud, calls):
+    """The bill as it stands is for exactly so many calls, and the books are exact."""
+    check_books(cloud)
+    lines = [line for line in cloud.statement("acme")["lines"] if line["kind"] == "usage"]
+    assert sum(line["quantity"] for line in lines) == calls
+    assert sum(Decimal(line["amount"]) for line in lines) == calls * PRICE
+
+
 def test_every_whole_answer_is_billed_once_over_many_kills(clouds, upstreams):
     seed = random.randrange(1 << 32)
     print("seed", seed)
@@ -54,7 +80,8 @@ def test_every_whole_answer_is_billed_once_over_many_kills(clouds, upstreams):
     key = cloud.app_with_key("acme/shop")
     cloud.subscribe("acme/shop", "echo")
 
-    whole = {}
+    whole, billed, recorded = {}, set(), set()
+    after = None
     for number in range(KILLS):
         outcome = asyncio.run(load_and_kill(cloud, key, number, chance))
         assert set(outcome.statuses) <= {200}, outcome.statuses
@@ -63,21 +90,22 @@ def test_every_whole_answer_is_billed_once_over_many_kills(clouds, upstreams):
         cloud.kill9()  # it is dead already: forgets the process
         cloud.start()
         # At each kill: recorded and received differ by at most the calls in flight.
-        records = records_by_call(cloud)
-        billed = {call for call, record in records.items() if record["billed"]}
+        records, after = new_records(cloud, after)
+        assert not recorded & records.keys(), "a call is in the journal twice"
+        recorded |= records.keys()
+        billed |= {call for call, record in records.items() if record["billed"]}
         assert whole.keys() <= billed
         assert len(billed) - len(whole) <= CALLERS * (number + 1)
         assert billed <= set(answered), "a call was billed that the service had not answered"
+        check_bill(cloud, len(billed))
     assert len(answered) == len(set(answered)), "a call reached the service twice"
     assert len(whole) > KILLS
 
     quiet(cloud)
-    calls = sum(line["quantity"] for line in cloud.statement("acme")["lines"]
-                if line["kind"] == "usage")
-    assert calls == len(billed)
+    calls = len(billed)
+    check_bill(cloud, calls)
     assert balance(cloud, "globex") == calls * PRICE * Decimal("0.97")
     assert balance(cloud, "acme") == Decimal("100000.00") - calls * (PRICE + Decimal("0.000001"))
-    check_books(cloud)
 
 
 def test_a_kill_strands_no_money(clouds, upstreams):
@@ -97,3 +125,36 @@ def test_a_kill_strands_no_money(clouds, upstreams):
     quiet(cloud)
     assert balance(cloud, "acme") == 0
     check_books(cloud)
+
+
+def test_killing_instances_under_load_bills_what_was_answered_whole(clouds, tmp_path):
+    """One after the other, ten times; the calls that a killed one had are 502 and free."""
+    seed = random.randrange(1 << 32)
+    print("seed", seed)
+    chance = random.Random(seed)
+    folder = tmp_path / "worker"
+    cloud = clouds("name: test\ncurrency: USD\nfee: 3%\nworkers: 2\n")
+    market = Market(cloud, worker.manifest(folder, run={"instances": 3}), folder)
+    market.check()
+    load = Load(cloud.gateway, "worker", market.key, 1 << 30)
+    work = threading.Thread(target=lambda: asyncio.run(load.run(CALLERS)))
+    work.start()
+
+    def healthy():
+        return [place["pid"] for place in cloud.status()["instances"]
+                if place["state"] == "healthy"]
+
+    for _ in range(INSTANCE_KILLS):
+        enough = len(load.outcome.whole) + chance.randrange(20, 100)
+        wait_until(lambda: len(load.outcome.whole) >= enough and len(healthy()) > 1,
+                   "more answers, and more than one instance")
+        pid = chance.choice(healthy())
+        os.kill(pid, signal.SIGKILL)
+        wait_until(lambda: pid not in healthy(), "its end is noticed")
+    load.stopping = True
+    work.join()
+    outcome = load.outcome
+    assert set(outcome.statuses) <= {200, 502} and outcome.unknown == 0, outcome.statuses
+    assert outcome.statuses[502] <= INSTANCE_KILLS * CALLERS
+    market.check(outcome.whole)
+    market.check_statement()
