@@ -60,6 +60,14 @@ static void on_request(struct http_exchange *exchange, const struct http_request
 
 /* ---- the steps ---- */
 
+/* What is not in the directory: `problem`, or nobody knows as long as it is not complete. */
+static enum call_step refuse_unknown(struct call *call, enum problem problem)
+{
+	const bool complete = atomic_load(&call->worker->gateway->directory.complete);
+
+	return call_refuse(call, complete ? problem : PROBLEM_DIRECTORY, 0);
+}
+
 static enum call_step call_route(struct call *call)
 {
 	struct directory *directory = &call->worker->gateway->directory;
@@ -76,7 +84,7 @@ static enum call_step call_route(struct call *call)
 		call->target_bare = bare;
 	}
 	if (call->service == NULL)
-		return call_refuse(call, PROBLEM_NO_SUCH_SERVICE, 0);
+		return refuse_unknown(call, PROBLEM_NO_SUCH_SERVICE);
 	const enum tunnel_wish wish = tunnel_wish(request);
 	call->upgrade = wish == TUNNEL_WANTED;
 	return wish == TUNNEL_REFUSED ? call_refuse(call, PROBLEM_UPGRADE, 0) : CALL_AUTHENTICATE;
@@ -132,6 +140,19 @@ static const uint8_t *digest_of(struct call *call, struct slice key)
 	return connection->digest;
 }
 
+/* Expiry is a time of day, what a call waits for is a span. */
+static void set_key_end(struct call *call, uint64_t expires_us)
+{
+	const uint64_t started_us = call->started_wall_ns / CLOCK_NS_PER_US;
+
+	call->key_ends_ns = UINT64_MAX;
+	if (expires_us != UINT64_MAX)
+		call->key_ends_ns =
+			call->started_ns + (expires_us <= started_us
+						    ? 0
+						    : (expires_us - started_us) * CLOCK_NS_PER_US);
+}
+
 static enum call_step call_authenticate(struct call *call)
 {
 	struct directory *directory = &call->worker->gateway->directory;
@@ -141,20 +162,42 @@ static enum call_step call_authenticate(struct call *call)
 	if (!find_key_text(call, &text, &problem))
 		return call_refuse(call, problem, 0);
 	const uint8_t *digest = digest_of(call, text);
-	const struct directory_key *key =
-		digest == NULL ? NULL : directory_find_key(directory, digest);
-	if (key == NULL ||
-	    (key->expires_us != 0 && call->started_wall_ns / CLOCK_NS_PER_US >= key->expires_us))
+	if (digest == NULL)
+		return call_refuse(call, PROBLEM_KEY_INVALID, 0);
+	const struct directory_key *key = directory_find_key(directory, digest);
+	if (key == NULL)
+		return refuse_unknown(call, PROBLEM_KEY_INVALID);
+	if (key->expires_us != 0 && call->started_wall_ns / CLOCK_NS_PER_US >= key->expires_us)
 		return call_refuse(call, PROBLEM_KEY_INVALID, 0);
 	if (key->scope_bytes > 0 &&
 	    !scope_allows(directory_key_scopes(key), slice_of(call->service->name),
 			  call->request->method, call->target))
 		return call_refuse(call, PROBLEM_SCOPE, 0);
 	call->key = key->id;
+	set_key_end(call, key->expires_us == 0 ? UINT64_MAX : key->expires_us);
 	call->subscription = directory_find_subscription(directory, key->app, call->service);
 	if (call->subscription == NULL)
-		return call_refuse(call, PROBLEM_NO_SUBSCRIPTION, 0);
+		return refuse_unknown(call, PROBLEM_NO_SUBSCRIPTION);
 	return CALL_ADMIT;
+}
+
+static void admitted_add(struct call *call)
+{
+	struct worker *worker = call->worker;
+
+	call->admitted_next = worker->admitted_first;
+	if (call->admitted_next != NULL)
+		call->admitted_next->admitted_previous = call;
+	worker->admitted_first = call;
+}
+
+static void admitted_remove(struct call *call)
+{
+	*(call->admitted_previous == NULL ? &call->worker->admitted_first
+					  : &call->admitted_previous->admitted_next) =
+		call->admitted_next;
+	if (call->admitted_next != NULL)
+		call->admitted_next->admitted_previous = call->admitted_previous;
 }
 
 static enum call_step call_admit(struct call *call)
@@ -165,6 +208,8 @@ static enum call_step call_admit(struct call *call)
 
 	call->plan = atomic_load_explicit(&call->subscription->plan, memory_order_acquire);
 	call->deadline_ns = call->started_ns + call->plan->admit.limits.timeout_ns;
+	if (call->deadline_ns > call->key_ends_ns)
+		call->deadline_ns = call->key_ends_ns;
 	const enum admit_outcome outcome =
 		admit_enter(&call->subscription->admit, &call->plan->admit, call->started_ns,
 			    call->started_wall_ns, &retry_after_ns);
@@ -182,6 +227,7 @@ static enum call_step call_admit(struct call *call)
 		break;
 	}
 	call->entered = true;
+	admitted_add(call);
 	worker_count(&worker->counts.calls_in_flight, 1);
 	worker->unsettled++;
 	if (journal_stream_room(worker->stream) < worker->unsettled)
@@ -351,10 +397,17 @@ void call_retry_waiting(struct worker *worker)
 	}
 }
 
+static bool is_key_over(const struct call *call)
+{
+	return loop_now_ns(call->worker->loop) >= call->key_ends_ns;
+}
+
 static enum problem problem_of_waiting(const struct call *call)
 {
 	struct directory_instances *instances = atomic_load(&call->service->instances);
 
+	if (is_key_over(call))
+		return PROBLEM_KEY_INVALID;
 	if (call->step == CALL_HOLD)
 		return PROBLEM_LEDGER_AWAY;
 	if (call->replaced_by_ns != 0)
@@ -379,6 +432,8 @@ static void call_on_time(struct loop_timer *timer)
 		const enum problem problem = problem_of_waiting(call);
 		waiting_remove(call);
 		call->step = call_refuse(call, problem, 0);
+	} else if (call->step == CALL_ANSWER && is_key_over(call)) {
+		call_end(call, PROBLEM_KEY_INVALID);
 	} else if (call->step == CALL_ANSWER && loop_now_ns(worker->loop) >= call->deadline_ns) {
 		/* A caller that is slow to send its request is none of the instance's. */
 		if (call->request_ended && !call->tunnel)
@@ -471,6 +526,25 @@ static void on_writable(struct http_exchange *exchange)
 
 /* ---- the end ---- */
 
+void call_end(struct call *call, enum problem problem)
+{
+	if (call->step != CALL_ANSWER) {
+		call->step = call_refuse(call, problem, 0);
+		return;
+	}
+	call->cut_with_key = true;
+	call_fail(call, problem, JOURNAL_CUT);
+}
+
+void call_key_expires(struct call *call, uint64_t expires_us)
+{
+	set_key_end(call, expires_us);
+	if (call->deadline_ns > call->key_ends_ns)
+		call->deadline_ns = call->key_ends_ns;
+	if (call->timer.due_ns > call->deadline_ns)
+		loop_timer_set(call->worker->loop, &call->timer, call->deadline_ns);
+}
+
 void call_let_go(struct call *call, bool counted)
 {
 	struct worker *worker = call->worker;
@@ -486,6 +560,7 @@ void call_let_go(struct call *call, bool counted)
 	call->held = NULL;
 	admit_release(&call->hold);
 	if (call->entered) {
+		admitted_remove(call);
 		admit_leave(&call->subscription->admit, &call->plan->admit, call->started_wall_ns,
 			    counted);
 		worker->unsettled--;

@@ -66,10 +66,12 @@ struct call {
 	char id_text[CALL_ID_TEXT_MAX]; /* "": not admitted */
 	char trace[TRACE_BYTES];        /* set when the request is presented */
 	struct key_id key;
+	struct call *admitted_next, *admitted_previous; /* while `entered` */
 	enum call_step step;
 	uint64_t started_ns, started_wall_ns;
 	uint64_t forwarded_ns; /* 0: no service has seen it */
-	uint64_t deadline_ns;
+	uint64_t key_ends_ns;    /* UINT64_MAX: never */
+	uint64_t deadline_ns;    /* the plan's timeout, or the key's end */
 	uint64_t wait_due_ns;    /* while it waits: until when */
 	uint64_t replaced_by_ns; /* 0, or until when it waits for the one in `missed`'s place */
 	uint32_t missed;         /* the id of the instance that it could not be connected to */
@@ -91,6 +93,7 @@ struct call {
 	bool head_only : 1;       /* the request's method is HEAD */
 	bool trailers_wanted : 1; /* the answer goes out chunked */
 	bool request_ended : 1;
+	bool cut_with_key : 1; /* what was delivered until then is billed */
 	bool responded : 1;
 	bool upgrade : 1;                             /* it asks for a tunnel */
 	bool tunnel : 1;                              /* and has it: see tunnel.h */
@@ -112,6 +115,12 @@ void call_retry_waiting(struct worker *worker);
 enum call_step call_refuse(struct call *call, enum problem problem, uint64_t retry_after_ns);
 /* The same after the service failed: records it. */
 void call_fail(struct call *call, enum problem problem, enum journal_outcome outcome);
+
+/* Its key or its subscription has ended, and so does the call: refused where it waits, cut where
+ * it is with the service. */
+void call_end(struct call *call, enum problem problem);
+/* Its key expires at another time than the call knows. */
+void call_key_expires(struct call *call, uint64_t expires_us);
 
 /* Writes the record, charges what is due, gives back the rest. *ret_charge_nano is what the
  * caller pays for the call. Once, in CALL_ANSWER; the call is in CALL_OVER after it. */

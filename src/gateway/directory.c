@@ -228,6 +228,7 @@ int directory_put_plan(struct directory *directory, const struct gateway_plan_en
 	};
 	plan->allowance_bytes = allowance_policy(&entry->limits, plan->allowance);
 	map_put(&directory->plans_by_id, plan->id.value, plan);
+	directory->changes++;
 	return 0;
 }
 
@@ -249,6 +250,7 @@ int directory_put_service(struct directory *directory, const struct gateway_serv
 		cds_lfht_add(directory->services.of, hash_name(slice_of(service->name)),
 			     &service->by_name);
 		table_added(&directory->services);
+		directory->changes++;
 	}
 	for (unsigned i = 0; i < RATING_UNITS_MAX; i++) {
 		if (entry->units[i] == NULL || atomic_load(&service->units[i]) != NULL)
@@ -257,6 +259,7 @@ int directory_put_service(struct directory *directory, const struct gateway_serv
 		if (unit == NULL)
 			return fault_set(fault, FAULT_SYSTEM, "no memory for a unit's name");
 		atomic_store(&service->units[i], unit);
+		directory->changes++;
 	}
 	return 0;
 }
@@ -386,6 +389,7 @@ int directory_put_instance(struct directory *directory, struct service_id id,
 	for (uint32_t i = 0; i < count; i++)
 		after->of[i] = before->of[i];
 	after->of[count] = instance;
+	directory->changes++;
 	replace_instances(service, after);
 	return 0;
 }
@@ -409,6 +413,7 @@ void directory_retire_instance(struct directory *directory, struct service_id id
 		if (before->of[i] != instance)
 			after->of[kept++] = before->of[i];
 	}
+	directory->changes++;
 	replace_instances(service, after);
 	instance->next_retired = directory->first_retired_instance;
 	directory->first_retired_instance = instance;
@@ -458,6 +463,7 @@ static int change_terms(struct directory *directory, struct directory_subscripti
 	if (atomic_load(&subscription->plan) == plan &&
 	    atomic_load(&subscription->budget_lease) == budget)
 		return 0;
+	directory->changes++;
 	atomic_store(&subscription->plan, plan);
 	atomic_store(&subscription->budget_lease, budget);
 	return refresh_hold(directory, subscription, fault);
@@ -505,6 +511,7 @@ int directory_put_subscription(struct directory *directory,
 	cds_lfht_add(directory->subscriptions.of, hash_pair(entry->app.value, service->id.value),
 		     &subscription->by_app);
 	table_added(&directory->subscriptions);
+	directory->changes++;
 	return 0;
 }
 
@@ -524,6 +531,7 @@ void directory_retire_subscription(struct directory *directory, struct app_id ap
 		return;
 	cds_lfht_del(directory->subscriptions.of, &subscription->by_app);
 	table_removed(&directory->subscriptions);
+	directory->changes++;
 	subscription->next_retired = directory->first_retired_subscription;
 	directory->first_retired_subscription = subscription;
 	urcu_qsbr_call_rcu(&subscription->rcu, mark_unreachable);
@@ -535,7 +543,7 @@ static void free_key_later(struct rcu_head *head)
 }
 
 int directory_put_key(struct directory *directory, const struct gateway_key_entry *entry,
-		      struct fault *fault)
+		      bool *ret_replaced, struct fault *fault)
 {
 	struct directory_key *before = find_key(directory, entry->digest);
 	const struct slice scopes = slice_of(entry->scopes);
@@ -560,6 +568,8 @@ int directory_put_key(struct directory *directory, const struct gateway_key_entr
 	struct cds_lfht_node *replaced =
 		cds_lfht_add_replace(directory->keys.of, hash_digest(key->digest), match_digest,
 				     key->digest, &key->by_digest);
+	directory->changes++;
+	*ret_replaced = replaced != NULL;
 	if (replaced == NULL)
 		table_added(&directory->keys);
 	else
@@ -568,13 +578,16 @@ int directory_put_key(struct directory *directory, const struct gateway_key_entr
 	return 0;
 }
 
-void directory_retire_key(struct directory *directory, const uint8_t digest[32])
+struct key_id directory_retire_key(struct directory *directory, const uint8_t digest[32])
 {
 	struct directory_key *key = find_key(directory, digest);
 
 	if (key == NULL)
-		return;
+		return (struct key_id){0};
+	const struct key_id id = key->id;
+	directory->changes++;
 	cds_lfht_del(directory->keys.of, &key->by_digest);
 	table_removed(&directory->keys);
 	urcu_qsbr_call_rcu(&key->rcu, free_key_later);
+	return id;
 }

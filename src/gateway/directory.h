@@ -114,6 +114,8 @@ static inline struct slice directory_key_scopes(const struct directory_key *key)
 
 struct directory {
 	struct table services, subscriptions, keys;
+	_Atomic bool complete; /* what is not in it is not there */
+	uint64_t changes;      /* the publisher's count of what it did to the tables and entries */
 	struct rating_card card;
 	uint32_t workers;
 	struct map services_by_id, plans_by_id; /* the publisher's */
@@ -153,10 +155,12 @@ int directory_put_instance(struct directory *directory, struct service_id servic
 			   const struct gateway_instance_entry *entry, struct fault *fault);
 int directory_put_subscription(struct directory *directory,
 			       const struct gateway_subscription_entry *entry, struct fault *fault);
+/* *ret_replaced is set where the key was there and something of it has changed. */
 int directory_put_key(struct directory *directory, const struct gateway_key_entry *entry,
-		      struct fault *fault);
+		      bool *ret_replaced, struct fault *fault);
 void directory_retire_instance(struct directory *directory, struct service_id service, uint32_t id);
 bool directory_instance_idle(struct directory *directory, uint32_t id);
 void directory_retire_subscription(struct directory *directory, struct app_id app,
 				   struct service_id service);
-void directory_retire_key(struct directory *directory, const uint8_t digest[32]);
+/* Returns its id, 0 where it is not there. */
+struct key_id directory_retire_key(struct directory *directory, const uint8_t digest[32]);

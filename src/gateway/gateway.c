@@ -3,6 +3,7 @@
 #include <stdlib.h>
 
 #include "base/check.h"
+#include "gateway/ending.h"
 #include "gateway/worker.h"
 
 #define INSTANCE_WAIT_NS (10 * CLOCK_NS_PER_S)
@@ -45,6 +46,7 @@ int gateway_new(const struct gateway_options *options, struct gateway **ret_gate
 	if (gateway->options.tunnel_lifetime_ns == 0)
 		gateway->options.tunnel_lifetime_ns = TUNNEL_LIFE_NS;
 	pthread_mutex_init(&gateway->lock, NULL);
+	pthread_cond_init(&gateway->endings_applied, NULL);
 	const int code =
 		directory_init(&gateway->directory, &options->card, options->workers, fault);
 	if (code < 0) {
@@ -65,6 +67,7 @@ void gateway_free(struct gateway *gateway)
 		gateway->first_lease = lease->next;
 		free(lease);
 	}
+	pthread_cond_destroy(&gateway->endings_applied);
 	pthread_mutex_destroy(&gateway->lock);
 	free(gateway);
 }
@@ -191,8 +194,13 @@ int gateway_publish_key(struct gateway *gateway, const struct gateway_key_entry 
 			struct fault *fault)
 {
 	urcu_qsbr_thread_online();
-	const int code = directory_put_key(&gateway->directory, key, fault);
+	bool replaced = false;
+	const int code = directory_put_key(&gateway->directory, key, &replaced, fault);
 	urcu_qsbr_thread_offline();
+	if (replaced)
+		ending_tell_key(gateway, key->id,
+				key->expires_ns == 0 ? UINT64_MAX
+						     : key->expires_ns / CLOCK_NS_PER_US);
 	return code;
 }
 
@@ -216,9 +224,41 @@ void gateway_retire_subscription(struct gateway *gateway, struct app_id app,
 	urcu_qsbr_thread_offline();
 }
 
+void gateway_end_subscription(struct gateway *gateway, struct subscription_id id, struct app_id app,
+			      struct service_id service)
+{
+	gateway_retire_subscription(gateway, app, service);
+	ending_tell_subscription(gateway, id);
+}
+
 void gateway_retire_key(struct gateway *gateway, const uint8_t digest[32])
 {
 	urcu_qsbr_thread_online();
-	directory_retire_key(&gateway->directory, digest);
+	const struct key_id key = directory_retire_key(&gateway->directory, digest);
 	urcu_qsbr_thread_offline();
+	if (key.value != 0)
+		ending_tell_key(gateway, key, 0);
+}
+
+bool gateway_applied_wait(struct gateway *gateway, uint64_t most_ns)
+{
+	return ending_wait(gateway, most_ns);
+}
+
+void gateway_set_complete(struct gateway *gateway, bool complete)
+{
+	atomic_store(&gateway->directory.complete, complete);
+}
+
+struct gateway_directory_state gateway_directory_read(const struct gateway *gateway)
+{
+	const struct directory *directory = &gateway->directory;
+
+	return (struct gateway_directory_state){
+		.complete = atomic_load(&directory->complete),
+		.services = directory->services.entries,
+		.subscriptions = directory->subscriptions.entries,
+		.keys = directory->keys.entries,
+		.changes = directory->changes,
+	};
 }

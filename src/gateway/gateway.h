@@ -8,7 +8,8 @@
  *
  * What it knows (the directory): services with their instances, plans, subscriptions, keys.
  * Workers read it through RCU (liburcu, QSBR); one publisher thread changes it, one entry at a
- * time. An identical publish changes nothing; no change disturbs a call in flight.
+ * time. An identical publish changes nothing; no change disturbs a call in flight, but the end of
+ * the key or the subscription that let it in, which cuts it.
  *
  * Threads: gateway_publish_*, gateway_retire_* and gateway_new/free belong to one publisher
  * thread, which has called gateway_publisher_enter. gateway_worker_run belongs to one thread a
@@ -204,9 +205,31 @@ int gateway_publish_key(struct gateway *gateway, const struct gateway_key_entry 
 void gateway_retire_instance(struct gateway *gateway, struct service_id service, uint32_t id);
 /* True when a retired instance has no call in flight any more. */
 bool gateway_instance_idle(struct gateway *gateway, uint32_t id);
+/* Another takes its place, or will: calls in flight go on under it. */
 void gateway_retire_subscription(struct gateway *gateway, struct app_id app,
 				 struct service_id service);
+/* It is over: calls in flight are cut as well. */
+void gateway_end_subscription(struct gateway *gateway, struct subscription_id id, struct app_id app,
+			      struct service_id service);
+/* Its calls in flight are cut: those that wait are refused, those that are being answered are
+ * settled with what was delivered. The same befalls them when the key expires. */
 void gateway_retire_key(struct gateway *gateway, const uint8_t digest[32]);
+/* Until every worker has applied all changes of keys and ends of subscriptions so far: no call of
+ * theirs begins or goes on. False after most_ns. */
+bool gateway_applied_wait(struct gateway *gateway, uint64_t most_ns);
+
+/* Whether everything is published that the store has. A gateway that does not know that answers
+ * 503 where it would otherwise say that a service, a key or a subscription is not there. It begins
+ * with false. */
+void gateway_set_complete(struct gateway *gateway, bool complete);
+
+struct gateway_directory_state {
+	bool complete;
+	uint64_t services, subscriptions, keys;
+	uint64_t changes; /* made so far, retirements included; an identical publish is none */
+};
+
+struct gateway_directory_state gateway_directory_read(const struct gateway *gateway);
 
 /* ---- what it did, for status; sums over the workers. Any thread ---- */
 

@@ -48,6 +48,11 @@
 	X(PROBLEM_BUDGET, 402, "budget-exhausted",                                                 \
 	  "The subscription's budget does not cover a call",                                       \
 	  "Raise the budget: `stoa subscribe ACCOUNT/APP SERVICE --budget AMOUNT`.")               \
+	X(PROBLEM_DIRECTORY, 503, "directory-incomplete",                                          \
+	  "The gateway does not know all keys and services now",                                   \
+	  "The call was not forwarded and costs nothing; try again soon. Whether the service, "    \
+	  "the "                                                                                   \
+	  "key and the subscription are valid is not known yet.")                                  \
 	X(PROBLEM_LEDGER_AWAY, 503, "ledger-unavailable", "The ledger does not answer",            \
 	  "The call was not forwarded and costs nothing; try again soon.")                         \
 	X(PROBLEM_JOURNAL_FULL, 503, "journal-unavailable", "Calls cannot be recorded now",        \

@@ -278,7 +278,7 @@ void rig_publish_key(struct rig *rig, uint64_t id, const char *scopes, uint64_t 
 	check_equal(gateway_publish_key(rig->gateway, &key, &fault), 0);
 }
 
-static void publish(struct rig *rig, const struct rig_options *options)
+void rig_publish_again(struct rig *rig, const struct rig_options *options)
 {
 	struct fault fault;
 	const struct gateway_plan_entry plan = {.id = {1},
@@ -288,19 +288,6 @@ static void publish(struct rig *rig, const struct rig_options *options)
 						.limits = options->limits};
 	const struct gateway_service_entry service = {
 		.id = {1}, .name = "echo", .units = {"pixels"}};
-
-	check_equal(gateway_publish_plan(rig->gateway, &plan, &fault), 0);
-	check_equal(gateway_publish_service(rig->gateway, &service, &fault), 0);
-	if (!options->no_instance)
-		rig_publish_instance(rig, 1, rig->service.port, options->instance_concurrency);
-	check_equal(gateway_lease_new(rig->gateway, &rig->lease, &fault), 0);
-	gateway_lease_grant(rig->lease, options->lease_nano, FOREVER_NS);
-	gateway_lease_set_source(rig->lease, options->has_more);
-	if (options->budget_nano >= 0) {
-		check_equal(gateway_lease_new(rig->gateway, &rig->budget, &fault), 0);
-		gateway_lease_grant(rig->budget, options->budget_nano, FOREVER_NS);
-		gateway_lease_set_source(rig->budget, false);
-	}
 	const struct gateway_subscription_entry subscription = {
 		.id = {7},
 		.account = {3},
@@ -313,8 +300,29 @@ static void publish(struct rig *rig, const struct rig_options *options)
 		.budget_lease = rig->budget,
 		.month = clock_month_of(clock_wall_ns(clock_system())),
 	};
+
+	check_equal(gateway_publish_plan(rig->gateway, &plan, &fault), 0);
+	check_equal(gateway_publish_service(rig->gateway, &service, &fault), 0);
+	if (!options->no_instance)
+		rig_publish_instance(rig, 1, rig->service.port, options->instance_concurrency);
 	check_equal(gateway_publish_subscription(rig->gateway, &subscription, &fault), 0);
+}
+
+static void publish(struct rig *rig, const struct rig_options *options)
+{
+	struct fault fault;
+
+	check_equal(gateway_lease_new(rig->gateway, &rig->lease, &fault), 0);
+	gateway_lease_grant(rig->lease, options->lease_nano, FOREVER_NS);
+	gateway_lease_set_source(rig->lease, options->has_more);
+	if (options->budget_nano >= 0) {
+		check_equal(gateway_lease_new(rig->gateway, &rig->budget, &fault), 0);
+		gateway_lease_grant(rig->budget, options->budget_nano, FOREVER_NS);
+		gateway_lease_set_source(rig->budget, false);
+	}
+	rig_publish_again(rig, options);
 	rig_publish_key(rig, 9, NULL, 0, rig->key);
+	gateway_set_complete(rig->gateway, true);
 }
 
 static void fail(const struct fault *fault)

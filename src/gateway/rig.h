@@ -62,6 +62,8 @@ void rig_begin(struct rig *rig, const struct rig_options *options);
 void rig_end(struct rig *rig);
 void rig_publish_instance(struct rig *rig, uint32_t id, uint16_t port, uint32_t concurrency);
 
+/* Publishes plan, service, instance and subscription once more, as they are. */
+void rig_publish_again(struct rig *rig, const struct rig_options *options);
 /* Makes a key of the rig's app; NULL scopes: all, 0: never. Its text is told. */
 void rig_publish_key(struct rig *rig, uint64_t id, const char *scopes, uint64_t expires_ns,
 		     char text[RIG_KEY_TEXT_MAX]);

@@ -7,13 +7,15 @@
 #define COMPLAINT_INTERVAL_NS (10 * CLOCK_NS_PER_S)
 
 /* A tunnel, unless the service broke it. Else answered below 500, or always where the plan says so;
- * of a call that its caller left, what the service had begun to answer. */
+ * of a call that its caller left, or that ended with its key, what the service had begun to answer.
+ */
 static bool is_billed(const struct call *call, enum journal_outcome outcome)
 {
+	const bool left = outcome == JOURNAL_ABORTED || (call->cut_with_key && call->responded);
+
 	if (call->tunnel)
 		return outcome != JOURNAL_FAILED;
-	if (outcome != JOURNAL_ANSWERED &&
-	    !(outcome == JOURNAL_ABORTED && call->response_bytes > 0))
+	if (outcome != JOURNAL_ANSWERED && !(left && call->response_bytes > 0))
 		return false;
 	return call->status < 500 || call->plan->admit.rating.bill_always;
 }

@@ -37,6 +37,7 @@ struct worker {
 	struct random_seeded random;
 	struct keep_pool keeps;
 	struct call *waiting_first, *waiting_last; /* for money or an instance, oldest first */
+	struct call *admitted_first;               /* all that call_let_go is owed, newest first */
 	uint32_t waiting_count;
 	struct worker_origin *first_origin;
 	uint32_t retry_credit;
@@ -60,7 +61,10 @@ struct worker {
 struct gateway {
 	struct gateway_options options;
 	struct directory directory;
-	pthread_mutex_t lock; /* of workers[] and their starting and stopping */
+	/* Of workers[] and their starting and stopping, and of the endings. */
+	pthread_mutex_t lock;
+	uint32_t endings_open; /* told to a worker and not yet applied: see ending.h */
+	pthread_cond_t endings_applied;
 	struct worker *workers[GATEWAY_WORKERS_MAX]; /* those whose loop takes messages */
 	struct loop_address addresses[GATEWAY_LISTENERS_MAX];
 	struct loop_listener listeners[GATEWAY_LISTENERS_MAX];

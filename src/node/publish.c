@@ -359,5 +359,7 @@ int publish_everything(struct node *node, struct fault *fault)
 		code = publish_subscriptions(node, fault);
 	if (code == 0)
 		code = publish_all_keys(node, fault);
+	if (code == 0)
+		gateway_set_complete(node->gateway, true);
 	return code;
 }
