@@ -33,6 +33,11 @@ const struct store_migration account_migrations[] = {
 		" revoked_ns BIGINT NOT NULL,"
 		" last_used_ns BIGINT NOT NULL);"
 		"CREATE INDEX api_keys_by_app ON api_keys (app, id)"},
+	/* When a key was last used, meter knows. */
+	{.domain = "account",
+	 .number = 2,
+	 .sql = "ALTER TABLE api_keys DROP COLUMN last_used_ns;"
+		"ALTER TABLE api_keys ADD COLUMN successor BIGINT NOT NULL DEFAULT 0"},
 };
 const size_t account_migration_count = sizeof(account_migrations) / sizeof(account_migrations[0]);
 

@@ -66,9 +66,9 @@ struct account_key {
 	char last_four[5];
 	char scopes[ACCOUNT_SCOPES_BYTES]; /* as base/scope.h, a space between; "": all */
 	uint64_t created_ns;
-	uint64_t expires_ns;   /* 0: never */
-	uint64_t revoked_ns;   /* 0: not */
-	uint64_t last_used_ns; /* 0: never; no more exact than account_key_used is called */
+	uint64_t expires_ns;     /* 0: never */
+	uint64_t revoked_ns;     /* 0: not */
+	struct key_id successor; /* what it was rotated to; 0: it was not */
 };
 
 extern const struct store_migration account_migrations[];
@@ -143,8 +143,11 @@ int account_key_list(struct store *store, struct app_id app, bool only_valid, ui
 /* Once revoked stays revoked, at the first time. */
 int account_key_revoke(struct store *store, struct key_id id, uint64_t now_ns,
 		       struct account_key *ret_key, struct fault *fault);
-/* Moves last_used forward, never back. Unknown: nothing happens. */
-int account_key_used(struct store *store, struct key_id id, uint64_t used_ns, struct fault *fault);
+/* Makes a key with the app, the scopes and the expiry of `id`, which now expires after overlap_ns
+ * (0: at once), or earlier as before. FAULT_REFUSED where it is not valid, or was rotated. */
+int account_key_rotate(struct store *store, struct random *random, struct key_id id,
+		       uint64_t overlap_ns, uint64_t now_ns, struct account_key_made *ret_made,
+		       struct account_key *ret_before, struct fault *fault);
 /* Whether the key may be used at now_ns. */
 static inline bool account_key_valid(const struct account_key *key, uint64_t now_ns)
 {

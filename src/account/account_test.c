@@ -414,19 +414,77 @@ static void a_revoked_or_expired_key_is_not_valid_and_stays_on_record(void **sta
 		FAULT_NOT_FOUND, "there is no key_99");
 }
 
-static void last_used_moves_forward_only(void **state)
+static void a_rotated_key_has_a_successor_and_an_end(void **state)
 {
 	struct bench *bench = *state;
 	const struct account_app app = made_app(bench, made_account(bench, "acme"), "web");
-	const struct account_key_made made = made_key(bench, app.id, 0);
+	const struct slice scopes[] = {slice_of("thumbs:GET"), slice_of("words")};
+	const struct account_key_options options = {
+		.app = app.id, .scopes = scopes, .scope_count = 2, .expires_ns = NOW + 100};
+	struct account_key_made first, second, third;
+	struct account_key before, stored;
+	char sentence[128];
+
+	assert_int_equal(account_key_create(bench->store, &bench->random.random, &options, 1, NOW,
+					    &first, &bench->fault),
+			 0);
+	assert_int_equal(account_key_rotate(bench->store, &bench->random.random, first.key.id, 10,
+					    NOW + 1, &second, &before, &bench->fault),
+			 0);
+	assert_int_equal(second.key.app.value, app.id.value);
+	assert_string_equal(second.key.scopes, "thumbs:GET words");
+	assert_true(second.key.expires_ns == NOW + 100);
+	assert_true(second.key.created_ns == NOW + 1);
+	assert_string_not_equal(second.text, first.text);
+	assert_true(api_key_shape(slice_of(second.text)));
+	assert_true(before.expires_ns == NOW + 11);
+	assert_int_equal(before.successor.value, second.key.id.value);
+	assert_int_equal(account_key_get(bench->store, first.key.id, &stored, &bench->fault), 0);
+	assert_memory_equal(&stored, &before, sizeof(stored));
+	assert_int_equal(account_key_get(bench->store, second.key.id, &stored, &bench->fault), 0);
+	assert_memory_equal(&stored, &second.key, sizeof(stored));
+
+	/* Twice would leave two successors; an overlap never lengthens a key's life. */
+	snprintf(sentence, sizeof(sentence),
+		 "key_%llu was rotated already: its successor is key_%llu",
+		 (unsigned long long)first.key.id.value, (unsigned long long)second.key.id.value);
+	assert_fault(bench,
+		     account_key_rotate(bench->store, &bench->random.random, first.key.id, 10,
+					NOW + 2, &third, &before, &bench->fault),
+		     FAULT_REFUSED, sentence);
+	assert_int_equal(account_key_rotate(bench->store, &bench->random.random, second.key.id,
+					    UINT64_MAX, NOW + 2, &third, &before, &bench->fault),
+			 0);
+	assert_true(before.expires_ns == NOW + 100);
+}
+
+static void an_ended_key_is_not_rotated(void **state)
+{
+	struct bench *bench = *state;
+	const struct account_app app = made_app(bench, made_account(bench, "acme"), "web");
+	const struct account_key_made revoked = made_key(bench, app.id, 0);
+	const struct account_key_made expired = made_key(bench, app.id, NOW + 10);
+	const struct account_key_made at_once = made_key(bench, app.id, 0);
+	struct account_key_made made;
 	struct account_key key;
 
-	assert_int_equal(account_key_used(bench->store, made.key.id, NOW + 5, &bench->fault), 0);
-	assert_int_equal(account_key_used(bench->store, made.key.id, NOW + 3, &bench->fault), 0);
-	assert_int_equal(account_key_used(bench->store, (struct key_id){99}, NOW, &bench->fault),
+	assert_int_equal(
+		account_key_revoke(bench->store, revoked.key.id, NOW + 1, &key, &bench->fault), 0);
+	assert_int_equal(account_key_rotate(bench->store, &bench->random.random, revoked.key.id, 10,
+					    NOW + 2, &made, &key, &bench->fault),
+			 FAULT_REFUSED);
+	assert_int_equal(account_key_rotate(bench->store, &bench->random.random, expired.key.id, 10,
+					    NOW + 10, &made, &key, &bench->fault),
+			 FAULT_REFUSED);
+	assert_int_equal(account_key_rotate(bench->store, &bench->random.random,
+					    (struct key_id){99}, 10, NOW, &made, &key,
+					    &bench->fault),
+			 FAULT_NOT_FOUND);
+	assert_int_equal(account_key_rotate(bench->store, &bench->random.random, at_once.key.id, 0,
+					    NOW + 3, &made, &key, &bench->fault),
 			 0);
-	assert_int_equal(account_key_get(bench->store, made.key.id, &key, &bench->fault), 0);
-	assert_true(key.last_used_ns == NOW + 5);
+	assert_true(key.expires_ns == NOW + 3);
+	assert_false(account_key_valid(&key, NOW + 3));
 }
 
 /* ---- failures ---- */
@@ -436,7 +494,7 @@ static int session(struct store *store, void *context, struct fault *fault)
 	struct bench *bench = context;
 	struct account account;
 	struct account_app app;
-	struct account_key_made made;
+	struct account_key_made made, rotated;
 	struct account_key key;
 
 	int code = account_operator_ensure(store, NOW, &account, fault);
@@ -449,7 +507,8 @@ static int session(struct store *store, void *context, struct fault *fault)
 	const struct account_key_options options = {.app = app.id};
 	code = account_key_create(store, &bench->random.random, &options, 1, NOW, &made, fault);
 	if (code == 0)
-		code = account_key_used(store, made.key.id, NOW + 1, fault);
+		code = account_key_rotate(store, &bench->random.random, made.key.id, 5, NOW + 1,
+					  &rotated, &key, fault);
 	if (code == 0)
 		code = account_key_revoke(store, made.key.id, NOW + 2, &key, fault);
 	return code;
@@ -504,7 +563,8 @@ int main(void)
 		test_of(many_keys_are_made_at_once_and_all_differ),
 		test_of(wrong_options_of_keys_are_refused),
 		test_of(a_revoked_or_expired_key_is_not_valid_and_stays_on_record),
-		test_of(last_used_moves_forward_only),
+		test_of(a_rotated_key_has_a_successor_and_an_end),
+		test_of(an_ended_key_is_not_rotated),
 		test_of(whatever_fails_leaves_all_of_a_session_or_nothing),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -14,7 +14,7 @@
 #define KEY_COLUMNS                                                                       \
 	"api_keys.id, api_keys.app, apps.account, api_keys.digest, api_keys.prefix,"      \
 	" api_keys.last_four, api_keys.scopes, api_keys.created_ns, api_keys.expires_ns," \
-	" api_keys.revoked_ns, api_keys.last_used_ns"
+	" api_keys.revoked_ns, api_keys.successor"
 #define KEY_TABLES "api_keys JOIN apps ON apps.id = api_keys.app"
 
 static void read_key(const struct store_statement *statement, void *row)
@@ -32,7 +32,7 @@ static void read_key(const struct store_statement *statement, void *row)
 	key->created_ns = (uint64_t)store_column_int64(statement, 7);
 	key->expires_ns = (uint64_t)store_column_int64(statement, 8);
 	key->revoked_ns = (uint64_t)store_column_int64(statement, 9);
-	key->last_used_ns = (uint64_t)store_column_int64(statement, 10);
+	key->successor.value = (uint64_t)store_column_int64(statement, 10);
 	check(key->id.value > 0);
 }
 
@@ -70,7 +70,7 @@ static int key_insert(struct store *store, const struct account_key *key, struct
 	char digest[DIGEST_TEXT];
 	const int code = store_prepare(store,
 				       "INSERT INTO api_keys (id, app, digest, prefix, last_four,"
-				       " scopes, created_ns, expires_ns, revoked_ns, last_used_ns)"
+				       " scopes, created_ns, expires_ns, revoked_ns, successor)"
 				       " VALUES ($1, $2, $3, $4, $5, $6, $7, $8, 0, 0)",
 				       &insert, fault);
 
@@ -219,9 +219,67 @@ int account_key_revoke(struct store *store, struct key_id id, uint64_t now_ns,
 	return code < 0 ? code : account_key_get(store, id, ret_key, fault);
 }
 
-int account_key_used(struct store *store, struct key_id id, uint64_t used_ns, struct fault *fault)
+static int key_succeed(struct store *store, const struct account_key *key, struct fault *fault)
 {
-	return key_update(
-		store, "UPDATE api_keys SET last_used_ns = $1 WHERE id = $2 AND last_used_ns < $1",
-		id, used_ns, fault);
+	STORE_STATEMENT update = NULL;
+	const int code = store_prepare(
+		store, "UPDATE api_keys SET expires_ns = $2, successor = $3 WHERE id = $1", &update,
+		fault);
+
+	if (code < 0)
+		return code;
+	store_bind_int64(update, 1, (int64_t)key->id.value);
+	store_bind_int64(update, 2, (int64_t)key->expires_ns);
+	store_bind_int64(update, 3, (int64_t)key->successor.value);
+	return store_execute(update, fault);
+}
+
+static int may_rotate(const struct account_key *key, uint64_t now_ns, struct fault *fault)
+{
+	char id[ID_TEXT_MAX], successor[ID_TEXT_MAX];
+
+	id_format("key", key->id.value, id);
+	if (!account_key_valid(key, now_ns))
+		return fault_set(fault, FAULT_REFUSED,
+				 "%s is %s; make a new key instead of rotating it", id,
+				 key->revoked_ns != 0 ? "revoked" : "expired");
+	if (key->successor.value == 0)
+		return 0;
+	id_format("key", key->successor.value, successor);
+	return fault_set(fault, FAULT_REFUSED, "%s was rotated already: its successor is %s", id,
+			 successor);
+}
+
+int account_key_rotate(struct store *store, struct random *random, struct key_id id,
+		       uint64_t overlap_ns, uint64_t now_ns, struct account_key_made *ret_made,
+		       struct account_key *ret_before, struct fault *fault)
+{
+	struct account_key before;
+	uint64_t end_ns;
+
+	check(store_in_transaction(store));
+	int code = account_key_get(store, id, &before, fault);
+	if (code == 0)
+		code = may_rotate(&before, now_ns, fault);
+	if (code < 0)
+		return code;
+	struct account_key like = {.app = before.app,
+				   .account = before.account,
+				   .created_ns = now_ns,
+				   .expires_ns = before.expires_ns};
+	memcpy(like.scopes, before.scopes, sizeof(like.scopes));
+	code = keys_make(store, random, &like, 1, ret_made, fault);
+	if (code < 0)
+		return code;
+	if (__builtin_add_overflow(now_ns, overlap_ns, &end_ns) || end_ns > INT64_MAX)
+		end_ns = INT64_MAX;
+	if (before.expires_ns == 0 || before.expires_ns > end_ns)
+		before.expires_ns = end_ns;
+	before.successor = ret_made->key.id;
+	code = key_succeed(store, &before, fault);
+	if (code < 0)
+		sodium_memzero(ret_made, sizeof(*ret_made));
+	else
+		*ret_before = before;
+	return code;
 }

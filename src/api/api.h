@@ -31,9 +31,9 @@
 #include "loop/loop.h"
 #include "store/store.h"
 
-#define API_BODY_MAX	(2u << 20) /* bytes of a request's body */
-#define API_TOKEN_MAX	128
-#define API_PAGE_MAX	1000 /* items of a list; the default is 100 */
+#define API_BODY_MAX     (2u << 20) /* bytes of a request's body */
+#define API_TOKEN_MAX    128
+#define API_PAGE_MAX     1000 /* items of a list; the default is 100 */
 #define API_CURRENCY_MAX 8
 
 struct api;
@@ -49,6 +49,9 @@ struct api_ports {
 	/* `count` keys, made or revoked. */
 	int (*keys_changed)(void *context, const struct account_key *keys, size_t count,
 			    struct fault *fault);
+	/* Until every worker of the gateway has applied what changed so far; false after most_ns.
+	 */
+	bool (*wait_applied)(void *context, uint64_t most_ns);
 	/* The account got money. */
 	void (*account_funded)(void *context, struct ledger_account_id account);
 	/* Members of the node's part of GET /v1/status: "version", "started", "gateway" (addresses,

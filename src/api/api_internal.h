@@ -285,6 +285,7 @@ int api_apps_create(struct api_request *request, struct fault *fault);
 int api_apps_list(struct api_request *request, struct fault *fault);
 int api_keys_create(struct api_request *request, struct fault *fault);
 int api_keys_list(struct api_request *request, struct fault *fault);
+int api_keys_rotate(struct api_request *request, struct fault *fault);
 int api_keys_revoke(struct api_request *request, struct fault *fault);
 int api_services_publish(struct api_request *request, struct fault *fault);
 int api_services_list(struct api_request *request, struct fault *fault);

@@ -4,6 +4,8 @@
 #include <stdlib.h>
 
 #include "base/check.h"
+#include "base/units.h"
+#include "meter/meter.h"
 
 static json_t *scopes_json(const struct account_key *key)
 {
@@ -16,14 +18,49 @@ static json_t *scopes_json(const struct account_key *key)
 	return scopes;
 }
 
-static json_t *key_json(const struct account_key *key, const char *app)
+#define MINUTE_NS (60 * CLOCK_NS_PER_S)
+
+/* What it did: meter's, in the month at hand. */
+struct key_use {
+	uint64_t calls;
+	uint64_t last_minute;
+};
+
+static json_t *key_json(const struct account_key *key, const char *app, const struct key_use *use)
 {
-	return json_pack("{s:o, s:s, s:s, s:s, s:o, s:o, s:o, s:o, s:o}", "id",
+	return json_pack("{s:o, s:s, s:s, s:s, s:o, s:o, s:o, s:o, s:o, s:o, s:I}", "id",
 			 api_json_id("key", key->id.value), "app", app, "prefix", key->prefix,
 			 "last_four", key->last_four, "scopes", scopes_json(key), "created",
 			 api_json_time(key->created_ns), "expires", api_json_time(key->expires_ns),
-			 "revoked", api_json_time(key->revoked_ns), "last_used",
-			 api_json_time(key->last_used_ns));
+			 "revoked", api_json_time(key->revoked_ns), "successor",
+			 key->successor.value == 0 ? json_null()
+						   : api_json_id("key", key->successor.value),
+			 "last_used", api_json_time(use->last_minute * MINUTE_NS), "calls",
+			 (json_int_t)use->calls);
+}
+
+/* For a key that is new. */
+static const struct key_use unused = {0};
+
+static int find_use(const struct api_request *request, struct store *store, struct key_id key,
+		    struct key_use *ret_use, struct fault *fault)
+{
+	return meter_key_used(store, key, clock_month_of(request->now_ns), &ret_use->calls,
+			      &ret_use->last_minute, fault);
+}
+
+/* The id that the path names. */
+static int read_id(struct api_request *request, struct key_id *ret_id, struct fault *fault)
+{
+	const struct slice id = api_argument(request, "id")->text;
+	char shown[TEXT_SHOWN_MAX];
+
+	if (id_parse("key", id, &ret_id->value))
+		return 0;
+	return api_at(request, "id",
+		      fault_set(fault, FAULT_NOT_FOUND,
+				"there is no key \"%s\"; `stoa key list` shows the ids",
+				text_show(id, shown)));
 }
 
 /* ---- making ---- */
@@ -42,7 +79,7 @@ static json_t *made_json(const struct making *making, bool with_texts)
 
 	for (size_t i = 0; i < making->count; i++) {
 		const struct account_key_made *made = &making->made[i];
-		json_t *item = key_json(&made->key, making->app.path);
+		json_t *item = key_json(&made->key, making->app.path, &unused);
 		json_object_set_new(item, "key",
 				    with_texts ? json_string(made->text) : json_null());
 		json_array_append_new(items, item);
@@ -148,6 +185,7 @@ static int list(struct store *store, void *context, struct fault *fault)
 	struct account_app app = {0};
 	struct account_key *keys = calloc(limit, sizeof(*keys));
 	json_t *items = json_array();
+	struct key_use use;
 	struct key_id after;
 	size_t count = 0;
 	int code = api_after(request, "key", &after.value, fault);
@@ -161,7 +199,9 @@ static int list(struct store *store, void *context, struct fault *fault)
 	for (size_t i = 0; code == 0 && i < count; i++) {
 		code = find_app(store, keys[i].app, &app, fault);
 		if (code == 0)
-			json_array_append_new(items, key_json(&keys[i], app.path));
+			code = find_use(request, store, keys[i].id, &use, fault);
+		if (code == 0)
+			json_array_append_new(items, key_json(&keys[i], app.path, &use));
 	}
 	if (code == 0) {
 		const uint64_t last = count > 0 ? keys[count - 1].id.value : 0;
@@ -175,6 +215,104 @@ static int list(struct store *store, void *context, struct fault *fault)
 int api_keys_list(struct api_request *request, struct fault *fault)
 {
 	return store_transaction_read(request->api->options.store, list, request, fault);
+}
+
+/* ---- rotating ---- */
+
+#define OVERLAP_NS (3600 * CLOCK_NS_PER_S)
+
+struct rotating {
+	struct api_request *request;
+	struct key_id id;
+	uint64_t overlap_ns;
+	struct account_key_made made;
+	struct account_key before;
+	struct account_app app;
+};
+
+/* With the new key's text, or as it may be given again. */
+static json_t *rotated_json(const struct rotating *rotating, const struct key_use *use,
+			    bool with_text)
+{
+	const char *app = rotating->app.path;
+	json_t *answer = key_json(&rotating->made.key, app, &unused);
+
+	json_object_set_new(answer, "key",
+			    with_text ? json_string(rotating->made.text) : json_null());
+	json_object_set_new(answer, "replaces", key_json(&rotating->before, app, use));
+	return answer;
+}
+
+static void tell_rotated(const struct rotating *rotating)
+{
+	char name[ID_TEXT_MAX];
+
+	id_format("key", rotating->id.value, name);
+	api_changed(rotating->request, "key", name,
+		    json_pack("{s:s, s:o, s:o}", "app", rotating->app.path, "expires",
+			      api_json_time(rotating->before.expires_ns), "successor",
+			      api_json_id("key", rotating->made.key.id.value)));
+}
+
+static int rotate(struct store *store, void *context, struct fault *fault)
+{
+	struct rotating *rotating = context;
+	struct api_request *request = rotating->request;
+	struct key_use use;
+	int code = api_at(request, "id",
+			  account_key_rotate(store, request->api->options.random, rotating->id,
+					     rotating->overlap_ns, request->now_ns, &rotating->made,
+					     &rotating->before, fault));
+	if (code == 0)
+		code = account_app_get_by_id(store, rotating->before.app, &rotating->app, fault);
+	if (code == 0)
+		code = find_use(request, store, rotating->id, &use, fault);
+	if (code < 0)
+		return code;
+	tell_rotated(rotating);
+	request->status = 201;
+	request->has_secret = true;
+	request->answer = rotated_json(rotating, &use, true);
+	if (request->idempotency_key.length > 0)
+		request->kept = rotated_json(rotating, &use, false);
+	return 0;
+}
+
+static int read_overlap(struct api_request *request, uint64_t *ret_overlap_ns, struct fault *fault)
+{
+	const struct api_value *overlap = api_argument(request, "overlap");
+	char shown[TEXT_SHOWN_MAX];
+
+	*ret_overlap_ns = OVERLAP_NS;
+	if (!overlap->given)
+		return 0;
+	*ret_overlap_ns = 0;
+	if (slice_equal(overlap->text, slice_of("0")) ||
+	    units_parse_duration_ns(overlap->text, ret_overlap_ns))
+		return 0;
+	return api_at(request, "overlap",
+		      fault_set(fault, FAULT_INPUT,
+				"overlap \"%s\": a duration such as 1h, or 0, is allowed",
+				text_show(overlap->text, shown)));
+}
+
+int api_keys_rotate(struct api_request *request, struct fault *fault)
+{
+	const struct api_ports *ports = &request->api->options.ports;
+	struct rotating rotating = {.request = request};
+	int code = read_id(request, &rotating.id, fault);
+
+	if (code == 0)
+		code = read_overlap(request, &rotating.overlap_ns, fault);
+	if (code == 0)
+		code = api_change(request, rotate, &rotating, fault);
+	if (code == 0 && !request->given_again) {
+		/* The new one is in force before the old one ends. */
+		const struct account_key keys[] = {rotating.made.key, rotating.before};
+		code = ports->keys_changed(ports->context, keys, 2, fault);
+	}
+	sodium_memzero(&rotating.made, sizeof(rotating.made));
+	return code;
 }
 
 /* ---- revoking ---- */
@@ -199,32 +337,50 @@ static void tell_revoked(const struct revoking *revoking)
 static int revoke(struct store *store, void *context, struct fault *fault)
 {
 	struct revoking *revoking = context;
-	int code = api_at(revoking->request, "id",
-			  account_key_revoke(store, revoking->id, revoking->request->now_ns,
-					     &revoking->key, fault));
+	struct api_request *request = revoking->request;
+	struct key_use use;
+	int code = api_at(
+		request, "id",
+		account_key_revoke(store, revoking->id, request->now_ns, &revoking->key, fault));
 	if (code == 0)
 		code = account_app_get_by_id(store, revoking->key.app, &revoking->app, fault);
-	if (code == 0 && revoking->key.revoked_ns == revoking->request->now_ns)
-		tell_revoked(revoking);
 	if (code == 0)
-		revoking->request->answer = key_json(&revoking->key, revoking->app.path);
-	return code;
+		code = find_use(request, store, revoking->id, &use, fault);
+	if (code < 0)
+		return code;
+	if (revoking->key.revoked_ns == request->now_ns)
+		tell_revoked(revoking);
+	request->answer = key_json(&revoking->key, revoking->app.path, &use);
+	json_object_set_new(request->answer, "applied_us", json_null());
+	return 0;
+}
+
+/* Tells how long it took from the request on until every worker had applied it, if that came. */
+static void wait_applied(struct api_request *request, uint64_t begun_ns)
+{
+	const struct api_options *options = &request->api->options;
+	const uint64_t most_ns = api_argument_number(request, "wait", 0) * CLOCK_NS_PER_MS;
+
+	if (!options->ports.wait_applied(options->ports.context, most_ns))
+		return;
+	const uint64_t took_ns = clock_monotonic_ns(options->clock) - begun_ns;
+	json_object_set_new(request->answer, "applied_us",
+			    json_integer((json_int_t)(took_ns / CLOCK_NS_PER_US)));
 }
 
 int api_keys_revoke(struct api_request *request, struct fault *fault)
 {
 	const struct api_ports *ports = &request->api->options.ports;
-	const struct slice id = api_argument(request, "id")->text;
+	const uint64_t begun_ns = clock_monotonic_ns(request->api->options.clock);
 	struct revoking revoking = {.request = request};
-	char shown[TEXT_SHOWN_MAX];
+	int code = read_id(request, &revoking.id, fault);
 
-	if (!id_parse("key", id, &revoking.id.value))
-		return api_at(request, "id",
-			      fault_set(fault, FAULT_NOT_FOUND,
-					"there is no key \"%s\"; `stoa key list` shows the ids",
-					text_show(id, shown)));
-	int code = api_change(request, revoke, &revoking, fault);
 	if (code == 0)
-		code = ports->keys_changed(ports->context, &revoking.key, 1, fault);
+		code = api_change(request, revoke, &revoking, fault);
+	if (code < 0 || request->given_again)
+		return code;
+	code = ports->keys_changed(ports->context, &revoking.key, 1, fault);
+	if (code == 0 && api_argument(request, "wait")->given)
+		wait_applied(request, begun_ns);
 	return code;
 }

@@ -77,6 +77,15 @@ static const struct api_argument key_list_arguments[] = {
 
 static const struct api_argument key_revoke_arguments[] = {
 	{"id", API_PATH, API_TEXT, true, 1, ID_TEXT_MAX - 1, NULL, "the key's id"},
+	{"wait", API_QUERY, API_COUNT, false, 1, 10000, NULL,
+	 "answer once every worker of the gateway has applied it, after so many milliseconds at the "
+	 "most"},
+};
+
+static const struct api_argument key_rotate_arguments[] = {
+	{"id", API_PATH, API_TEXT, true, 1, ID_TEXT_MAX - 1, NULL, "the key's id"},
+	{"overlap", API_BODY, API_TEXT, false, 1, 32, NULL,
+	 "how long the key goes on working, a duration; `1h` where not given, `0`: not at all"},
 };
 
 static const struct api_argument publish_arguments[] = {
@@ -170,8 +179,13 @@ const struct api_route api_routes[] = {
 	 MAY(API_NOT_FOUND), CALLS(keys_create)},
 	{"GET", "/v1/keys", "The keys, without their texts.",
 	 API_LISTS, TAKES(key_list_arguments), "Key", MAY(API_NOT_FOUND), CALLS(keys_list)},
-	{"DELETE", "/v1/keys/{id}", "Revokes a key, for ever.",
-	 0, TAKES(key_revoke_arguments), "Key", MAY(API_NOT_FOUND), CALLS(keys_revoke)},
+	{"POST", "/v1/keys/{id}/rotate",
+	 "Makes a key like another, which ends after an overlap; its text is shown here and never "
+	 "again.",
+	 API_MAKES, TAKES(key_rotate_arguments), "KeyRotated",
+	 MAY(API_NOT_FOUND) | MAY(API_REFUSED), CALLS(keys_rotate)},
+	{"DELETE", "/v1/keys/{id}", "Revokes a key, for ever, and cuts its calls in flight.",
+	 0, TAKES(key_revoke_arguments), "KeyRevoked", MAY(API_NOT_FOUND), CALLS(keys_revoke)},
 	{"POST", "/v1/services", "Publishes a service by its manifest, or what changed in it.",
 	 API_MAKES, TAKES(publish_arguments), "Published",
 	 MAY(API_NOT_FOUND) | MAY(API_REFUSED) | MAY(API_CONFLICT) | MAY(API_MANIFEST) |

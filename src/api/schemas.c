@@ -127,7 +127,10 @@ static const struct api_member app_members[] = {
 	{"created", API_IS_TIME, 0, NULL, "when it was made"},                                    \
 	{"expires", API_IS_TIME, API_OR_NULL, NULL, "when it ends by itself; null: never"},       \
 	{"revoked", API_IS_TIME, API_OR_NULL, NULL, "when it was revoked; null: it was not"},     \
-	{"last_used", API_IS_TIME, API_OR_NULL, NULL, "its last call; null: there was none"}
+	{"successor", API_IS_ID, API_OR_NULL, NULL, "what it was rotated to; null: it was not"},  \
+	{"last_used", API_IS_TIME, API_OR_NULL, NULL,                                             \
+	 "its last call, to the minute; null: there was none"},                                   \
+	{"calls", API_IS_COUNT, 0, NULL, "on record in this calendar month (UTC)"}
 
 static const struct api_member key_members[] = {KEY_MEMBERS};
 
@@ -135,6 +138,20 @@ static const struct api_member key_made_members[] = {
 	KEY_MEMBERS,
 	{"key", API_IS_TEXT, API_OR_NULL, NULL,
 	 "its text, shown here and never again: null in an answer that is given again"},
+};
+
+static const struct api_member key_rotated_members[] = {
+	KEY_MEMBERS,
+	{"key", API_IS_TEXT, API_OR_NULL, NULL,
+	 "its text, shown here and never again: null in an answer that is given again"},
+	{"replaces", API_IS_OBJECT, 0, "Key", "the key before, with the end that it has now"},
+};
+
+static const struct api_member key_revoked_members[] = {
+	KEY_MEMBERS,
+	{"applied_us", API_IS_COUNT, API_OR_NULL, NULL,
+	 "how many microseconds after the request every worker had applied it; null: it was not "
+	 "waited for, or did not come"},
 };
 
 static const struct api_member published_members[] = {
@@ -333,6 +350,8 @@ const struct api_schema api_schemas[] = {
 	SCHEMA("App", app_members, "A consumer's program."),
 	SCHEMA("Key", key_members, "An API key, without its text."),
 	SCHEMA("KeyMade", key_made_members, "An API key that was just made."),
+	SCHEMA("KeyRotated", key_rotated_members, "An API key that replaces another."),
+	SCHEMA("KeyRevoked", key_revoked_members, "An API key that was revoked."),
 	SCHEMA("Published", published_members, "What publishing a manifest changed."),
 	SCHEMA("PlanChange", plan_change_members, "What became of a plan."),
 	SCHEMA("ServiceHit", service_hit_members, "A service as the catalog lists it."),

@@ -377,6 +377,7 @@ int64_t testing_settle(struct testing *testing, struct testing_call *call, uint3
 		.status = call->status,
 		.account = terms->account,
 		.app = terms->app,
+		.key = {terms->subscription.value},
 		.subscription = terms->subscription,
 		.service = terms->service,
 		.plan = terms->plan,

@@ -17,6 +17,7 @@ void intake_init(struct intake *intake, const struct billing_options *options)
 	*intake = (struct intake){.options = options};
 	map_init(&intake->subscriptions);
 	map_init(&intake->plans);
+	key_uses_init(&intake->keys);
 }
 
 static void subscription_free(struct intake_subscription *subscription)
@@ -54,6 +55,7 @@ void intake_fini(struct intake *intake)
 		free(value);
 	map_fini(&intake->subscriptions);
 	map_fini(&intake->plans);
+	key_uses_fini(&intake->keys);
 	free(intake->parked.of);
 	free(intake->unparked.of);
 	*intake = (struct intake){0};
@@ -262,6 +264,7 @@ static int record_add(struct intake *intake, uint32_t stream, const struct journ
 	struct intake_minute *minute =
 		minute_meet(intake, subscription, record->service, record->settled_ns / MINUTE_NS);
 	meter_minute_add(&minute->sum, record);
+	key_uses_add(&intake->keys, record, month_of(intake, record->settled_ns));
 	intake->records++;
 	return 0;
 }
@@ -432,6 +435,8 @@ static void sweep(struct intake *intake, uint64_t now_ns)
 			subscription_free(subscription);
 		}
 	}
+	if (intake->newest_minute > MINUTES_KEPT)
+		key_uses_sweep(&intake->keys, intake->newest_minute - MINUTES_KEPT);
 	intake->swept_minute = intake->newest_minute;
 }
 
@@ -450,6 +455,7 @@ void intake_committed(struct intake *intake, uint64_t now_ns)
 	intake->parked_count -= intake->unparked.count;
 	intake->parked.count = 0;
 	intake->unparked.count = 0;
+	key_uses_committed(&intake->keys);
 	intake->postings = NULL;
 	intake->minutes = NULL;
 	intake->records = 0;

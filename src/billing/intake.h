@@ -14,6 +14,7 @@
 
 #include "base/map.h"
 #include "billing/billing.h"
+#include "billing/key_uses.h"
 #include "meter/meter.h"
 
 struct lease;
@@ -39,7 +40,7 @@ struct intake_posting {
 	struct meter_usage usage; /* as committed */
 	struct meter_cloud cloud;
 	int64_t other_cards_nano; /* charged in the month under other rate cards than cloud's */
-	uint64_t records; /* in this intake, with the sums of what they count */
+	uint64_t records;         /* in this intake, with the sums of what they count */
 	struct rating_quantities calls;
 	struct rating_cloud_quantities cloud_calls;
 	int64_t told_nano;
@@ -106,7 +107,8 @@ struct intake {
 	struct intake_stream streams[JOURNAL_STREAMS_MAX];
 	struct map subscriptions; /* id -> struct intake_subscription */
 	struct map plans;         /* id -> struct rating_plan */
-	uint64_t turn;            /* the one that is read for */
+	struct key_uses keys;
+	uint64_t turn; /* the one that is read for */
 	/* In the intake. */
 	uint64_t records; /* read from the journal or taken back from the parked ones */
 	uint64_t records_billed;

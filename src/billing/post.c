@@ -402,6 +402,8 @@ static int work(struct store *store, void *context, struct fault *fault)
 	if (code == 0)
 		code = post_minutes(poster, fault);
 	if (code == 0)
+		code = key_uses_save(&poster->intake.keys, poster->options.store, fault);
+	if (code == 0)
 		code = parked_write(&poster->intake, fault);
 	if (code == 0)
 		code = save_cursors(poster, fault);

@@ -128,6 +128,45 @@ static void minutes_go_on_where_they_were_after_a_restart(void **state)
 	assert_int_equal(meter_latency_quantile_us(&minute.latency, 500), 1535);
 }
 
+static void what_a_key_did_is_counted_once_over_kills_months_and_failures(void **state)
+{
+	const struct rating_plan plan = testing_unit_plan(10, 1);
+	struct testing_subscription *subscription =
+		testing_subscribe(&world, "anna", "pixelworks", &plan);
+	const struct key_id key = {subscription->terms.subscription.value};
+	uint64_t calls, minute;
+
+	(void)state;
+	testing_fund(&world, "anna", AMOUNT_NANO_PER_UNIT);
+	testing_start(&world);
+	for (int i = 0; i < 3; i++) {
+		testing_call(&world, subscription, 0);
+		testing_post(&world);
+		testing_call(&world, subscription, 1);
+		testing_kill(&world);
+		clock_manual_advance(&world.clock, 5 * 60 * CLOCK_NS_PER_S); /* it is forgotten */
+	}
+	/* A turn whose answer is lost, then one that fails and is done again. */
+	struct store_failure failure = {.fail_at = 8, .code = FAULT_BUSY};
+	store_fail(world.store, &failure);
+	testing_call(&world, subscription, 0);
+	testing_post(&world);
+	assert_true(failure.calls > failure.fail_at);
+	assert_int_equal(meter_key_used(world.other, key, MONTH, &calls, &minute, &world.fault), 0);
+	assert_int_equal(calls, 7);
+	assert_int_equal(minute, TESTING_START_NS / (60 * CLOCK_NS_PER_S) + 15);
+
+	clock_manual_advance(&world.clock, 31 * 86400 * CLOCK_NS_PER_S);
+	testing_call(&world, subscription, 0);
+	testing_post(&world);
+	assert_int_equal(meter_key_used(world.other, key, MONTH, &calls, &minute, &world.fault), 0);
+	assert_int_equal(calls, 7);
+	assert_int_equal(minute, TESTING_START_NS / (60 * CLOCK_NS_PER_S) + 15 + 31 * 1440);
+	assert_int_equal(meter_key_used(world.other, key, MONTH + 1, &calls, &minute, &world.fault),
+			 0);
+	assert_int_equal(calls, 1);
+}
+
 static void the_month_of_the_settlement_decides_the_period(void **state)
 {
 	struct rating_plan plan = testing_unit_plan(10, 1);
@@ -456,6 +495,7 @@ int main(void)
 		TEST(a_service_that_nobody_called_has_cost_its_provider_nothing),
 		TEST(calls_that_are_not_billed_feed_the_minutes_only),
 		TEST(minutes_go_on_where_they_were_after_a_restart),
+		TEST(what_a_key_did_is_counted_once_over_kills_months_and_failures),
 		TEST(the_month_of_the_settlement_decides_the_period),
 		TEST(a_record_without_terms_is_parked_whole_and_posted_once_they_are_there),
 		TEST(a_record_of_a_plan_that_the_subscription_never_had_is_parked),

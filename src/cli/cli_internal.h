@@ -76,6 +76,8 @@ int cli_parse(struct cli *cli, int argc, char **argv);
 int cli_parse_command(struct cli *cli);
 /* The last value given, or NULL. */
 const char *cli_option(const struct cli *cli, const char *name);
+/* Whether an option without a value was given. */
+bool cli_has_option(const struct cli *cli, const char *name);
 /* A whole number in [least, most]; `otherwise` where not given; CLI_WRONG_USAGE after telling. */
 int cli_option_count(const struct cli *cli, const char *name, uint64_t least, uint64_t most,
 		     uint64_t otherwise, uint64_t *ret_count);
@@ -163,6 +165,7 @@ int cli_app_create(struct cli *cli);
 int cli_app_list(struct cli *cli);
 int cli_key_create(struct cli *cli);
 int cli_key_list(struct cli *cli);
+int cli_key_rotate(struct cli *cli);
 int cli_key_revoke(struct cli *cli);
 int cli_publish(struct cli *cli);
 int cli_subscribe(struct cli *cli);

@@ -20,6 +20,14 @@ static const struct cli_option key_create_options[] = {
 	{"--count", "N", false, "make so many, 1 to 1000000"},
 };
 
+static const struct cli_option key_rotate_options[] = {
+	{"--overlap", "DURATION", false, "how long the old key goes on working; 1h where not given"},
+};
+
+static const struct cli_option key_revoke_options[] = {
+	{"--wait", NULL, false, "until every worker has applied it"},
+};
+
 static const struct cli_option publish_options[] = {
 	{"--as", "ACCOUNT", false, "the provider's account; it is needed"},
 };
@@ -90,15 +98,22 @@ const struct cli_command cli_commands[] = {
 	 "{\"id\":\"key_2\",\"key\":\"stoa_...\", ...}\n"
 	 "$ stoa key create acme/shop --scope thumbs:GET,POST:/resize\n",
 	 OPTIONS(key_create_options), 1, 1, cli_key_create},
-	{"key list", "[ACCOUNT/APP]", "List the keys, without their texts",
-	 NULL,
+	{"key list", "[ACCOUNT/APP]", "List the keys with what they did, without their texts",
+	 "Calls are those of this calendar month (UTC); the last one is known to the minute.",
 	 "$ stoa key list acme/shop\n",
 	 NO_OPTIONS, 0, 1, cli_key_list},
-	{"key revoke", "ID", "Revoke a key, for ever",
+	{"key rotate", "ID", "Replace a key by a new one, which is shown once",
+	 "The new key has the same app, scopes and expiry. The old one goes on working for the\n"
+	 "overlap, so that no call is lost while programs change over.",
+	 "$ stoa key rotate key_2 --overlap 30m\n"
+	 "stoa_Zm9v...\n",
+	 OPTIONS(key_rotate_options), 1, 1, cli_key_rotate},
+	{"key revoke", "ID", "Revoke a key, for ever, and cut its calls in flight",
 	 NULL,
-	 "$ stoa key revoke key_2\n"
-	 "key_2 of acme/shop is revoked since 2026-11-24 04:10:57 UTC\n",
-	 NO_OPTIONS, 1, 1, cli_key_revoke},
+	 "$ stoa key revoke key_2 --wait\n"
+	 "key_2 of acme/shop is revoked since 2026-11-24 04:10:57 UTC\n"
+	 "every worker has applied it, after 3.2 ms\n",
+	 OPTIONS(key_revoke_options), 1, 1, cli_key_revoke},
 	{"publish", "FILE", "Publish a service by its manifest, or what changed in it",
 	 "The service's command runs in the manifest's folder. Publishing the same again changes\n"
 	 "nothing. What is wrong with the manifest is told as file:line:column.",

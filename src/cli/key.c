@@ -84,10 +84,10 @@ static const char *scopes_text(const json_t *item, struct text *text)
 
 static void print_list(const json_t *items)
 {
-	static const struct cli_column columns[] = {{"ID", CLI_LEFT},      {"APP", CLI_LEFT},
-						    {"KEY", CLI_LEFT},     {"SCOPES", CLI_LEFT},
-						    {"EXPIRES", CLI_LEFT}, {"REVOKED", CLI_LEFT},
-						    {"CREATED", CLI_LEFT}};
+	static const struct cli_column columns[] = {
+		{"ID", CLI_LEFT},      {"APP", CLI_LEFT},     {"KEY", CLI_LEFT},
+		{"SCOPES", CLI_LEFT},  {"CALLS", CLI_RIGHT},  {"LAST USED", CLI_LEFT},
+		{"EXPIRES", CLI_LEFT}, {"REVOKED", CLI_LEFT}, {"CREATED", CLI_LEFT}};
 	struct cli_table table;
 	struct text text;
 	char time[CLI_TIME_MAX];
@@ -105,6 +105,8 @@ static void print_list(const json_t *items)
 			 cli_text(item, "last_four"));
 		cli_table_add(&table, shown);
 		cli_table_add(&table, scopes_text(item, &text));
+		cli_table_add_number(&table, cli_number(item, "calls"));
+		cli_table_add(&table, cli_time(item, "last_used", time));
 		cli_table_add(&table, cli_time(item, "expires", time));
 		cli_table_add(&table, cli_time(item, "revoked", time));
 		cli_table_add(&table, cli_time(item, "created", time));
@@ -132,24 +134,80 @@ int cli_key_list(struct cli *cli)
 	return status;
 }
 
-/* ---- revoke ---- */
+/* ---- rotate ---- */
 
-int cli_key_revoke(struct cli *cli)
+/* "/v1/keys/ID" and what comes behind it. */
+static void key_path(const struct cli *cli, const char *rest, struct text *path)
 {
+	text_init(path, 4096);
+	text_append_text(path, "/v1/keys/");
+	cli_path_append(path, cli->arguments[0]);
+	text_append_text(path, rest);
+}
+
+int cli_key_rotate(struct cli *cli)
+{
+	const char *overlap = cli_option(cli, "--overlap");
+	json_t *body = NULL;
 	struct text path;
 	json_t *answer = NULL;
 	char time[CLI_TIME_MAX];
 
-	text_init(&path, 4096);
-	text_append_text(&path, "/v1/keys/");
-	cli_path_append(&path, cli->arguments[0]);
-	const int status = path.failed ? cli_misuse(cli, "the argument is too long")
-				       : cli_ask(cli, "DELETE", path.data, NULL, NULL, &answer);
-	if (status == CLI_DONE && cli->json)
+	key_path(cli, "/rotate", &path);
+	if (!path.failed)
+		body = overlap == NULL ? json_object() : json_pack("{s:s}", "overlap", overlap);
+	const int status = body == NULL
+				   ? cli_misuse(cli, "an argument is too long or is not UTF-8 text")
+				   : cli_ask(cli, "POST", path.data, body, NULL, &answer);
+	if (status == CLI_DONE && cli->json) {
 		cli_print_json(answer);
-	else if (status == CLI_DONE)
+	} else if (status == CLI_DONE) {
+		const json_t *before = json_object_get(answer, "replaces");
+		puts(cli_text(answer, "key"));
+		fprintf(stderr, "%s of %s; keep it, for it is not shown again; %s ends %s\n",
+			cli_text(answer, "id"), cli_text(answer, "app"), cli_text(before, "id"),
+			cli_time(before, "expires", time));
+	}
+	text_fini(&path);
+	json_decref(answer);
+	return status;
+}
+
+/* ---- revoke ---- */
+
+#define WAIT_MS "5000" /* far above what it takes */
+
+static int tell_revoked(const struct cli *cli, const json_t *answer, bool waited)
+{
+	const json_t *applied = json_object_get(answer, "applied_us");
+	char time[CLI_TIME_MAX];
+
+	if (cli->json)
+		cli_print_json(answer);
+	else
 		printf("%s of %s is revoked since %s\n", cli_text(answer, "id"),
 		       cli_text(answer, "app"), cli_time(answer, "revoked", time));
+	if (!waited)
+		return CLI_DONE;
+	if (!json_is_integer(applied))
+		return cli_fail(cli, "not every worker had applied it after " WAIT_MS " ms");
+	if (!cli->json)
+		printf("every worker has applied it, after %.1f ms\n",
+		       (double)json_integer_value(applied) / 1000);
+	return CLI_DONE;
+}
+
+int cli_key_revoke(struct cli *cli)
+{
+	const bool wait = cli_has_option(cli, "--wait");
+	struct text path;
+	json_t *answer = NULL;
+
+	key_path(cli, wait ? "?wait=" WAIT_MS : "", &path);
+	int status = path.failed ? cli_misuse(cli, "the argument is too long")
+				 : cli_ask(cli, "DELETE", path.data, NULL, NULL, &answer);
+	if (status == CLI_DONE)
+		status = tell_revoked(cli, answer, wait);
 	text_fini(&path);
 	json_decref(answer);
 	return status;

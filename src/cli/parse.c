@@ -117,6 +117,15 @@ const char *cli_option(const struct cli *cli, const char *name)
 	return NULL;
 }
 
+bool cli_has_option(const struct cli *cli, const char *name)
+{
+	for (size_t i = 0; i < cli->given_count; i++) {
+		if (strcmp(cli->given[i].name, name) == 0)
+			return true;
+	}
+	return false;
+}
+
 int cli_option_count(const struct cli *cli, const char *name, uint64_t least, uint64_t most,
 		     uint64_t otherwise, uint64_t *ret_count)
 {

@@ -25,6 +25,12 @@ const struct store_migration meter_migrations[] = {
 		" unit_0 BIGINT NOT NULL, unit_1 BIGINT NOT NULL, unit_2 BIGINT NOT NULL,"
 		" unit_3 BIGINT NOT NULL, latency TEXT NOT NULL,"
 		" PRIMARY KEY (service, minute, subscription));"},
+	{.domain = "meter",
+	 .number = 2,
+	 .sql = "CREATE TABLE meter_key ("
+		" key BIGINT NOT NULL, month BIGINT NOT NULL,"
+		" calls BIGINT NOT NULL, last_minute BIGINT NOT NULL,"
+		" PRIMARY KEY (key, month))"},
 };
 const size_t meter_migration_count = sizeof(meter_migrations) / sizeof(meter_migrations[0]);
 

@@ -6,6 +6,7 @@
  *		for them so far: the Q of R(Q)
  *	cloud	the same for the running cost and the fee, one row for each rate card that was in
  *		force in the month, so that every charge can be recomputed from its own prices
+ *	key	how often an API key called in a calendar month, and the minute of its last call
  *	minute	a roll-up of a subscription's calls in one minute: counts, bytes, a histogram of
  *		latencies
  *
@@ -79,6 +80,23 @@ int meter_usage_each(struct store *store, struct subscription_id subscription, u
 		     meter_usage_fn each, void *context, struct fault *fault);
 int meter_cloud_each(struct store *store, struct subscription_id subscription, uint32_t month,
 		     meter_cloud_fn each, void *context, struct fault *fault);
+
+/* ---- keys ---- */
+
+struct meter_key {
+	struct key_id key;
+	uint32_t month;       /* clock_month_of the calls' settlement */
+	uint64_t calls;       /* all that are on record, billed or not */
+	uint64_t last_minute; /* Unix time / 60 s, of the last one's settlement */
+};
+
+/* The row, or one of zeros under this key where there is none yet. */
+int meter_key_load(struct store *store, struct key_id key, uint32_t month,
+		   struct meter_key *ret_use, struct fault *fault);
+int meter_key_save(struct store *store, const struct meter_key *use, struct fault *fault);
+/* The calls of one month, and the minute of the last call ever; 0 where there was none. */
+int meter_key_used(struct store *store, struct key_id key, uint32_t month, uint64_t *ret_calls,
+		   uint64_t *ret_last_minute, struct fault *fault);
 
 /* ---- latencies ---- */
 

@@ -192,6 +192,13 @@ static int port_keys_changed(void *context, const struct account_key *keys, size
 	return publish_keys(context, keys, count, fault);
 }
 
+static bool port_wait_applied(void *context, uint64_t most_ns)
+{
+	const struct node *node = context;
+
+	return gateway_applied_wait(node->gateway, most_ns);
+}
+
 static void port_account_funded(void *context, struct ledger_account_id id)
 {
 	struct node *node = context;
@@ -216,6 +223,7 @@ static int api_begin(struct node *node, const struct node_options *options, stru
 		.ports = {.service_changed = port_service_changed,
 			  .subscription_changed = port_subscription_changed,
 			  .keys_changed = port_keys_changed,
+			  .wait_applied = port_wait_applied,
 			  .account_funded = port_account_funded,
 			  .status = status_compose,
 			  .context = node},
