@@ -86,6 +86,7 @@ static const struct api_argument key_rotate_arguments[] = {
 	{"id", API_PATH, API_TEXT, true, 1, ID_TEXT_MAX - 1, NULL, "the key's id"},
 	{"overlap", API_BODY, API_TEXT, false, 1, 32, NULL,
 	 "how long the key goes on working, a duration; `1h` where not given, `0`: not at all"},
+	ONCE,
 };
 
 static const struct api_argument publish_arguments[] = {

@@ -21,7 +21,7 @@ static const struct cli_option key_create_options[] = {
 };
 
 static const struct cli_option key_rotate_options[] = {
-	{"--overlap", "DURATION", false, "how long the old key goes on working; 1h where not given"},
+	{"--overlap", "DURATION", false, "how long the old key goes on working; 1h, or 0 at once"},
 };
 
 static const struct cli_option key_revoke_options[] = {

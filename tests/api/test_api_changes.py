@@ -28,6 +28,7 @@ def newest(cloud, **query):
 def bodies(town):
     """Every route that makes something: path, a body that works, and one that is another."""
     town.account(account := unique("acct"))
+    key = town.ask("POST", "/v1/keys", {"app": "acme/shop"})["items"][0]
     manifest = upstream_manifest(unique("svc"), town.upstream.address)
     dearer = {**manifest, "version": "2.0.0"}
     return {
@@ -36,6 +37,7 @@ def bodies(town):
                  {"account": "acme", "name": unique("app")}),
         "keys": ("/v1/keys", {"app": "acme/shop", "expires": "30d"},
                  {"app": "acme/shop", "expires": "31d"}),
+        "rotate": (f"/v1/keys/{key['id']}/rotate", {"overlap": "1h"}, {"overlap": "2h"}),
         "funds": (f"/v1/accounts/{account}/funds", {"amount": "1.00"}, {"amount": "2.00"}),
         "services": ("/v1/services", {"account": "globex", "manifest": yaml.safe_dump(manifest)},
                      {"account": "globex", "manifest": yaml.safe_dump(dearer)}),
@@ -56,7 +58,7 @@ def requests(town):
     return bodies(town)
 
 
-MAKERS = ["accounts", "apps", "keys", "funds", "services", "subscriptions"]
+MAKERS = ["accounts", "apps", "keys", "rotate", "funds", "services", "subscriptions"]
 
 
 def test_every_route_that_makes_something_is_tried_here(town):
@@ -82,6 +84,9 @@ def test_the_same_request_under_the_same_key_is_done_once(town, requests, maker)
     if maker == "keys":
         shown, hidden = first.json()["items"][0], again.json()["items"][0]
         assert shown["key"].startswith("stoa_") and hidden == {**shown, "key": None}
+    elif maker == "rotate":
+        assert first.json()["key"].startswith("stoa_")
+        assert again.json() == {**first.json(), "key": None}
     else:
         assert again.json() == first.json()
     reused = post(town, path, other, key)
