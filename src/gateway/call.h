@@ -69,7 +69,7 @@ struct call {
 	struct call *admitted_next, *admitted_previous; /* while `entered` */
 	enum call_step step;
 	uint64_t started_ns, started_wall_ns;
-	uint64_t forwarded_ns; /* 0: no service has seen it */
+	uint64_t forwarded_ns;   /* 0: no service has seen it */
 	uint64_t key_ends_ns;    /* UINT64_MAX: never */
 	uint64_t deadline_ns;    /* the plan's timeout, or the key's end */
 	uint64_t wait_due_ns;    /* while it waits: until when */
@@ -86,7 +86,7 @@ struct call {
 	bool waiting : 1;
 	bool retried : 1;
 	bool may_be_seen : 1; /* an instance may have got it, though it never answered */
-	bool probe : 1; /* the one that tries an ejected instance */
+	bool probe : 1;       /* the one that tries an ejected instance */
 	bool key_in_authorization : 1;
 	bool target_bare : 1; /* a '/' belongs before `target` */
 	bool accepts_trailers : 1;
@@ -116,11 +116,17 @@ enum call_step call_refuse(struct call *call, enum problem problem, uint64_t ret
 /* The same after the service failed: records it. */
 void call_fail(struct call *call, enum problem problem, enum journal_outcome outcome);
 
+/* authenticate.c: the step. */
+enum call_step call_authenticate(struct call *call);
+/* What is not in the directory is refused with `problem`; as long as the directory is not complete
+ * nobody knows. Returns CALL_OVER. */
+enum call_step call_refuse_unknown(struct call *call, enum problem problem);
+/* The call's key expires at another time than it knows. */
+void call_key_expires(struct call *call, uint64_t expires_us);
+
 /* Its key or its subscription has ended, and so does the call: refused where it waits, cut where
  * it is with the service. */
 void call_end(struct call *call, enum problem problem);
-/* Its key expires at another time than the call knows. */
-void call_key_expires(struct call *call, uint64_t expires_us);
 
 /* Writes the record, charges what is due, gives back the rest. *ret_charge_nano is what the
  * caller pays for the call. Once, in CALL_ANSWER; the call is in CALL_OVER after it. */
