@@ -37,6 +37,7 @@
 #include "base/disk.h"
 #include "base/fault.h"
 #include "base/ids.h"
+#include "base/slice.h"
 
 #define JOURNAL_RECORD_BYTES    192
 #define JOURNAL_RECORD_UNITS    4
@@ -157,3 +158,30 @@ int journal_reader_next_durable(struct journal_reader *reader, uint32_t most,
 				const struct journal_record **ret_records, uint32_t *ret_count,
 				struct fault *fault);
 uint64_t journal_reader_position(const struct journal_reader *reader);
+
+/* ---- a copy ---- */
+
+#define JOURNAL_COPY_NAME_MAX 48
+
+/* A file of the copy, in the order in which a restored journal needs them. What lies between the
+ * end of its parts and `bytes` is zero. */
+struct journal_copy_file {
+	const char *name; /* "0/0000000000000000.journal", below the journal's folder */
+	uint64_t bytes;
+	struct slice parts[2];
+};
+
+typedef int (*journal_copy_fn)(void *context, const struct journal_copy_file *file,
+			       struct fault *fault);
+
+/* Hands on a copy of the journal in the folder, which another process may be writing: the records
+ * that are whole, of each stream those below `upto`, in segments whose marks claim exactly that.
+ * journal_open takes the copy for a journal that was closed in order. ret_heads: how many records
+ * of each stream it has. FAULT_DAMAGED as journal_open; nothing is changed in the folder. Any
+ * thread. */
+int journal_copy(struct disk *disk, const char *folder, const uint64_t upto[JOURNAL_STREAMS_MAX],
+		 journal_copy_fn each, void *context, uint64_t ret_heads[JOURNAL_STREAMS_MAX],
+		 struct fault *fault);
+/* How many records of each stream are whole now; the same way. */
+int journal_heads(struct disk *disk, const char *folder, uint64_t ret_heads[JOURNAL_STREAMS_MAX],
+		  struct fault *fault);
