@@ -107,6 +107,14 @@ static int hooked_commit(struct store_connection *base, struct fault *fault)
 			  fault);
 }
 
+static int hooked_copy(struct store_connection *base, const char *path, store_progress_fn progress,
+		       void *context, struct fault *fault)
+{
+	struct store_connection *inner = connection_of(base)->inner;
+
+	return inner->driver->copy(inner, path, progress, context, fault);
+}
+
 /* ---- statements ---- */
 
 static int hooked_run(struct store_connection *base, const char *sql, struct fault *fault)
@@ -231,6 +239,7 @@ struct store_connection *store_hooked(struct store_connection *inner,
 		.reset = hooked_reset,
 		.clear = hooked_clear,
 		.column = hooked_column,
+		.copy = hooked_copy,
 	};
 	connection->base.driver = &connection->driver;
 	connection->inner = inner;

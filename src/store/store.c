@@ -148,6 +148,13 @@ bool store_in_transaction(const struct store *store)
 	return store->in_transaction;
 }
 
+int store_copy(struct store *store, const char *path, store_progress_fn progress, void *context,
+	       struct fault *fault)
+{
+	check(store->in_transaction && store->access == STORE_READ);
+	return store->connection->driver->copy(store->connection, path, progress, context, fault);
+}
+
 int store_transaction(struct store *store, store_transaction_fn work, void *context,
 		      struct fault *fault)
 {

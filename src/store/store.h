@@ -87,6 +87,17 @@ int store_transaction(struct store *store, store_transaction_fn work, void *cont
 int store_transaction_read(struct store *store, store_transaction_fn work, void *context,
 			   struct fault *fault);
 
+/* ---- a copy ---- */
+
+/* How far a copy is; the parts are of some size. */
+typedef void (*store_progress_fn)(void *context, uint64_t done, uint64_t total);
+
+/* Writes what the open STORE_READ transaction sees into a new file at `path`, a store of its own,
+ * while others go on writing (their log grows until the transaction ends). Not synced: that is
+ * the caller's. `progress` may be NULL. */
+int store_copy(struct store *store, const char *path, store_progress_fn progress, void *context,
+	       struct fault *fault);
+
 /* ---- statements ---- */
 
 /* One or several statements without parameters and results; without a transaction around, each

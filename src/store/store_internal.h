@@ -49,6 +49,9 @@ struct store_driver {
 	void (*reset)(struct store_cursor *cursor);
 	void (*clear)(struct store_cursor *cursor); /* all parameters are NULL again */
 	void (*column)(struct store_cursor *cursor, unsigned column, struct store_value *ret_value);
+	/* What the open read transaction sees, into a new file. */
+	int (*copy)(struct store_connection *connection, const char *path,
+		    store_progress_fn progress, void *context, struct fault *fault);
 };
 
 /* `path` is a file's; `busy_timeout_ms` how long to wait for another writer. */

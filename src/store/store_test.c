@@ -4,6 +4,7 @@
  */
 #include "store/store.h"
 
+#include <inttypes.h>
 #include <pthread.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -169,6 +170,57 @@ static void a_read_transaction_keeps_its_view_while_others_commit(void **state)
 	assert_int_equal(thing_count(other), 0);
 	assert_int_equal(store_commit(other, &bench->fault), 0);
 	assert_int_equal(thing_count(other), 1);
+	store_close(other);
+}
+
+struct copying {
+	struct store *writer;
+	struct fault *fault;
+	int64_t next;
+	uint64_t calls;
+};
+
+/* Another writer commits between two parts of the copy. */
+static void write_between(void *context, uint64_t done, uint64_t total)
+{
+	struct copying *copying = context;
+	char name[32];
+
+	assert_true(done <= total && total > 0);
+	copying->calls++;
+	snprintf(name, sizeof(name), "between %" PRIu64, copying->calls);
+	assert_int_equal(store_begin(copying->writer, STORE_WRITE, copying->fault), 0);
+	assert_int_equal(thing_insert(copying->writer, copying->next++, name, copying->fault), 0);
+	assert_int_equal(store_commit(copying->writer, copying->fault), 0);
+}
+
+static void a_copy_is_one_view_while_others_commit(void **state)
+{
+	struct bench *bench = *state;
+	struct store *other = bench->open(bench->files.path, 0);
+	struct copying copying = {.writer = other, .fault = &bench->fault, .next = 5000};
+	char path[sizeof(bench->files.path) + 8], text[1024];
+	struct store *copy;
+
+	memset(text, 'x', sizeof(text) - 1);
+	text[sizeof(text) - 1] = '\0';
+	assert_int_equal(store_begin(other, STORE_WRITE, &bench->fault), 0);
+	for (int64_t i = 0; i < 2000; i++) { /* some 2 MiB and more: two parts at the least */
+		text[snprintf(text, sizeof(text), "%" PRId64, i)] = 'x';
+		assert_int_equal(thing_insert(other, i, text, &bench->fault), 0);
+	}
+	assert_int_equal(store_commit(other, &bench->fault), 0);
+	snprintf(path, sizeof(path), "%s.copy", bench->files.path);
+	assert_int_equal(store_begin(bench->store, STORE_READ, &bench->fault), 0);
+	assert_int_equal(store_copy(bench->store, path, write_between, &copying, &bench->fault), 0);
+	/* There is one already. */
+	assert_true(store_copy(bench->store, path, NULL, NULL, &bench->fault) < 0);
+	assert_int_equal(store_commit(bench->store, &bench->fault), 0);
+	assert_true(copying.calls > 1);
+	assert_int_equal(thing_count(bench->store), 2000 + (int64_t)copying.calls);
+	assert_int_equal(store_open(path, &copy, &bench->fault), 0);
+	assert_int_equal(thing_count(copy), 2000);
+	store_close(copy);
 	store_close(other);
 }
 
@@ -483,6 +535,7 @@ int main(void)
 		CLAIM(what_is_committed_is_seen_by_others_and_after_reopening),
 		CLAIM(what_is_not_committed_nobody_else_ever_sees),
 		CLAIM(a_read_transaction_keeps_its_view_while_others_commit),
+		CLAIM(a_copy_is_one_view_while_others_commit),
 		CLAIM(a_second_writer_is_told_that_the_store_is_busy),
 		CLAIM(the_runner_tries_again_when_busy_and_keeps_only_the_last_attempt),
 		CLAIM(the_runner_gives_up_after_its_attempts),
