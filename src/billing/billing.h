@@ -30,7 +30,7 @@
  * are there. A charge that its account cannot pay (which leases rule out, unless one expired) is
  * never dropped: it is owed, by the account `owed:<name>`, and counted. That what callers were
  * told sums to what was posted is compared whenever the journal is drained; a difference is
- * counted and logged, never fatal: a kill between the two leaves one.
+ * counted and logged, never fatal.
  *
  * Faults: the store's, the journal's; FAULT_DAMAGED where quantities, charges and ledger do not
  * fit each other. After a fault nothing has changed but in memory, and the turn is done again.
@@ -82,6 +82,9 @@ enum billing_code {
 
 /* Creates and updates the tables; after those of ledger and meter. Outside of a transaction. */
 int billing_migrate(struct store *store, struct fault *fault);
+/* Up to which position each stream of the node's journal is posted: the poster's cursors. */
+int billing_positions_load(struct store *store, uint32_t node,
+			   uint64_t ret_positions[JOURNAL_STREAMS_MAX], struct fault *fault);
 
 /* ---- what a call's price depends on ---- */
 

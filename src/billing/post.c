@@ -72,24 +72,13 @@ static bool is_ours(const struct billing_poster *poster, const struct stored_tur
 
 static int load_cursors(struct billing_poster *poster, struct fault *fault)
 {
-	STORE_STATEMENT select = NULL;
-	bool row;
-	int code = store_prepare(poster->options.store,
-				 "SELECT stream, position FROM billing_cursor WHERE node = $1",
-				 &select, fault);
+	uint64_t positions[JOURNAL_STREAMS_MAX];
+	const int code = billing_positions_load(poster->options.store, poster->options.node,
+						positions, fault);
 
-	if (code == 0)
-		store_bind_int64(select, 1, poster->options.node);
-	while (code == 0) {
-		code = store_step(select, &row, fault);
-		if (code < 0 || !row)
-			break;
-		const uint64_t stream = (uint64_t)store_column_int64(select, 0);
-		if (stream >= JOURNAL_STREAMS_MAX)
-			return fault_set(fault, FAULT_DAMAGED,
-					 "the store has a cursor of stream %" PRIu64, stream);
-		poster->intake.streams[stream].read = (uint64_t)store_column_int64(select, 1);
-		poster->intake.streams[stream].posted = poster->intake.streams[stream].read;
+	for (uint32_t i = 0; code == 0 && i < JOURNAL_STREAMS_MAX; i++) {
+		poster->intake.streams[i].read = positions[i];
+		poster->intake.streams[i].posted = positions[i];
 	}
 	return code;
 }
