@@ -11,6 +11,8 @@ static const struct {
 	int (*run)(int argc, char **argv);
 } own_commands[] = {
 	{"serve", NULL, node_main},
+	{"backup", NULL, node_backup_main},
+	{"restore", NULL, node_restore_main},
 	{"config", "check", node_config_check_main},
 	{"config", "show", node_config_show_main},
 };

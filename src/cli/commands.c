@@ -176,6 +176,18 @@ const struct cli_command cli_commands[] = {
 	 NULL,
 	 "$ stoa logs thumbs --lines 20\n",
 	 OPTIONS(log_options), 1, 1, cli_logs},
+	{"backup", "DIR", "Copy the cloud, while it serves, into a folder that is not there yet",
+	 "The copy is of one moment, has a checksum for each MiB, and is there whole or not at all.\n"
+	 "Everything is in it but the admin token. It needs no node that runs.",
+	 "$ stoa backup /backup/monday --cloud /var/lib/stoa\n"
+	 "/backup/monday: 9 files, 1204224 bytes; 4096 call records, 4090 of them posted\n",
+	 NO_OPTIONS, 1, 1, NULL},
+	{"restore", "BACKUP DIR", "Make a cloud's folder from a backup",
+	 "Every checksum is verified before anything is written; then whether store and journal fit,\n"
+	 "and whether the ledger balances. DIR must be empty or not there.",
+	 "$ stoa restore /backup/monday ./cloud\n"
+	 "$ stoa serve --cloud ./cloud\n",
+	 NO_OPTIONS, 2, 2, NULL},
 	{"config check", "[FILE|DIR]", "Check a cloud.yaml without starting anything",
 	 "What is wrong is told as file:line:column. Without an argument the cloud's own is checked.",
 	 "$ stoa config check /etc/stoa/cloud.yaml\n",

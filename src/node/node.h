@@ -43,3 +43,6 @@ int node_main(int argc, char **argv);
 /* `stoa config check` and `config show`, the same way; argv[0] is "config". */
 int node_config_check_main(int argc, char **argv);
 int node_config_show_main(int argc, char **argv);
+/* `stoa backup DIR` and `stoa restore BACKUP DIR`. */
+int node_backup_main(int argc, char **argv);
+int node_restore_main(int argc, char **argv);
