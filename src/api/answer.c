@@ -45,9 +45,9 @@ static int append_json(const char *bytes, size_t length, void *text)
 	return 0;
 }
 
-/* Sends `json` with request->status and at most two fields more. */
-static void send_json(struct api_request *request, const json_t *json, const char *type,
-		      const struct http_header *more)
+/* Sends request->output with request->status and at most one field more. */
+static void send_output(struct api_request *request, const char *type,
+			const struct http_header *more)
 {
 	struct http_header headers[4] = {
 		{.name = slice_of("Content-Type"),
@@ -57,16 +57,27 @@ static void send_json(struct api_request *request, const json_t *json, const cha
 	};
 	size_t count = 2;
 
-	check(!request->answered && json != NULL);
+	check(!request->answered && !request->output.failed);
 	if (more != NULL)
 		headers[count++] = *more;
-	json_dump_callback(json, append_json, &request->output, JSON_COMPACT);
-	text_append_text(&request->output, "\n");
-	check(!request->output.failed);
 	request->answered = true;
 	http_exchange_respond(request->exchange, request->status, headers, count,
 			      (int64_t)request->output.length);
 	api_answer_pump(request);
+}
+
+static void send_json(struct api_request *request, const json_t *json, const char *type,
+		      const struct http_header *more)
+{
+	check(json != NULL);
+	json_dump_callback(json, append_json, &request->output, JSON_COMPACT);
+	text_append_text(&request->output, "\n");
+	send_output(request, type, more);
+}
+
+void api_answer_text(struct api_request *request)
+{
+	send_output(request, API_TEXT_TYPE, NULL);
 }
 
 void api_answer_json(struct api_request *request)

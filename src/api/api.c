@@ -20,9 +20,10 @@ static void copy_options(struct api *api, const struct api_options *options)
 	api->options.cloud_name = strdup(options->cloud_name);
 	api->options.currency = strdup(options->currency);
 	api->options.folder = strdup(options->folder);
-	api->options.token = NULL;
+	api->options.token = api->options.metrics_token = NULL;
 	check(api->options.cloud_name && api->options.currency && api->options.folder);
 	api->token = api_key_digest(slice_of(options->token));
+	api->metrics_token = api_key_digest(slice_of(options->metrics_token));
 }
 
 int api_new(struct loop *loop, const struct api_options *options, struct api **ret_api,
@@ -34,6 +35,7 @@ int api_new(struct loop *loop, const struct api_options *options, struct api **r
 	};
 	struct api *api;
 
+	check(options->metrics_token[0] != '\0');
 	check(options->token[0] != '\0' && strlen(options->token) < API_TOKEN_MAX);
 	check(strlen(options->currency) < API_CURRENCY_MAX);
 	api = calloc(1, sizeof(*api));

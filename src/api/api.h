@@ -8,9 +8,10 @@
  * texts, ids opaque texts, times RFC 3339 in UTC.
  *
  * Each request carries the cloud's admin token (`Authorization: Bearer TOKEN`), compared in
- * constant time; without it nothing but `GET /healthz` is answered. A handler runs to its end in
- * the loop's turn, writes in one store transaction, and tells the node what changed (api_ports)
- * after the commit and before the answer: so what an answer acknowledges is in force.
+ * constant time; without it nothing but `GET /healthz` is answered, and `GET /metrics` to its own.
+ * A handler runs to its end in the loop's turn, writes in one store transaction, and tells the node
+ * what changed (api_ports) after the commit and before the answer: so what an answer acknowledges
+ * is in force.
  *
  * Threads: all of it belongs to the control thread, which runs the loop and owns the store
  * handle. The port's functions are called in that thread.
@@ -25,6 +26,7 @@
 #include "base/fault.h"
 #include "base/ids.h"
 #include "base/random.h"
+#include "base/text.h"
 #include "billing/billing.h"
 #include "catalog/catalog.h"
 #include "journal/journal.h"
@@ -57,6 +59,8 @@ struct api_ports {
 	/* Members of the node's part of GET /v1/status: "version", "started", "gateway" (addresses,
 	 * io), "workers", "calls", "instances", "poster", "journal". A new reference. */
 	json_t *(*status)(void *context);
+	/* Appends what GET /metrics tells, in Prometheus' text format. */
+	void (*metrics)(void *context, struct text *text);
 	void *context;
 };
 
@@ -68,9 +72,10 @@ struct api_options {
 	struct billing_terms_source terms;
 	struct rating_card card;
 	const char *cloud_name;
-	const char *currency; /* "USD" */
-	const char *folder;   /* the cloud's: logs of services are read from log/ in it */
-	const char *token;    /* the admin token */
+	const char *currency;      /* "USD" */
+	const char *folder;        /* the cloud's: logs of services are read from log/ in it */
+	const char *token;         /* the admin token */
+	const char *metrics_token; /* opens GET /metrics alone */
 	struct api_ports ports;
 };
 

@@ -30,7 +30,7 @@ struct api_listener {
 struct api {
 	struct loop *loop;
 	struct api_options options; /* texts are the API's own */
-	struct api_key_digest token;
+	struct api_key_digest token, metrics_token;
 	struct http_server *server;
 	struct ledger *ledger;
 	struct api_listener listeners[API_LISTENERS_MAX];
@@ -110,9 +110,10 @@ struct api_request;
 typedef int (*api_handler_fn)(struct api_request *request, struct fault *fault);
 
 enum api_route_flag {
-	API_OPEN = 1 << 0,  /* answered without a token */
-	API_MAKES = 1 << 1, /* answers 201 where it made something, 200 where that was there */
-	API_LISTS = 1 << 2, /* answers a list, {"items": [...], "next": ...} */
+	API_OPEN = 1 << 0,    /* answered without a token */
+	API_MAKES = 1 << 1,   /* answers 201 where it made something, 200 where that was there */
+	API_METRICS = 1 << 3, /* answers a plain text; the metrics token is enough */
+	API_LISTS = 1 << 2,   /* answers a list, {"items": [...], "next": ...} */
 };
 
 struct api_route {
@@ -249,6 +250,9 @@ extern const char *const api_change_kinds[]; /* NULL-terminated */
 /* ---- answers ---- */
 
 void api_answer_json(struct api_request *request);
+/* What the handler put into request->output, as it is. */
+#define API_TEXT_TYPE "text/plain; version=0.0.4; charset=utf-8"
+void api_answer_text(struct api_request *request);
 /* `at` names an argument, or is a JSON pointer, or NULL. The detail of API_METHOD is
  * API_USE_METHODS and the methods. */
 #define API_USE_METHODS "Use "
@@ -276,6 +280,7 @@ json_t *api_json_shown(struct slice bytes);
 /* ---- resources ---- */
 
 int api_health(struct api_request *request, struct fault *fault);
+int api_metrics(struct api_request *request, struct fault *fault);
 int api_status(struct api_request *request, struct fault *fault);
 int api_accounts_create(struct api_request *request, struct fault *fault);
 int api_accounts_list(struct api_request *request, struct fault *fault);

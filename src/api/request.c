@@ -20,7 +20,7 @@ static struct slice header_value(const struct http_request *request, const char 
 	return (struct slice){0};
 }
 
-static bool has_token(const struct api *api, const struct http_request *request)
+static bool has_token(const struct api *api, const struct http_request *request, unsigned flags)
 {
 	const struct http_header *header =
 		http_header_find(request->headers, request->header_count, HTTP_AUTHORIZATION);
@@ -31,7 +31,8 @@ static bool has_token(const struct api *api, const struct http_request *request)
 		return false;
 	const struct api_key_digest given = api_key_digest(
 		slice_trim(slice_part(header->value, scheme.length, header->value.length)));
-	return api_key_digest_equal(&given, &api->token);
+	return api_key_digest_equal(&given, &api->token) ||
+	       ((flags & API_METRICS) != 0 && api_key_digest_equal(&given, &api->metrics_token));
 }
 
 /* "application/json", with parameters or without. */
@@ -58,7 +59,7 @@ static bool admit(struct api_request *request, const struct http_request *head)
 	request->route = api_route_find(head->method, head->path, &request->arena,
 					request->segments, allowed);
 	if ((request->route == NULL || (request->route->flags & API_OPEN) == 0) &&
-	    !has_token(request->api, head))
+	    !has_token(request->api, head, request->route == NULL ? 0 : request->route->flags))
 		api_answer_problem(request, API_UNAUTHORIZED, NULL,
 				   "Send `Authorization: Bearer TOKEN` with the token in the "
 				   "cloud's file admin.token");
@@ -112,6 +113,8 @@ static void handle(struct api_request *request)
 		return;
 	if (request->route->handler(request, &fault) < 0)
 		api_answer_fault(request, &fault);
+	else if ((request->route->flags & API_METRICS) != 0)
+		api_answer_text(request);
 	else
 		api_answer_json(request);
 }

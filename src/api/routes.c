@@ -157,6 +157,8 @@ static const struct api_argument change_arguments[] = {
 const struct api_route api_routes[] = {
 	{"GET", "/healthz", "Says that the API answers; needs no token.",
 	 API_OPEN, NONE, "Health", 0, CALLS(health)},
+	{"GET", "/metrics", "What Prometheus is told; docs/metrics.md. The metrics token is enough.",
+	 API_METRICS, NONE, NULL, 0, CALLS(metrics)},
 	{"GET", "/v1/status", "The cloud and this node: addresses, calls, instances, journal, poster.",
 	 0, NONE, "Status", 0, CALLS(status)},
 	{"POST", "/v1/accounts", "Makes an account, which may provide, consume, or both.",

@@ -7,6 +7,15 @@ int api_health(struct api_request *request, struct fault *fault)
 	return 0;
 }
 
+int api_metrics(struct api_request *request, struct fault *fault)
+{
+	const struct api_ports *ports = &request->api->options.ports;
+
+	(void)fault;
+	ports->metrics(ports->context, &request->output);
+	return 0;
+}
+
 int api_status(struct api_request *request, struct fault *fault)
 {
 	const struct api_options *options = &request->api->options;

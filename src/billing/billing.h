@@ -230,23 +230,23 @@ void billing_poster_wake(struct billing_poster *poster, struct ledger_account_id
 void billing_poster_terms_changed(struct billing_poster *poster,
 				  struct subscription_id subscription);
 
-/* name, sentence */
-#define BILLING_COUNTS(X)                                                                \
-	X(turns, "transactions committed")                                               \
-	X(records, "call records read from the journal")                                 \
-	X(records_billed, "of them, those that counted for charges")                     \
-	X(transfers, "ledger transfers made for charges and leases")                     \
-	X(parked, "records whose subscription or plan is unknown, waiting, now")         \
-	X(leases, "leases, now")                                                         \
-	X(leased_nano, "money reserved in the ledger for this node, now")                \
-	X(owed, "charges that their account could not pay")                              \
-	X(lease_overruns, "leases that were charged more than was pending")              \
-	X(mismatches, "times that what callers were told differed from what was posted") \
-	X(mismatch_nano, "by how much, signs dropped, summed")                           \
-	X(faults, "turns that failed and were done again")
+/* COUNTER or GAUGE, name, sentence */
+#define BILLING_COUNTS(X)                                                                         \
+	X(COUNTER, turns, "transactions committed")                                               \
+	X(COUNTER, records, "call records read from the journal")                                 \
+	X(COUNTER, records_billed, "of them, those that counted for charges")                     \
+	X(COUNTER, transfers, "ledger transfers made for charges and leases")                     \
+	X(GAUGE, parked, "records whose subscription or plan is unknown, waiting, now")           \
+	X(GAUGE, leases, "leases, now")                                                           \
+	X(GAUGE, leased_nano, "money reserved in the ledger for this node, now")                  \
+	X(COUNTER, owed, "charges that their account could not pay")                              \
+	X(COUNTER, lease_overruns, "leases that were charged more than was pending")              \
+	X(COUNTER, mismatches, "times that what callers were told differed from what was posted") \
+	X(COUNTER, mismatch_nano, "by how much, signs dropped, summed")                           \
+	X(COUNTER, faults, "turns that failed and were done again")
 
 struct billing_counts {
-#define X(name, sentence) uint64_t name;
+#define X(kind, name, sentence) uint64_t name;
 	BILLING_COUNTS(X)
 #undef X
 };

@@ -350,7 +350,7 @@ int billing_poster_finish(struct billing_poster *poster, struct fault *fault)
 
 void billing_poster_counts(const struct billing_poster *poster, struct billing_counts *ret_counts)
 {
-#define X(name, sentence) ret_counts->name = atomic_load(&poster->counts.name);
+#define X(kind, name, sentence) ret_counts->name = atomic_load(&poster->counts.name);
 	BILLING_COUNTS(X)
 #undef X
 }

@@ -40,7 +40,7 @@ struct inbox {
 };
 
 struct poster_counts {
-#define X(name, sentence) _Atomic uint64_t name;
+#define X(kind, name, sentence) _Atomic uint64_t name;
 	BILLING_COUNTS(X)
 #undef X
 };

@@ -497,6 +497,7 @@ static size_t refuse(struct http_server *server, const struct http_refusal *refu
 	struct worker *worker = http_server_owner(server);
 
 	worker_count(&worker->counts.refused_other, 1);
+	worker_count(&worker->problems[PROBLEM_REQUEST_INVALID], 1);
 	const int length = snprintf(body, body_bytes_max,
 				    "{\"type\":\"" PROBLEM_TYPE_PREFIX
 				    "request-invalid\",\"title\":\"%s\",\"status\":%u,"

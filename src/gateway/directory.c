@@ -65,6 +65,7 @@ static void free_service(struct cds_lfht_node *node)
 	free(instances);
 	for (unsigned i = 0; i < RATING_UNITS_MAX; i++)
 		free((void *)(uintptr_t)atomic_load(&service->units[i]));
+	free(service->tallies);
 	free(service);
 }
 
@@ -239,12 +240,15 @@ int directory_put_service(struct directory *directory, const struct gateway_serv
 
 	if (service == NULL) {
 		service = calloc(1, sizeof(*service));
-		if (service == NULL || !copy_name(service->name, entry->name)) {
+		struct tally *tallies = tally_new(directory->workers);
+		if (service == NULL || tallies == NULL || !copy_name(service->name, entry->name)) {
+			free(tallies);
 			free(service);
 			return fault_set(fault, FAULT_LIMIT, "service %s does not fit",
 					 entry->name);
 		}
 		service->id = entry->id;
+		service->tallies = tallies;
 		map_put(&directory->services_by_id, service->id.value, service);
 		cds_lfht_node_init(&service->by_name);
 		cds_lfht_add(directory->services.of, hash_name(slice_of(service->name)),

@@ -23,6 +23,7 @@
 #include "gateway/gateway.h"
 #include "gateway/lease.h"
 #include "gateway/table.h"
+#include "gateway/tally.h"
 
 /* Never freed before the gateway, never changed. */
 struct directory_plan {
@@ -71,6 +72,7 @@ struct directory_service {
 	_Atomic(const char *) units[RATING_UNITS_MAX];   /* set once each */
 	_Atomic(struct directory_instances *) instances; /* by RCU; NULL: none */
 	struct directory_shape shape;
+	struct tally *tallies;            /* one a worker */
 	_Atomic uint32_t waiting;         /* calls */
 	_Atomic uint64_t waiting_workers; /* bit n: worker n has calls that wait for an instance */
 	_Atomic uint64_t complained_ns;   /* when an unknown unit was last logged */

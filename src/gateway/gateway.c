@@ -139,18 +139,6 @@ void gateway_leases_changed(struct gateway *gateway)
 	nudge_all(gateway);
 }
 
-void gateway_counts_read(const struct gateway *gateway, struct gateway_counts *ret_counts)
-{
-	*ret_counts = (struct gateway_counts){0};
-	for (uint32_t i = 0; i < gateway->options.workers; i++) {
-		const struct worker *worker = &gateway->of[i];
-#define X(name, sentence) ret_counts->name += atomic_load(&worker->counts.name);
-		GATEWAY_COUNTS(X)
-#undef X
-		ret_counts->connections += atomic_load(&worker->connections);
-	}
-}
-
 /* ---- publishing: the publisher reads the tables as a worker does, so it is online meanwhile ----
  */
 

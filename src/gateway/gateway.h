@@ -233,28 +233,90 @@ struct gateway_directory_state gateway_directory_read(const struct gateway *gate
 
 /* ---- what it did, for status; sums over the workers. Any thread ---- */
 
-/* name, sentence */
-#define GATEWAY_COUNTS(X)                                                                   \
-	X(connections, "client connections open now")                                       \
-	X(calls_in_flight, "calls admitted and not yet over, now")                          \
-	X(calls_waiting, "calls that wait for an instance or for money, now")               \
-	X(tunnels, "calls that are tunnels (WebSocket), now")                               \
-	X(calls_answered, "calls whose whole answer came from the service")                 \
-	X(calls_aborted, "calls that their callers left")                                   \
-	X(calls_failed, "calls that the service failed or that Stoa cut")                   \
-	X(refused_key, "requests refused with 401: no valid key")                           \
-	X(refused_money, "requests refused with 402: balance, budget or quota")             \
-	X(refused_right, "requests refused with 403: no subscription, or beyond the scope") \
-	X(refused_route, "requests refused with 404: no such service")                      \
-	X(refused_rate, "requests refused with 429: rate or concurrency")                   \
-	X(refused_other, "requests refused for another reason, before a service saw them")  \
-	X(retries, "calls sent again to another instance")                                  \
-	X(ejections, "instances that were left out for a while since they failed")
+/* COUNTER or GAUGE, name, sentence */
+#define GATEWAY_COUNTS(X)                                                                \
+	X(GAUGE, connections, "client connections open now")                             \
+	X(GAUGE, calls_in_flight, "calls admitted and not yet over, now")                \
+	X(GAUGE, calls_waiting, "calls that wait for an instance or for money, now")     \
+	X(GAUGE, tunnels, "calls that are tunnels (WebSocket), now")                     \
+	X(COUNTER, calls_answered, "calls whose whole answer came from the service")     \
+	X(COUNTER, calls_aborted, "calls that their callers left")                       \
+	X(COUNTER, calls_failed, "calls that the service failed or that Stoa cut")       \
+	X(COUNTER, refused_key, "requests refused with 401: no valid key")               \
+	X(COUNTER, refused_money, "requests refused with 402: balance, budget or quota") \
+	X(COUNTER, refused_right,                                                        \
+	  "requests refused with 403: no subscription, or beyond the scope")             \
+	X(COUNTER, refused_route, "requests refused with 404: no such service")          \
+	X(COUNTER, refused_rate, "requests refused with 429: rate or concurrency")       \
+	X(COUNTER, refused_other,                                                        \
+	  "requests refused for another reason, before a service saw them")              \
+	X(COUNTER, retries, "calls sent again to another instance")                      \
+	X(COUNTER, ejections, "instances that were left out for a while since they failed")
 
 struct gateway_counts {
-#define X(name, sentence) uint64_t name;
+#define X(kind, name, sentence) uint64_t name;
 	GATEWAY_COUNTS(X)
 #undef X
 };
 
 void gateway_counts_read(const struct gateway *gateway, struct gateway_counts *ret_counts);
+
+/* Answers and refusals that Stoa itself gave, by the table of problems: sets the results for row
+ * `index`, if there is one, and returns how many rows there are. */
+uint32_t gateway_problem_counts(const struct gateway *gateway, uint32_t index,
+				const char **ret_type, unsigned *ret_status, uint64_t *ret_count);
+/* What no call holds of all leases together. Publisher. */
+int64_t gateway_leases_free_nano(const struct gateway *gateway);
+
+/* How the calls that a service saw ended. */
+#define GATEWAY_CALL_CLASS_NAMES(X)                                                         \
+	X(GATEWAY_CALL_1XX, "1xx", "switched to another protocol, and over")                \
+	X(GATEWAY_CALL_2XX, "2xx", "answered")                                              \
+	X(GATEWAY_CALL_3XX, "3xx", "answered")                                              \
+	X(GATEWAY_CALL_4XX, "4xx", "answered")                                              \
+	X(GATEWAY_CALL_5XX, "5xx", "answered")                                              \
+	X(GATEWAY_CALL_ABORTED, "aborted", "left by the caller")                            \
+	X(GATEWAY_CALL_CUT, "cut", "ended by Stoa: its time, its money or its key is over") \
+	X(GATEWAY_CALL_FAILED, "failed", "not answered, or not as HTTP")
+
+enum gateway_call_class {
+#define X(name, text, sentence) name,
+	GATEWAY_CALL_CLASS_NAMES(X)
+#undef X
+		GATEWAY_CALL_CLASSES
+};
+
+/* Bounds of how long a call took, from its head to its settlement: microseconds, and as text in
+ * seconds. One bucket more is for the longest. */
+#define GATEWAY_TOOK_BOUNDS(X) \
+	X(250, "0.00025")      \
+	X(500, "0.0005")       \
+	X(1000, "0.001")       \
+	X(2500, "0.0025")      \
+	X(5000, "0.005")       \
+	X(10000, "0.01")       \
+	X(25000, "0.025")      \
+	X(50000, "0.05")       \
+	X(100000, "0.1")       \
+	X(250000, "0.25")      \
+	X(500000, "0.5")       \
+	X(1000000, "1")        \
+	X(2500000, "2.5")      \
+	X(10000000, "10")      \
+	X(60000000, "60")
+#define GATEWAY_TOOK_BUCKETS 16
+
+struct gateway_service_counts {
+	uint64_t calls[GATEWAY_CALL_CLASSES];
+	uint64_t took[GATEWAY_TOOK_BUCKETS]; /* each without the smaller ones */
+	uint64_t took_us;
+	uint32_t instances, left_out; /* ejected, and not yet back */
+	uint32_t in_flight, waiting;
+};
+
+/* The first `most` services in the order of publishing; all others together, if there are any, with
+ * name NULL. Publisher. */
+void gateway_services_read(struct gateway *gateway, uint32_t most,
+			   void (*each)(void *context, const char *name,
+					const struct gateway_service_counts *counts),
+			   void *context);

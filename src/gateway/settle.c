@@ -94,6 +94,9 @@ bool call_complaint_due(const struct call *call, _Atomic uint64_t *told_ns)
 static void count_end(struct call *call, enum journal_outcome outcome)
 {
 	struct worker *worker = call->worker;
+	const uint64_t took_us = (loop_now_ns(worker->loop) - call->started_ns) / CLOCK_NS_PER_US;
+
+	tally_note(&call->service->tallies[worker->number], call->status, outcome, took_us);
 
 	switch (outcome) {
 	case JOURNAL_ANSWERED:
@@ -140,6 +143,11 @@ void call_settle(struct call *call, enum journal_outcome outcome, int64_t *ret_c
 	call->step = CALL_OVER;
 }
 
+static void count_problem(struct worker *worker, enum problem problem)
+{
+	worker_count(&worker->problems[problem], 1);
+}
+
 static void count_refusal(struct worker *worker, unsigned status)
 {
 	switch (status) {
@@ -166,6 +174,7 @@ static void count_refusal(struct worker *worker, unsigned status)
 enum call_step call_refuse(struct call *call, enum problem problem, uint64_t retry_after_ns)
 {
 	count_refusal(call->worker, problem_text(problem)->status);
+	count_problem(call->worker, problem);
 	call->step = CALL_OVER;
 	present_problem(call, problem, retry_after_ns);
 	call_let_go(call, false);
@@ -176,6 +185,7 @@ void call_fail(struct call *call, enum problem problem, enum journal_outcome out
 {
 	int64_t charge_nano;
 
+	count_problem(call->worker, problem);
 	if (call->upstream != NULL)
 		http_call_cancel(call->upstream);
 	call->upstream = NULL;

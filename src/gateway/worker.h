@@ -12,6 +12,7 @@
 #include "gateway/directory.h"
 #include "gateway/gateway.h"
 #include "gateway/keep.h"
+#include "gateway/problem.h"
 
 struct call;
 
@@ -52,10 +53,11 @@ struct worker {
 	_Atomic uint32_t connections; /* for choosing the least loaded; as of the last change */
 	/* Written by this worker only, read by any. */
 	struct {
-#define X(name, sentence) _Atomic uint64_t name;
+#define X(kind, name, sentence) _Atomic uint64_t name;
 		GATEWAY_COUNTS(X)
 #undef X
 	} counts;
+	_Atomic uint64_t problems[PROBLEM_COUNT]; /* that it answered with */
 };
 
 struct gateway {

@@ -63,6 +63,8 @@ static const char *const durability_choices[] = {"interval", NULL};
 	  "How long calls in flight may take when the node stops")                                 \
 	X(DURATION, instance_wait, "instance_wait", "10s", "0s", "10m", NULL,                      \
 	  "How long a call waits for an instance to be ready")                                     \
+	X(COUNT, metrics_services, "metrics.services", "200", "0", "10000", NULL,                  \
+	  "Services that /metrics tells apart; the others are summed up as _other")                \
 	X(COUNT, waiting, "waiting", "1024", "1", "4096", NULL,                                    \
 	  "Calls that may wait for one service's instances; more get 503 at once")                 \
 	X(COUNT, eject_failures, "eject.failures", "5", "1", "1000", NULL,                         \
@@ -182,6 +184,7 @@ static void take_values(const struct values *values, struct config *config)
 	config->segment_records = (uint32_t)values->segment_records;
 	config->drain_ns = values->drain;
 	config->instance_wait_ns = values->instance_wait;
+	config->metrics_services = (uint32_t)values->metrics_services;
 	config->waiting_max = (uint32_t)values->waiting;
 	config->ejection = (struct gateway_ejection){
 		.failures = (uint32_t)values->eject_failures,

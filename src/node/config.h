@@ -38,6 +38,7 @@ struct config {
 	uint64_t drain_ns; /* how long calls in flight may take when the node stops */
 	struct http_limits limits;
 	uint64_t instance_wait_ns;
+	uint32_t metrics_services;
 	uint32_t waiting_max;
 	struct gateway_ejection ejection;
 	uint64_t tunnel_idle_ns, tunnel_lifetime_ns;

@@ -39,13 +39,15 @@ static int lock(struct node *node, struct fault *fault)
 	return 0;
 }
 
-static int load_token(struct node *node, struct fault *fault)
+/* The token in the folder's file `name`, which is made where it is not there. */
+static int load_token(struct node *node, const char *name, char token_text[API_TOKEN_MAX],
+		      struct fault *fault)
 {
 	char path[NODE_PATH_MAX + 16];
 	char *text;
 	size_t length;
 
-	snprintf(path, sizeof(path), "%s/admin.token", node->folder);
+	snprintf(path, sizeof(path), "%s/%s", node->folder, name);
 	int code = disk_read_file(path, API_TOKEN_MAX - 1, &text, &length, fault);
 	if (code == 0) {
 		const struct slice token =
@@ -57,7 +59,7 @@ static int load_token(struct node *node, struct fault *fault)
 					 "and a new one is made",
 					 path);
 		else
-			slice_to_text(token, node->token, sizeof(node->token));
+			slice_to_text(token, token_text, API_TOKEN_MAX);
 		sodium_memzero(text, length);
 		free(text);
 		return code;
@@ -66,10 +68,10 @@ static int load_token(struct node *node, struct fault *fault)
 		return code;
 	uint8_t bytes[TOKEN_BYTES];
 	node->random->fill(node->random, bytes, sizeof(bytes));
-	text_hex(bytes, sizeof(bytes), node->token);
+	text_hex(bytes, sizeof(bytes), token_text);
 	sodium_memzero(bytes, sizeof(bytes));
 	char line[API_TOKEN_MAX + 1];
-	snprintf(line, sizeof(line), "%s\n", node->token);
+	snprintf(line, sizeof(line), "%s\n", token_text);
 	code = disk_write_file(path, 0600, line, strlen(line), fault);
 	sodium_memzero(line, sizeof(line));
 	return code;
@@ -87,7 +89,9 @@ int folder_open(struct node *node, const char *path, struct fault *fault)
 	snprintf(node->folder, sizeof(node->folder), "%s", absolute);
 	code = lock(node, fault);
 	if (code == 0)
-		code = load_token(node, fault);
+		code = load_token(node, "admin.token", node->token, fault);
+	if (code == 0)
+		code = load_token(node, "metrics.token", node->metrics_token, fault);
 	return code;
 }
 
@@ -113,4 +117,5 @@ void folder_close(struct node *node)
 	if (node->lock_descriptor >= 0)
 		close(node->lock_descriptor);
 	sodium_memzero(node->token, sizeof(node->token));
+	sodium_memzero(node->metrics_token, sizeof(node->metrics_token));
 }

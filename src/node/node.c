@@ -15,6 +15,7 @@
 #include "base/log.h"
 #include "ledger/ledger.h"
 #include "meter/meter.h"
+#include "node/metrics.h"
 #include "node/node_internal.h"
 
 #define JOURNAL_FOLDER "journal"
@@ -220,12 +221,14 @@ static int api_begin(struct node *node, const struct node_options *options, stru
 		.currency = node->config.currency,
 		.folder = node->folder,
 		.token = node->token,
+		.metrics_token = node->metrics_token,
 		.ports = {.service_changed = port_service_changed,
 			  .subscription_changed = port_subscription_changed,
 			  .keys_changed = port_keys_changed,
 			  .wait_applied = port_wait_applied,
 			  .account_funded = port_account_funded,
 			  .status = status_compose,
+			  .metrics = metrics_compose,
 			  .context = node},
 	};
 	struct loop_address address;

@@ -49,6 +49,7 @@ struct node {
 	struct config config;
 	char folder[NODE_PATH_MAX];
 	char token[API_TOKEN_MAX];
+	char metrics_token[API_TOKEN_MAX]; /* opens GET /metrics alone */
 	int lock_descriptor;
 	const struct clock *clock;
 	struct random *random;

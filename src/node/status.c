@@ -29,7 +29,8 @@ static json_t *calls_json(const struct node *node)
 	struct gateway_counts counts;
 
 	gateway_counts_read(node->gateway, &counts);
-#define X(name, sentence) json_object_set_new(object, #name, json_integer((json_int_t)counts.name));
+#define X(kind, name, sentence) \
+	json_object_set_new(object, #name, json_integer((json_int_t)counts.name));
 	GATEWAY_COUNTS(X)
 #undef X
 	return object;
@@ -41,7 +42,8 @@ static json_t *poster_json(const struct node *node)
 	struct billing_counts counts;
 
 	billing_poster_counts(node->poster, &counts);
-#define X(name, sentence) json_object_set_new(object, #name, json_integer((json_int_t)counts.name));
+#define X(kind, name, sentence) \
+	json_object_set_new(object, #name, json_integer((json_int_t)counts.name));
 	BILLING_COUNTS(X)
 #undef X
 	/* Money is a decimal text everywhere. */

@@ -8,16 +8,20 @@ from cloud import PLAIN_CONFIG, upstream_manifest
 from market import Market
 from upstream import Answer
 
-CONFIG = PLAIN_CONFIG + "eject: {time: 100ms, time_most: 200ms}\n"
+SOON = "eject: {time: 100ms, time_most: 200ms}\n"
 
 
 @pytest.fixture
 def pair(clouds, upstreams):
-    """A market whose service has two upstreams."""
-    good, bad = upstreams(), upstreams()
-    manifest = upstream_manifest("echo", good.address)
-    manifest["upstream"] = [good.address, bad.address]
-    return Market(clouds(CONFIG), manifest), good, bad
+    """A function that makes a market whose service has two upstreams."""
+
+    def make(config=""):
+        good, bad = upstreams(), upstreams()
+        manifest = upstream_manifest("echo", good.address)
+        manifest["upstream"] = [good.address, bad.address]
+        return Market(clouds(PLAIN_CONFIG + config), manifest), good, bad
+
+    return make
 
 
 def events(market, name):
@@ -42,7 +46,7 @@ def calls_at_once(market, number=25, callers=8):
 
 
 def test_one_of_two_that_answers_5xx_is_left_out_and_comes_back(pair):
-    market, good, bad = pair
+    market, good, bad = pair(SOON)
     good.answer = Answer(delay=0.002)
     bad.answer = Answer(status=503)
     statuses = calls_at_once(market)
@@ -61,7 +65,7 @@ def test_one_of_two_that_answers_5xx_is_left_out_and_comes_back(pair):
 
 
 def test_one_of_two_that_is_gone_fails_no_call(pair):
-    market, good, bad = pair
+    market, good, bad = pair()
     good.answer = Answer(delay=0.002)
     bad.close()
     assert set(calls_at_once(market)) == {200}
@@ -69,7 +73,7 @@ def test_one_of_two_that_is_gone_fails_no_call(pair):
 
 
 def test_where_both_are_bad_one_of_them_stays(pair):
-    market, good, bad = pair
+    market, good, bad = pair(SOON)
     bad.answer = good.answer = Answer(status=500, delay=0.002)
     assert set(calls_at_once(market)) == {500}
     assert good.requests + bad.requests == 200

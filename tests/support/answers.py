@@ -99,6 +99,7 @@ def check(response):
     if template is None:
         check_body(response.json(), problem_validator(), what)
         return
-    check_body(response.json(), validator(request.method, template, str(response.status_code),
-                                          media_type), what)
+    body = response.json() if media_type.endswith("json") else response.text
+    check_body(body, validator(request.method, template, str(response.status_code), media_type),
+               what)
     note(request.method, template, response.status_code)
