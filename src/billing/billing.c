@@ -30,6 +30,22 @@ static const struct store_migration migrations[] = {
 		" per4 BIGINT NOT NULL, nano5 BIGINT NOT NULL, per5 BIGINT NOT NULL,"
 		" nano6 BIGINT NOT NULL, per6 BIGINT NOT NULL, in_force_since BIGINT NOT NULL,"
 		" PRIMARY KEY (number));"},
+	{.domain = "billing",
+	 .number = 2,
+	 .sql = "CREATE TABLE billing_phase ("
+		" number BIGINT NOT NULL, node BIGINT NOT NULL, card BIGINT NOT NULL,"
+		" PRIMARY KEY (number));"
+		"CREATE TABLE billing_phase_start ("
+		" phase BIGINT NOT NULL, stream BIGINT NOT NULL, position BIGINT NOT NULL,"
+		" PRIMARY KEY (phase, stream));"
+		"CREATE TABLE billing_late ("
+		" node BIGINT NOT NULL, stream BIGINT NOT NULL, position BIGINT NOT NULL,"
+		" month BIGINT NOT NULL, phase BIGINT NOT NULL, subscription BIGINT NOT NULL,"
+		" PRIMARY KEY (node, stream, position));"
+		"CREATE TABLE billing_month ("
+		" node BIGINT NOT NULL, stream BIGINT NOT NULL, month BIGINT NOT NULL,"
+		" first_position BIGINT NOT NULL, end_position BIGINT NOT NULL,"
+		" PRIMARY KEY (node, month, stream));"},
 };
 
 int billing_migrate(struct store *store, struct fault *fault)

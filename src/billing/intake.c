@@ -45,8 +45,14 @@ void intake_fini(struct intake *intake)
 	void *value;
 
 	for (uint32_t i = 0; i < JOURNAL_STREAMS_MAX; i++) {
-		if (intake->streams[i].reader != NULL)
-			journal_reader_close(intake->streams[i].reader);
+		struct intake_stream *stream = &intake->streams[i];
+		if (stream->reader != NULL)
+			journal_reader_close(stream->reader);
+		while (stream->months != NULL) {
+			struct intake_month *next = stream->months->next;
+			free(stream->months);
+			stream->months = next;
+		}
 	}
 	while (map_next(&intake->subscriptions, &cursor, &key, &value))
 		subscription_free(value);
@@ -205,6 +211,22 @@ static uint32_t month_of(struct intake *intake, uint64_t settled_ns)
 	return intake->month;
 }
 
+static void month_add(struct intake_stream *stream, uint32_t month, uint64_t position)
+{
+	struct intake_month *met = stream->months;
+
+	while (met != NULL && met->month != month)
+		met = met->next;
+	if (met == NULL) {
+		met = allocate(sizeof(*met));
+		*met = (struct intake_month){
+			.next = stream->months, .month = month, .first = position};
+		stream->months = met;
+	}
+	met->end = position + 1;
+	met->touched = true;
+}
+
 /* All or nothing. */
 static bool posting_add(struct intake_posting *posting, const struct rating_quantities *call,
 			const struct rating_cloud_quantities *cloud_call, int64_t told_nano)
@@ -255,6 +277,8 @@ static int record_add(struct intake *intake, uint32_t stream, const struct journ
 	struct intake_subscription *subscription = subscription_meet(intake, record->subscription);
 
 	if (record->flags & JOURNAL_BILLED) {
+		month_add(&intake->streams[stream], month_of(intake, record->settled_ns),
+			  record->position);
 		int code = charge_add(intake, subscription, record, fault);
 		if (code == FAULT_NOT_FOUND)
 			code = parked_add(intake, stream, record, fault);
@@ -442,9 +466,13 @@ static void sweep(struct intake *intake, uint64_t now_ns)
 
 void intake_committed(struct intake *intake, uint64_t now_ns)
 {
-	for (uint32_t i = 0; i < JOURNAL_STREAMS_MAX; i++)
-		atomic_store_explicit(&intake->streams[i].posted, intake->streams[i].read,
-				      memory_order_release);
+	for (uint32_t i = 0; i < JOURNAL_STREAMS_MAX; i++) {
+		struct intake_stream *stream = &intake->streams[i];
+		atomic_store_explicit(&stream->posted, stream->read, memory_order_release);
+		for (struct intake_month *month = stream->months; month != NULL;
+		     month = month->next)
+			month->touched = false;
+	}
 	for (struct intake_posting *posting = intake->postings; posting != NULL;
 	     posting = posting->next_touched)
 		posting_committed(posting, now_ns);

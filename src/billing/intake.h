@@ -84,10 +84,20 @@ struct intake_subscription {
 	struct lease *budget_lease; /* or NULL */
 };
 
+/* Where in a stream the billed records of a month lie. */
+struct intake_month {
+	struct intake_month *next; /* of the stream, newest met first */
+	uint32_t month;
+	uint64_t first;
+	uint64_t end;
+	bool touched;
+};
+
 struct intake_stream {
 	struct journal_reader *reader; /* NULL: not open */
 	uint64_t read;                 /* behind the last record read */
 	_Atomic uint64_t posted;       /* behind the last record committed */
+	struct intake_month *months;
 };
 
 struct intake_parked {

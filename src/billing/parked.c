@@ -6,6 +6,7 @@
 
 #include "base/check.h"
 #include "base/log.h"
+#include "billing/phase.h"
 
 #define LOGGED_MOST 16 /* of a turn */
 
@@ -89,7 +90,7 @@ int parked_count(struct store *store, uint32_t node, uint64_t *ret_count, struct
 	return 0;
 }
 
-int parked_write(const struct intake *intake, struct fault *fault)
+int parked_write(const struct intake *intake, uint64_t phase, struct fault *fault)
 {
 	STORE_STATEMENT insert = NULL;
 	STORE_STATEMENT delete = NULL;
@@ -119,6 +120,9 @@ int parked_write(const struct intake *intake, struct fault *fault)
 		store_bind_int64(delete, 2, parked->stream);
 		store_bind_int64(delete, 3, (int64_t)parked->position);
 		code = store_execute(delete, fault);
+		if (code == 0)
+			code = phase_note_late(intake->options->store, intake->options->node,
+					       parked->stream, &parked->record, phase, fault);
 	}
 	return code;
 }

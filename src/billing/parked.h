@@ -22,5 +22,6 @@ int parked_next(struct store *store, uint32_t node, uint32_t stream, uint64_t po
 		struct fault *fault);
 int parked_count(struct store *store, uint32_t node, uint64_t *ret_count, struct fault *fault);
 
-/* In the turn's transaction: writes what it parks, deletes what it took back. */
-int parked_write(const struct intake *intake, struct fault *fault);
+/* In the turn's transaction: writes what it parks, deletes what it took back and notes that the
+ * phase rated it. */
+int parked_write(const struct intake *intake, uint64_t phase, struct fault *fault);

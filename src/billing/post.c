@@ -8,6 +8,7 @@
 #include "billing/budget.h"
 #include "billing/parked.h"
 #include "billing/party.h"
+#include "billing/phase.h"
 
 #define EXPIRE_AT_ONCE 4096
 
@@ -100,6 +101,21 @@ static int save_cursors(const struct billing_poster *poster, struct fault *fault
 		store_bind_int64(save, 2, i);
 		store_bind_int64(save, 3, (int64_t)stream->read);
 		code = store_execute(save, fault);
+	}
+	return code;
+}
+
+static int save_months(const struct billing_poster *poster, struct fault *fault)
+{
+	int code = 0;
+
+	for (uint32_t i = 0; code == 0 && i < JOURNAL_STREAMS_MAX; i++) {
+		for (const struct intake_month *month = poster->intake.streams[i].months;
+		     code == 0 && month != NULL; month = month->next) {
+			if (month->touched)
+				code = phase_note_month(poster->options.store, poster->options.node,
+							i, month, fault);
+		}
 	}
 	return code;
 }
@@ -393,7 +409,9 @@ static int work(struct store *store, void *context, struct fault *fault)
 	if (code == 0)
 		code = key_uses_save(&poster->intake.keys, poster->options.store, fault);
 	if (code == 0)
-		code = parked_write(&poster->intake, fault);
+		code = parked_write(&poster->intake, poster->phase, fault);
+	if (code == 0)
+		code = save_months(poster, fault);
 	if (code == 0)
 		code = save_cursors(poster, fault);
 	if (code == 0)

@@ -6,6 +6,7 @@
 #include "base/check.h"
 #include "base/log.h"
 #include "base/random.h"
+#include "billing/phase.h"
 
 #define UNPARK_NS   (60 * CLOCK_NS_PER_S) /* parked records are looked at so often */
 #define UNPARK_MOST 1024
@@ -297,14 +298,19 @@ static int release(struct billing_poster *poster, struct fault *fault)
 struct card_change {
 	const struct billing_options *options;
 	struct card card;
+	uint64_t phase;
 };
 
 static int change_card(struct store *store, void *context, struct fault *fault)
 {
 	struct card_change *change = context;
 
-	return card_put_in_force(store, &change->options->card, change->options->fee_ppm,
-				 &change->card, fault);
+	const int code = card_put_in_force(store, &change->options->card, change->options->fee_ppm,
+					   &change->card, fault);
+
+	return code < 0 ? code
+			: phase_begin(store, change->options->node, change->card.number,
+				      &change->phase, fault);
 }
 
 static int put_card_in_force(struct billing_poster *poster, struct fault *fault)
@@ -312,19 +318,24 @@ static int put_card_in_force(struct billing_poster *poster, struct fault *fault)
 	struct card_change change = {.options = &poster->options};
 	int code = store_transaction(poster->options.store, change_card, &change, fault);
 
-	if (code == 0)
-		poster->card = change.card;
-	return code;
+	if (code < 0)
+		return code;
+	poster->card = change.card;
+	poster->phase = change.phase;
+	return 0;
 }
 
 int billing_poster_recover(struct billing_poster *poster, struct fault *fault)
 {
 	check(!poster->recovered);
-	int code = 0;
+	int code;
 
 	/* Records of a time before any card was in force are the options' card's. */
 	if (poster->card.number == 0)
 		code = put_card_in_force(poster, fault);
+	else
+		code = phase_ensure(poster->options.store, poster->options.node,
+				    poster->card.number, &poster->phase, fault);
 	poster->intake.unparking = true;
 	if (code == 0)
 		code = drain(poster, fault);

@@ -50,6 +50,7 @@ struct billing_poster {
 	struct ledger *ledger;
 	struct books books;
 	struct card card; /* in force */
+	uint64_t phase;   /* of it */
 	struct intake intake;
 	struct leases leases;
 	struct transfers transfers;
