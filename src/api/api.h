@@ -22,6 +22,7 @@
 #include <stdint.h>
 
 #include "account/account.h"
+#include "audit/audit.h"
 #include "base/clock.h"
 #include "base/fault.h"
 #include "base/ids.h"
@@ -67,6 +68,7 @@ struct api_ports {
 struct api_options {
 	struct store *store;
 	struct journal *journal;
+	struct audit_logs *logs; /* the journal's */
 	const struct clock *clock;
 	struct random *random;
 	struct billing_terms_source terms;

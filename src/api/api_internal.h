@@ -301,6 +301,9 @@ int api_subscriptions_list(struct api_request *request, struct fault *fault);
 int api_ledger_show(struct api_request *request, struct fault *fault);
 int api_journal_list(struct api_request *request, struct fault *fault);
 int api_changes_list(struct api_request *request, struct fault *fault);
+int api_audit_list(struct api_request *request, struct fault *fault);
+int api_audit_tile(struct api_request *request, struct fault *fault);
+int api_receipts_show(struct api_request *request, struct fault *fault);
 int api_openapi_show(struct api_request *request, struct fault *fault);
 
 /* The service that the argument `service` names. */

@@ -152,6 +152,19 @@ static bool read_count(struct api_request *request, const struct api_argument *a
 	return true;
 }
 
+/* Of path and query, where a number is written as text. */
+static bool read_value(struct api_request *request, const struct api_argument *argument,
+		       struct slice given)
+{
+	uint64_t number;
+
+	if (argument->kind != API_COUNT)
+		return read_written(request, argument, given);
+	if (!slice_to_u64(given, INT64_MAX, &number))
+		return refuse_count(request, argument);
+	return read_count(request, argument, (int64_t)number);
+}
+
 /* ---- the query ---- */
 
 static bool refuse_unknown_parameter(struct api_request *request, struct slice name)
@@ -204,7 +217,6 @@ static bool read_parameter(struct api_request *request, struct slice name, struc
 {
 	const struct api_argument *argument =
 		api_route_find_argument(request->route, API_QUERY, name);
-	uint64_t number;
 
 	if (argument == NULL)
 		return refuse_unknown_parameter(request, name);
@@ -213,11 +225,7 @@ static bool read_parameter(struct api_request *request, struct slice name, struc
 				   argument->name);
 		return false;
 	}
-	if (argument->kind != API_COUNT)
-		return read_written(request, argument, given);
-	if (!slice_to_u64(given, INT64_MAX, &number))
-		return refuse_count(request, argument);
-	return read_count(request, argument, (int64_t)number);
+	return read_value(request, argument, given);
 }
 
 static bool read_query(struct api_request *request)
@@ -410,7 +418,7 @@ static bool read_path_and_headers(struct api_request *request)
 	for (size_t i = 0; i < route->argument_count; i++) {
 		const struct api_argument *argument = &route->arguments[i];
 		if (argument->place == API_PATH &&
-		    !read_written(request, argument, request->segments[segment++]))
+		    !read_value(request, argument, request->segments[segment++]))
 			return false;
 		if (argument->place == API_HEADER && request->idempotency_key.length > 0 &&
 		    !read_written(request, argument, request->idempotency_key))

@@ -147,6 +147,19 @@ static const struct api_argument change_arguments[] = {
 	AFTER, LIMIT,
 };
 
+static const struct api_argument tile_arguments[] = {
+	{"stream", API_PATH, API_COUNT, true, 0, JOURNAL_STREAMS_MAX - 1, NULL, "of the journal"},
+	{"level", API_PATH, API_COUNT, true, 0, 7, NULL, "0: hashes of records"},
+	{"number", API_PATH, API_COUNT, true, 0, INT64_MAX, NULL, "which tile of the level"},
+	{"width", API_QUERY, API_COUNT, false, 1, AUDIT_TILE_WIDTH, NULL,
+	 "how many hashes, the whole 256 where not given"},
+};
+
+static const struct api_argument receipt_arguments[] = {
+	{"call", API_PATH, API_TEXT, true, 1, CALL_ID_TEXT_MAX - 1, NULL,
+	 "the call's id, as `Stoa-Call` tells it"},
+};
+
 #define NONE         NULL, 0
 #define TAKES(array) array, COUNT_OF(array)
 /* Problems of a row, beside those that any request may meet (api_route_problems). */
@@ -211,6 +224,12 @@ const struct api_route api_routes[] = {
 	 API_LISTS, TAKES(journal_arguments), "CallRecord", 0, CALLS(journal_list)},
 	{"GET", "/v1/changes", "Every change that was made, oldest first.",
 	 API_LISTS, TAKES(change_arguments), "Change", 0, CALLS(changes_list)},
+	{"GET", "/v1/audit", "The transparency logs over the journal's streams, with their signed heads.",
+	 API_LISTS, NONE, "AuditLog", 0, CALLS(audit_list)},
+	{"GET", "/v1/audit/{stream}/tiles/{level}/{number}", "A tile of a log's Merkle tree.",
+	 0, TAKES(tile_arguments), "Tile", MAY(API_NOT_FOUND), CALLS(audit_tile)},
+	{"GET", "/v1/receipts/{call}", "A call's record, and the proof that it is in the signed log.",
+	 0, TAKES(receipt_arguments), "Receipt", MAY(API_NOT_FOUND), CALLS(receipts_show)},
 	{"GET", "/v1/openapi.json", "This API as an OpenAPI 3.1 document.",
 	 0, NONE, NULL, 0, CALLS(openapi_show)},
 };

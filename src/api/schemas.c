@@ -38,6 +38,7 @@ static const struct api_member status_members[] = {
 	{"workers", API_IS_COUNT, 0, NULL, "threads that serve calls"},
 	{"calls", API_IS_COUNT, API_MAP_OF, NULL, "the gateway's counts"},
 	{"poster", API_IS_FIGURE, API_MAP_OF, NULL, "the counts of who bills the calls"},
+	{"log_key", API_IS_TEXT, 0, NULL, "public key of what the cloud signs, a C2SP vkey"},
 	{"journal", API_IS_OBJECT, 0, "JournalState", "how far it is written, durable and posted"},
 	{"instances", API_IS_OBJECT, API_LIST_OF, "Instance", "the running copies of services"},
 };
@@ -333,6 +334,30 @@ static const struct api_member change_members[] = {
 	{"facts", API_IS_SCHEMA, 0, NULL, "what is other than before, in short"},
 };
 
+static const struct api_member audit_log_members[] = {
+	{"stream", API_IS_COUNT, 0, NULL, "of the journal"},
+	{"origin", API_IS_TEXT, 0, NULL, "the log's name, the first line of its checkpoints"},
+	{"key", API_IS_TEXT, 0, NULL, "its public key, a C2SP vkey under the log's name"},
+	{"size", API_IS_COUNT, 0, NULL, "records in the tree that was signed last"},
+	{"root", API_IS_TEXT, 0, NULL, "its root hash, in base64"},
+	{"checkpoint", API_IS_TEXT, 0, NULL, "the same, signed: a C2SP checkpoint"},
+	{"damage", API_IS_TEXT, API_OR_NULL, NULL, "what is not as it was signed; null: nothing"},
+};
+
+static const struct api_member tile_members[] = {
+	{"hashes", API_IS_TEXT, API_LIST_OF, NULL, "from the left, in base64"},
+};
+
+static const struct api_member receipt_members[] = {
+	{"call", API_IS_TEXT, 0, NULL, "the call's id"},
+	{"stream", API_IS_COUNT, 0, NULL, "of the journal, where its record stands"},
+	{"position", API_IS_COUNT, 0, NULL, "in the stream"},
+	{"origin", API_IS_TEXT, 0, NULL, "the log's name"},
+	{"size", API_IS_COUNT, 0, NULL, "of the tree that the proof is for"},
+	{"record", API_IS_TEXT, 0, NULL, "the 192 bytes of the record, in base64"},
+	{"receipt", API_IS_TEXT, 0, NULL, "record, proof and checkpoint: a C2SP tlog-proof"},
+};
+
 #define SCHEMA(name, members, sentence) {name, sentence, members, COUNT_OF(members)}
 
 const struct api_schema api_schemas[] = {
@@ -369,6 +394,9 @@ const struct api_schema api_schemas[] = {
 	SCHEMA("LedgerAccount", ledger_account_members, "An account of a ledger."),
 	SCHEMA("LedgerSum", ledger_sum_members, "A ledger summed up."),
 	SCHEMA("Change", change_members, "An entry of the change log."),
+	SCHEMA("AuditLog", audit_log_members, "A stream's transparency log."),
+	SCHEMA("Tile", tile_members, "Neighbouring hashes of a Merkle tree."),
+	SCHEMA("Receipt", receipt_members, "The proof that a call's record is in the log."),
 	SCHEMA("CallRecord", call_record_members, "The fact about one finished call."),
 };
 /* clang-format on */

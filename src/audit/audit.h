@@ -174,6 +174,35 @@ uint64_t audit_log_rebuilt(struct audit_log *log);
 int audit_log_tile_read(struct audit_log *log, unsigned level, uint64_t number, unsigned width,
 			struct audit_hash hashes[AUDIT_TILE_WIDTH], struct fault *fault);
 
+/* ---- all logs of a node ---- */
+
+struct audit_logs;
+
+struct audit_logs_options {
+	struct journal *journal;
+	const char *folder; /* a stream's log is FOLDER/<stream> */
+	uint32_t node;      /* origins are "<key's name>/node-<node>/journal-<stream>" */
+	const struct audit_signer *signer;
+};
+
+/* A stream's log is opened when it has its first durable record. */
+int audit_logs_open(const struct audit_logs_options *options, struct audit_logs **ret_logs,
+		    struct fault *fault);
+void audit_logs_close(struct audit_logs *logs);
+/* Advances the stream's log; nothing where the stream has no record. */
+int audit_logs_advance(struct audit_logs *logs, uint32_t stream, uint64_t most, uint64_t *ret_taken,
+		       struct fault *fault);
+/* NULL where the stream has none yet. */
+struct audit_log *audit_logs_find(struct audit_logs *logs, uint32_t stream);
+const struct audit_key *audit_logs_key(const struct audit_logs *logs);
+const struct audit_signer *audit_logs_signer(const struct audit_logs *logs);
+
+/* The record of a call, written by now: looked for among those that settled from a minute before
+ * the call's own time on, `most` at the most (a clock that was set back hides them). *ret_whole
+ * false: there were more. FAULT_NOT_FOUND where it is not among them. */
+int audit_call_find(struct journal *journal, uint32_t stream, struct call_id call, uint64_t most,
+		    bool *ret_whole, struct journal_record *ret_record, struct fault *fault);
+
 /* ---- views: proofs of a log at one of its heads ---- */
 
 struct audit_view;

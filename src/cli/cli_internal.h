@@ -175,6 +175,8 @@ int cli_catalog_search(struct cli *cli);
 int cli_catalog_show(struct cli *cli);
 int cli_call(struct cli *cli);
 int cli_statement(struct cli *cli);
+int cli_receipt(struct cli *cli);
+int cli_verify(struct cli *cli);
 int cli_ledger(struct cli *cli);
 int cli_journal_cat(struct cli *cli);
 int cli_status(struct cli *cli);

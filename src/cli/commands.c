@@ -50,6 +50,11 @@ static const struct cli_option statement_options[] = {
 	{"--service", "SERVICE", false, "only this service"},
 };
 
+static const struct cli_option verify_options[] = {
+	{"--key", "KEY", false,
+	 "the cloud's public key, `name+id+base64`, or a file with it; else log.pub in --cloud"},
+};
+
 static const struct cli_option log_options[] = {
 	{"--lines", "N", false, "how many of the last lines, 100 where not given"},
 };
@@ -159,6 +164,17 @@ const struct cli_command cli_commands[] = {
 	 "$ stoa statement acme\n"
 	 "$ stoa statement acme --period 2026-11 --app acme/shop\n",
 	 OPTIONS(statement_options), 1, 1, cli_statement},
+	{"receipt", "CALL", "Print the proof that a call is on record (a C2SP tlog-proof)",
+	 "CALL is what the answer's `Stoa-Call` said. Who has the cloud's public key can check the\n"
+	 "receipt without the cloud.",
+	 "$ stoa receipt 019b0c5e-7a4e-7c6f-8a51-0d6d1f2f9f3a > call.tlog-proof\n"
+	 "$ stoa verify call.tlog-proof\n",
+	 NO_OPTIONS, 1, 1, cli_receipt},
+	{"verify", "FILE", "Check a receipt; no cloud is asked",
+	 "Exit status: 0 it holds, 1 it does not, or cannot be read, and the first thing that is\n"
+	 "wrong is told, 2 wrong usage. FILE is - for standard input.",
+	 "$ stoa verify call.tlog-proof --key log.pub\n",
+	 OPTIONS(verify_options), 1, 1, cli_verify},
 	{"ledger", "", "Show every account of the ledger, and that it balances",
 	 NULL,
 	 "$ stoa ledger\n",

@@ -96,6 +96,8 @@ static void print_status(const json_t *status)
 	print_members("calls", json_object_get(status, "calls"));
 	print_members("poster", json_object_get(status, "poster"));
 	print_journal(json_object_get(status, "journal"));
+	print_row("log key");
+	puts(cli_text(status, "log_key"));
 	print_instances(json_object_get(status, "instances"));
 }
 

@@ -213,6 +213,7 @@ static int api_begin(struct node *node, const struct node_options *options, stru
 	const struct api_options api_options = {
 		.store = node->store,
 		.journal = node->journal,
+		.logs = node->logs,
 		.clock = node->clock,
 		.random = node->random,
 		.terms = billing_terms_of_catalog(),
@@ -343,6 +344,8 @@ static int node_start(struct node *node, const struct node_options *options, str
 	if (code == 0)
 		code = journal_begin(node, fault);
 	if (code == 0)
+		code = auditing_open(node, fault);
+	if (code == 0)
 		code = posting_open(node, fault);
 	if (code == 0)
 		code = gateway_begin(node, options, fault);
@@ -354,6 +357,8 @@ static int node_start(struct node *node, const struct node_options *options, str
 		code = publish_everything(node, fault);
 	if (code == 0)
 		code = posting_start(node, fault);
+	if (code == 0)
+		code = auditing_start(node, fault);
 	if (code == 0)
 		code = workers_start(node, fault);
 	if (code == 0)
@@ -430,6 +435,7 @@ static void node_stop(struct node *node)
 	}
 	if (node->api != NULL)
 		api_free(node->api);
+	auditing_stop(node);
 	free_leaving(node);
 	if (node->gateway != NULL)
 		gateway_free(node->gateway);
@@ -462,6 +468,7 @@ int node_serve(const struct node_options *options, struct fault *fault)
 	map_init(&node->budget_leases);
 	sem_init(&node->workers_ready, 0, 0);
 	sem_init(&node->poster_wake, 0, 0);
+	sem_init(&node->audit_stop, 0, 0);
 	process_prepare();
 	gateway_publisher_enter();
 
@@ -493,6 +500,7 @@ int node_serve(const struct node_options *options, struct fault *fault)
 	gateway_publisher_leave();
 	sem_destroy(&node->workers_ready);
 	sem_destroy(&node->poster_wake);
+	sem_destroy(&node->audit_stop);
 	free(node);
 	return code;
 }

@@ -7,6 +7,7 @@
 
 #include "account/account.h"
 #include "api/api.h"
+#include "audit/audit.h"
 #include "base/map.h"
 #include "base/spawn.h"
 #include "billing/billing.h"
@@ -98,6 +99,14 @@ struct node {
 	_Atomic bool poster_woken;
 	_Atomic bool stopping;
 	_Atomic bool journal_failing; /* told once, until it works again */
+
+	/* audit */
+	struct audit_signer signer;
+	struct audit_logs *logs;
+	pthread_t audit_thread;
+	bool audit_running;
+	bool audit_failing; /* told once, until it works again */
+	sem_t audit_stop;
 };
 
 /* publish.c: from the store to the gateway. Control thread. */
@@ -122,6 +131,12 @@ void posting_wake(void *node); /* any thread */
 void posting_refresh(struct node *node, struct node_lease *lease);
 /* After the gateway has stopped: posts the rest, gives the leases back. */
 void posting_stop(struct node *node);
+
+/* auditing.c: the audit thread. */
+int auditing_open(struct node *node, struct fault *fault);
+int auditing_start(struct node *node, struct fault *fault);
+/* After the journal got its last record and is durable. */
+void auditing_stop(struct node *node);
 
 /* folder.c: the cloud's folder. */
 int folder_open(struct node *node, const char *path, struct fault *fault);

@@ -1,0 +1,91 @@
+/* Checks what a cloud signed, with nothing but the file and the cloud's public key. */
+#include "cli/cli_internal.h"
+
+#include <inttypes.h>
+#include <limits.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "audit/audit.h"
+#include "base/disk.h"
+
+/* ---- the key ---- */
+
+static int parse_key(struct cli *cli, const char *where, struct slice text,
+		     struct audit_key *ret_key)
+{
+	const struct slice line = slice_part(text, 0, slice_find_byte(text, '\n', 0));
+	struct fault fault;
+
+	if (audit_key_parse(slice_trim(line), ret_key, &fault) < 0)
+		return cli_fail(cli, "%s: %s", where, fault.text);
+	return CLI_DONE;
+}
+
+/* A key has two '+'; a path may have as many, but then there is such a file. */
+static int load_key(struct cli *cli, struct audit_key *ret_key)
+{
+	const char *given = cli_option(cli, "--key");
+	char path[PATH_MAX];
+	char *text;
+	size_t length;
+	struct fault fault;
+
+	if ((size_t)snprintf(path, sizeof(path), "%s%s", given != NULL ? given : cli->folder,
+			     given != NULL ? "" : "/log.pub") >= sizeof(path))
+		return cli_misuse(cli, "the path of the key is too long");
+	const int code = disk_read_file(path, AUDIT_NOTE_MAX, &text, &length, &fault);
+	if (code < 0 && given != NULL && strchr(given, '+') != NULL)
+		return parse_key(cli, "--key", slice_of(given), ret_key);
+	if (code < 0)
+		return cli_fail(cli, "%s%s", fault.text,
+				given != NULL ? "" : "; give the cloud's public key with --key");
+	const int status = parse_key(cli, path, slice_make(text, length), ret_key);
+	free(text);
+	return status;
+}
+
+/* ---- receipts ---- */
+
+static int verify_receipt(struct cli *cli, struct slice receipt, const struct audit_key *key)
+{
+	struct journal_record record;
+	struct audit_head head;
+	struct fault fault;
+	char call[CALL_ID_TEXT_MAX];
+
+	if (audit_receipt_verify(receipt, key, &record, &head, &fault) < 0)
+		return cli_fail(cli, "%s: %s", cli->arguments[0], fault.text);
+	call_id_format(record.call, call);
+	if (cli->json) {
+		json_t *json =
+			json_pack("{s:b, s:s, s:s, s:s, s:I, s:I}", "verified", 1, "kind",
+				  "receipt", "call", call, "origin", head.origin, "position",
+				  (json_int_t)record.position, "size", (json_int_t)head.size);
+		cli_print_json(json);
+		json_decref(json);
+		return CLI_DONE;
+	}
+	printf("call %s is record %" PRIu64 " of %" PRIu64 " in %s, signed by %s\n", call,
+	       record.position, head.size, head.origin, key->name);
+	return CLI_DONE;
+}
+
+int cli_verify(struct cli *cli)
+{
+	const char *path = strcmp(cli->arguments[0], "-") == 0 ? "/dev/stdin" : cli->arguments[0];
+	struct audit_key key;
+	struct fault fault;
+	char *text;
+	size_t length;
+	int status = load_key(cli, &key);
+
+	if (status != CLI_DONE)
+		return status;
+	if (disk_read_file(path, AUDIT_NOTE_MAX, &text, &length, &fault) < 0)
+		return cli_fail(cli, "%s", fault.text);
+	status = verify_receipt(cli, slice_make(text, length), &key);
+	free(text);
+	return status;
+}
