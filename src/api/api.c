@@ -126,7 +126,7 @@ void api_stop(struct api *api, void (*on_stopped)(void *context), void *context)
 	api->stopping = api->listener_count + 1;
 	for (uint32_t i = 0; i < api->listener_count; i++)
 		loop_listener_close(&api->listeners[i].listener);
-	http_server_drain(api->server, on_drained);
+	http_server_drain(api->server, 0, on_drained);
 }
 
 void api_free(struct api *api)

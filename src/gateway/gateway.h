@@ -99,8 +99,12 @@ int gateway_worker_run(struct gateway *gateway, uint32_t number,
 bool gateway_listener_address(struct gateway *gateway, uint32_t index,
 			      struct loop_address *ret_address);
 /* Closes the listeners, lets calls in flight end for at most grace_ns, then cuts the rest;
- * every worker returns. Any thread, once, after the workers are ready. */
+ * every worker returns. Answers say that they are the last of their connection; one that is idle
+ * is kept for half a second, for a request that is on its way. Any thread, once, after the
+ * workers are ready. */
 void gateway_stop(struct gateway *gateway, uint64_t grace_ns);
+/* After gateway_stop: cuts what is left now. Any thread, before the last worker is joined. */
+void gateway_hurry(struct gateway *gateway);
 /* What the loops use and why. After the workers are ready. */
 enum loop_io gateway_io(const struct gateway *gateway, const char **ret_reason);
 

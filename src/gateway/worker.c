@@ -1,11 +1,16 @@
 #include "gateway/worker.h"
 
+#include <poll.h>
 #include <stdlib.h>
 #include <unistd.h>
 
 #include "base/check.h"
 #include "base/log.h"
 #include "gateway/call.h"
+
+/* How long an idle connection is kept when the gateway stops, for a request on its way. */
+#define DRAIN_IDLE_NS (500 * CLOCK_NS_PER_MS)
+#define PENDING_MAX   4096u /* connections accepted when the listeners close */
 
 /* ---- connections ---- */
 
@@ -24,10 +29,7 @@ static void on_handover(struct loop_message *message)
 {
 	struct handover *handover = (struct handover *)message;
 
-	if (handover->worker->stopping)
-		close(handover->descriptor);
-	else
-		adopt(handover->worker, handover->descriptor);
+	adopt(handover->worker, handover->descriptor);
 	free(handover);
 }
 
@@ -51,7 +53,8 @@ static void on_accept(struct loop_listener *listener, int descriptor)
 	struct worker *own = gateway->workers[0];
 
 	pthread_mutex_lock(&gateway->lock);
-	struct worker *worker = least_loaded(gateway);
+	/* Another one may have drained by now. */
+	struct worker *worker = atomic_load(&gateway->stopping) ? own : least_loaded(gateway);
 	struct handover *handover = worker == own ? NULL : malloc(sizeof(*handover));
 	if (handover == NULL)
 		worker = own;
@@ -223,14 +226,29 @@ static void on_listener_closed(struct loop_listener *listener)
 	gateway->listeners_open--;
 }
 
+/* Closing would reset those that the kernel has accepted. */
+static void accept_pending(struct loop_listener *listener)
+{
+	struct pollfd pending = {.fd = listener->descriptor, .events = POLLIN};
+
+	for (uint32_t i = 0; i < PENDING_MAX && poll(&pending, 1, 0) == 1; i++) {
+		const int descriptor = accept4(listener->descriptor, NULL, NULL, SOCK_CLOEXEC);
+		if (descriptor < 0)
+			return;
+		on_accept(listener, descriptor);
+	}
+}
+
 /* Those that were opened: where one could not be, the ones behind it were not tried. */
 static void listeners_close(struct worker *worker)
 {
 	struct gateway *gateway = worker->gateway;
 	const uint32_t count = worker->number == 0 ? gateway->listeners_open : 0;
 
-	for (uint32_t i = 0; i < count; i++)
+	for (uint32_t i = 0; i < count; i++) {
+		accept_pending(&gateway->listeners[i]);
 		loop_listener_close(&gateway->listeners[i]);
+	}
 }
 
 static void on_stop(struct loop_message *message)
@@ -238,12 +256,21 @@ static void on_stop(struct loop_message *message)
 	struct worker *worker = (struct worker *)((char *)message - offsetof(struct worker, stop));
 	struct gateway *gateway = worker->gateway;
 
+	const uint64_t grace_ns = atomic_load(&gateway->stop_grace_ns);
+
 	worker->stopping = true;
 	listeners_close(worker);
 	worker->stop_timer.on_due = on_grace_over;
-	loop_timer_set(worker->loop, &worker->stop_timer,
-		       loop_now_ns(worker->loop) + atomic_load(&gateway->stop_grace_ns));
-	http_server_drain(worker->server, on_drained);
+	loop_timer_set(worker->loop, &worker->stop_timer, loop_now_ns(worker->loop) + grace_ns);
+	http_server_drain(worker->server, grace_ns < DRAIN_IDLE_NS ? grace_ns : DRAIN_IDLE_NS,
+			  on_drained);
+}
+
+static void on_hurry(struct loop_message *message)
+{
+	struct worker *worker = (struct worker *)((char *)message - offsetof(struct worker, hurry));
+
+	http_server_close(worker->server);
 }
 
 /* ---- life ---- */
@@ -348,7 +375,8 @@ int gateway_worker_run(struct gateway *gateway, uint32_t number,
 				  .retry_credit = WORKER_RETRY_CREDIT_MAX / 10,
 				  .retry.run = on_retry,
 				  .nudge.deliver = on_nudge,
-				  .stop.deliver = on_stop};
+				  .stop.deliver = on_stop,
+				  .hurry.deliver = on_hurry};
 	random_seeded_init(&worker->random, random_u64(gateway->options.random));
 	urcu_qsbr_register_thread();
 	int code = worker_open(worker, fault);
@@ -374,11 +402,25 @@ int gateway_worker_run(struct gateway *gateway, uint32_t number,
 void gateway_stop(struct gateway *gateway, uint64_t grace_ns)
 {
 	atomic_store(&gateway->stop_grace_ns, grace_ns);
+	atomic_store(&gateway->stopping, true);
 	pthread_mutex_lock(&gateway->lock);
 	for (uint32_t i = 0; i < gateway->options.workers; i++) {
 		struct worker *worker = gateway->workers[i];
 		if (worker != NULL)
 			loop_post(worker->loop, &worker->stop);
+	}
+	pthread_mutex_unlock(&gateway->lock);
+}
+
+void gateway_hurry(struct gateway *gateway)
+{
+	if (atomic_exchange(&gateway->hurrying, true))
+		return;
+	pthread_mutex_lock(&gateway->lock);
+	for (uint32_t i = 0; i < gateway->options.workers; i++) {
+		struct worker *worker = gateway->workers[i];
+		if (worker != NULL)
+			loop_post(worker->loop, &worker->hurry);
 	}
 	pthread_mutex_unlock(&gateway->lock);
 }

@@ -47,7 +47,7 @@ struct worker {
 	struct loop_task retry; /* waiting calls look again at the turn's end */
 	struct loop_message nudge;
 	_Atomic bool nudged;
-	struct loop_message stop;
+	struct loop_message stop, hurry;
 	struct loop_timer stop_timer;
 	bool stopping;
 	_Atomic uint32_t connections; /* for choosing the least loaded; as of the last change */
@@ -76,6 +76,7 @@ struct gateway {
 	const char *io_reason;
 	enum loop_io io;
 	_Atomic uint64_t stop_grace_ns;
+	_Atomic bool stopping, hurrying;
 	struct worker of[]; /* options.workers of them */
 };
 

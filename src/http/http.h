@@ -186,9 +186,11 @@ int http_server_new(struct loop *loop, const struct http_server_options *options
 		    struct http_server **ret_server, struct fault *fault);
 /* A connection accepted by whichever listener; the descriptor becomes the server's. */
 void http_server_adopt(struct http_server *server, int descriptor);
-/* No further request is read; idle connections close now, the others after their answer.
- * `on_drained` is called once, when none is left. */
-void http_server_drain(struct http_server *server, void (*on_drained)(void *owner));
+/* Connections close after the answer to the request that they carry, or to one that comes within
+ * idle_ns: a client may have sent it before it could know. Answers say that they are the last.
+ * idle_ns 0: idle connections close now. `on_drained` is called once, when none is left. */
+void http_server_drain(struct http_server *server, uint64_t idle_ns,
+		       void (*on_drained)(void *owner));
 /* Closes all at once (on_abort, on_over follow in later turns). */
 void http_server_close(struct http_server *server);
 uint32_t http_server_connections(const struct http_server *server);

@@ -2,8 +2,11 @@
 
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/ioctl.h>
 
 #include "base/check.h"
+
+#define CLOSE_AGAIN_NS 10000000ull /* for a request that arrived to be read */
 
 static void connection_turn(struct loop_task *task);
 static void connection_due(struct loop_timer *timer);
@@ -119,11 +122,14 @@ void http_server_adopt(struct http_server *server, int descriptor)
 
 	loop_stream_adopt(server->loop, &connection->wire.stream, descriptor,
 			  &http_connection_events);
-	if (server->draining || server->connection_count > server->options.connections_max) {
+	if ((server->draining && server->drain_idle_ns == 0) || server->drained_told ||
+	    server->connection_count > server->options.connections_max) {
 		http_connection_close(connection);
 		return;
 	}
-	http_wire_read_within(&connection->wire, server->options.limits.head_timeout_ns);
+	http_wire_read_within(&connection->wire, server->draining
+							 ? server->drain_idle_ns
+							 : server->options.limits.head_timeout_ns);
 	connection->wire.reading = true;
 	loop_stream_read(&connection->wire.stream, true);
 }
@@ -141,16 +147,21 @@ static void server_drained(struct loop_task *task)
 	server->on_drained(server->options.owner);
 }
 
-void http_server_drain(struct http_server *server, void (*on_drained)(void *owner))
+void http_server_drain(struct http_server *server, uint64_t idle_ns,
+		       void (*on_drained)(void *owner))
 {
 	check(!server->draining);
 	server->draining = true;
+	server->drain_idle_ns = idle_ns;
 	server->on_drained = on_drained;
 	for (struct http_connection *connection = server->connections; connection != NULL;
-	     connection = connection->next)
-		if (connection->state == HTTP_CONNECTION_IDLE ||
-		    connection->state == HTTP_CONNECTION_HEAD)
+	     connection = connection->next) {
+		const bool idle = connection->state == HTTP_CONNECTION_IDLE;
+		if (idle && idle_ns > 0)
+			http_wire_read_within(&connection->wire, idle_ns);
+		else if (idle || (connection->state == HTTP_CONNECTION_HEAD && idle_ns == 0))
 			http_connection_close(connection);
+	}
 	if (on_drained != NULL && server->connection_count == 0)
 		loop_defer(server->loop, &server->drained);
 }
@@ -252,11 +263,15 @@ static void after_answer(struct http_connection *connection)
 	const bool body_over = http_body_is_over(&connection->body);
 	const struct http_limits *limits = &connection->server->options.limits;
 
-	if (!connection->exchange.keep_alive || connection->server->draining) {
+	/* A client that was not told to close may have sent its next request already. */
+	if (!connection->exchange.keep_alive ||
+	    (connection->server->draining && connection->server->drain_idle_ns == 0)) {
 		http_connection_end(connection, !body_over || connection->wire.kept_length > 0);
 	} else if (body_over) {
 		connection->state = HTTP_CONNECTION_IDLE;
-		http_wire_read_within(&connection->wire, limits->keep_alive_timeout_ns);
+		http_wire_read_within(&connection->wire, connection->server->draining
+								 ? connection->server->drain_idle_ns
+								 : limits->keep_alive_timeout_ns);
 	} else {
 		connection->state = HTTP_CONNECTION_DISCARD;
 		http_wire_read_within(&connection->wire, limits->body_idle_timeout_ns);
@@ -364,6 +379,18 @@ const struct loop_stream_events http_connection_events = {
 
 /* ---- time ---- */
 
+/* Not over a request that is with the kernel already: its client would see it lost. */
+static void close_idle(struct http_connection *connection)
+{
+	int unread = 0;
+
+	if (connection->server->draining && connection->wire.stream.descriptor >= 0 &&
+	    ioctl(connection->wire.stream.descriptor, FIONREAD, &unread) == 0 && unread > 0)
+		http_wire_read_within(&connection->wire, CLOSE_AGAIN_NS);
+	else
+		http_connection_close(connection);
+}
+
 static void read_timed_out(struct http_connection *connection)
 {
 	switch (connection->state) {
@@ -383,6 +410,8 @@ static void read_timed_out(struct http_connection *connection)
 		break;
 	}
 	case HTTP_CONNECTION_IDLE:
+		close_idle(connection);
+		break;
 	case HTTP_CONNECTION_DISCARD:
 	case HTTP_CONNECTION_FLUSH:
 	case HTTP_CONNECTION_LINGER:

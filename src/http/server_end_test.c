@@ -263,7 +263,7 @@ static void draining_lets_answers_end_and_takes_no_further_request(void **state)
 	rig_connect(rig);
 	rig_send_text(rig, GET("/hold") GET("/late"));
 	rig_settle(rig);
-	http_server_drain(rig->server, rig_drained);
+	http_server_drain(rig->server, 0, rig_drained);
 	rig_settle(rig);
 	assert_int_equal(http_server_connections(rig->server), 1);
 	assert_false(rig->drained);
@@ -281,7 +281,7 @@ static void draining_an_empty_server_says_so_later(void **state)
 	struct rig *rig = *state;
 
 	rig_serve(rig);
-	http_server_drain(rig->server, rig_drained);
+	http_server_drain(rig->server, 0, rig_drained);
 	assert_false(rig->drained);
 	rig_settle(rig);
 	assert_true(rig->drained);

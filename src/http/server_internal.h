@@ -73,6 +73,7 @@ struct http_server {
 	struct http_trailers trailers;
 	struct http_request_read read;
 	bool draining, drained_told;
+	uint64_t drain_idle_ns;
 	void (*on_drained)(void *owner);
 	struct loop_task drained;
 };

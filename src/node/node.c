@@ -163,15 +163,36 @@ static int workers_start(struct node *node, struct fault *fault)
 	return 0;
 }
 
+static void stop_signals(sigset_t *signals)
+{
+	sigemptyset(signals);
+	sigaddset(signals, SIGINT);
+	sigaddset(signals, SIGTERM);
+}
+
+/* While calls in flight end, a second signal ends the wait for them. */
+static void worker_join(struct node *node, uint32_t number)
+{
+	const struct timespec pause = {.tv_nsec = 10 * CLOCK_NS_PER_MS};
+	sigset_t signals;
+
+	stop_signals(&signals);
+	while (pthread_tryjoin_np(node->workers[number], NULL) != 0) {
+		const int signal = sigtimedwait(&signals, NULL, &pause);
+		if (signal <= 0)
+			continue;
+		log_event(LOG_INFO, "node.hurried", log_text("signal", sigabbrev_np(signal)));
+		gateway_hurry(node->gateway);
+	}
+}
+
 static void workers_stop(struct node *node)
 {
 	if (node->gateway == NULL)
 		return;
 	gateway_stop(node->gateway, node->config.drain_ns);
-	for (uint32_t i = 0; i < node->workers_started; i++) {
-		const uint32_t number = node->worker_count - 1 - i;
-		check_equal(pthread_join(node->workers[number], NULL), 0);
-	}
+	for (uint32_t i = 0; i < node->workers_started; i++)
+		worker_join(node, node->worker_count - 1 - i);
 	node->workers_started = 0;
 }
 
@@ -278,9 +299,7 @@ static int signals_block(struct node *node, struct fault *fault)
 	const struct sigaction ignore = {.sa_handler = SIG_IGN};
 	sigset_t signals;
 
-	sigemptyset(&signals);
-	sigaddset(&signals, SIGINT);
-	sigaddset(&signals, SIGTERM);
+	stop_signals(&signals);
 	pthread_sigmask(SIG_BLOCK, &signals, NULL);
 	sigaction(SIGPIPE, &ignore, NULL); /* a peer that is gone is told by errno */
 	node->signal_descriptor = signalfd(-1, &signals, SFD_NONBLOCK | SFD_CLOEXEC);
