@@ -119,7 +119,7 @@ struct directory_service *directory_find_service(struct directory *directory, st
 	struct cds_lfht_iter iterator;
 
 	cds_lfht_lookup(directory->services.of, hash_name(name), match_name, &name, &iterator);
-	struct cds_lfht_node *node = cds_lfht_iter_get_node(&iterator);
+	struct cds_lfht_node *node = table_found(&iterator);
 	return node == NULL ? NULL : entry_of(node, struct directory_service, by_name);
 }
 
@@ -147,7 +147,7 @@ struct directory_subscription *directory_find_subscription(struct directory *dir
 
 	cds_lfht_lookup(directory->subscriptions.of, hash_pair(app.value, service->id.value),
 			match_subscription, &wanted, &iterator);
-	struct cds_lfht_node *node = cds_lfht_iter_get_node(&iterator);
+	struct cds_lfht_node *node = table_found(&iterator);
 	return node == NULL ? NULL : entry_of(node, struct directory_subscription, by_app);
 }
 
@@ -161,7 +161,7 @@ static struct directory_key *find_key(struct directory *directory, const uint8_t
 	struct cds_lfht_iter iterator;
 
 	cds_lfht_lookup(directory->keys.of, hash_digest(digest), match_digest, digest, &iterator);
-	struct cds_lfht_node *node = cds_lfht_iter_get_node(&iterator);
+	struct cds_lfht_node *node = table_found(&iterator);
 	return node == NULL ? NULL : entry_of(node, struct directory_key, by_digest);
 }
 
@@ -250,7 +250,7 @@ int directory_put_service(struct directory *directory, const struct gateway_serv
 		service->id = entry->id;
 		service->tallies = tallies;
 		map_put(&directory->services_by_id, service->id.value, service);
-		cds_lfht_node_init(&service->by_name);
+		table_entry_init(&service->by_name);
 		cds_lfht_add(directory->services.of, hash_name(slice_of(service->name)),
 			     &service->by_name);
 		table_added(&directory->services);
@@ -511,7 +511,7 @@ int directory_put_subscription(struct directory *directory,
 		free(subscription);
 		return code;
 	}
-	cds_lfht_node_init(&subscription->by_app);
+	table_entry_init(&subscription->by_app);
 	cds_lfht_add(directory->subscriptions.of, hash_pair(entry->app.value, service->id.value),
 		     &subscription->by_app);
 	table_added(&directory->subscriptions);
@@ -568,7 +568,7 @@ int directory_put_key(struct directory *directory, const struct gateway_key_entr
 	memcpy(key->digest, entry->digest, sizeof(key->digest));
 	if (scopes.length > 0)
 		memcpy(key->scopes, scopes.data, scopes.length);
-	cds_lfht_node_init(&key->by_digest);
+	table_entry_init(&key->by_digest);
 	struct cds_lfht_node *replaced =
 		cds_lfht_add_replace(directory->keys.of, hash_digest(key->digest), match_digest,
 				     key->digest, &key->by_digest);
