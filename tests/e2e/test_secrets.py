@@ -1,7 +1,11 @@
 """A key's text and the admin token stand where they must, and nowhere else."""
 
 import itertools
+import os
 import re
+import signal
+import subprocess
+from pathlib import Path
 
 import worker
 import yaml
@@ -9,6 +13,7 @@ from books import settle, wait_until
 from cloud import PLAIN_CONFIG, upstream_manifest
 from processes import mentioning
 
+PASSWORD = "c0rrect-h0rse-battery-staple-of-the-service"
 LOUD = PLAIN_CONFIG + "log: {level: debug}\n"
 
 
@@ -38,7 +43,9 @@ def a_whole_session(cloud, upstream, folder):
     session.cli("fund", "acme", "10.00")
     session.cli("app", "create", "acme/shop")
     for manifest, place in ((upstream_manifest("echo", upstream.address), folder / "echo"),
-                            (worker.manifest(folder / "worker"), folder / "worker")):
+                            (worker.manifest(folder / "worker",
+                                             environment={"DATABASE_PASSWORD": PASSWORD}),
+                             folder / "worker")):
         place.mkdir(exist_ok=True)
         (place / "service.yaml").write_text(yaml.safe_dump(manifest))
         session.cli("publish", place / "service.yaml", "--as", "globex")
@@ -51,8 +58,9 @@ def a_whole_session(cloud, upstream, folder):
     for service in ("echo", "worker"):
         assert session.cli("call", service, "/call/x", "--key", key).returncode == 0
     session.cli("call", "worker", "/say/hello", environment={"STOA_KEY": key})
-    about = session.cli("call", "worker", "/about", "--key", key)
-    assert "STOA_SERVICE" in about.stdout
+    # The service itself tells its environment: that is its own affair, and shows that it has it.
+    about = session.cli("call", "worker", "/about", "--key", key, may_show=PASSWORD)
+    assert "STOA_SERVICE" in about.stdout and PASSWORD in about.stdout
     # What goes wrong must not tell more: typos, wrong places, refused calls.
     session.cli("call", "echo", "/call/x", "--key", key + "x")
     session.cli("call", "none", "/call/x", "--key", key)
@@ -113,6 +121,55 @@ def test_secrets_stand_where_they_must_and_nowhere_else(clouds, upstreams, tmp_p
     cloud.kill9()
     assert search() == only_there
     assert not [part for part in parts if part in cloud.serve_log()]
+
+
+def test_a_services_secret_value_is_with_its_instance_and_its_description_alone(
+        clouds, upstreams, tmp_path):
+    """A value of `env` in a manifest: the store must keep it, the instance must get it."""
+    cloud = clouds(LOUD)
+    session, _ = a_whole_session(cloud, upstreams(), tmp_path)
+    for name, output, may_show in session.outputs:
+        assert PASSWORD in may_show or PASSWORD not in output, f"{name} shows it: {output}"
+    assert PASSWORD not in cloud.serve_log()
+    settle(cloud)
+    instance, = [place["pid"] for place in cloud.status()["instances"]]
+    assert mentioning(PASSWORD) == [instance]
+    cloud.stop()
+    holding = {path.name for path in cloud.folder.rglob("*")
+               if path.is_file() and PASSWORD.encode() in path.read_bytes()}
+    assert holding <= {"store.db", "store.db-wal"}
+
+
+def test_the_signing_key_is_shown_nowhere(clouds, upstreams, tmp_path):
+    cloud = clouds(LOUD)
+    session, _ = a_whole_session(cloud, upstreams(), tmp_path)
+    path = cloud.folder / "log.key"
+    assert path.stat().st_mode & 0o777 == 0o600
+    secret = path.read_text().strip().rsplit("+", 1)[-1]
+    assert len(secret) > 40
+    settle(cloud)
+    assert not [name for name, output, _ in session.outputs if secret in output]
+    assert secret not in cloud.serve_log()
+    assert mentioning(secret) == []
+    holding = [path.name for path in cloud.folder.rglob("*")
+               if path.is_file() and secret.encode() in path.read_bytes()]
+    assert holding == ["log.key"]
+
+
+def test_a_dying_node_leaves_no_image_of_its_memory(cloud):
+    """What is not dumpable leaves no core, and its memory is for nobody but root: the kernel then
+    gives the process's files to root."""
+    command = ["setpriv", "--reuid=65534", "--regid=65534", "--clear-groups", "cat",
+               f"/proc/{cloud.process.pid}/environ"]
+    if os.geteuid() == 0:
+        assert subprocess.run(command, capture_output=True).returncode != 0
+    assert os.stat(f"/proc/{cloud.process.pid}/mem").st_uid == 0
+    cloud.process.send_signal(signal.SIGABRT)
+    assert cloud.process.wait() == -signal.SIGABRT
+    assert not [path for folder in (cloud.folder, Path.cwd())
+                for path in folder.glob("core*") if path.is_file()]
+    cloud.end()
+    cloud.start()
 
 
 def test_files_that_hold_secrets_or_money_are_for_the_owner_only(cloud):
