@@ -1,6 +1,7 @@
 """Nothing lies dead: every source is in its folder's build file and every test file is run."""
 
 import re
+import subprocess
 
 import tree
 
@@ -56,3 +57,12 @@ def test_the_dead_source_checker_finds_dead_ones():
 def test_the_collection_checker_finds_a_misnamed_file():
     assert complaints_about_tests_not_collected({"tests/api/accounts.py": "def test_it():\n"})
     assert not complaints_about_tests_not_collected({"tests/api/test_a.py": "def test_it():\n"})
+
+
+def test_bootstrap_lists_every_package_with_what_it_is_for():
+    script = tree.ROOT / "scripts" / "bootstrap"
+    run = subprocess.run([script, "--list"], capture_output=True, text=True, timeout=60)
+    assert (run.returncode, run.stderr) == (0, "")
+    lines = [line for line in run.stdout.splitlines() if line]
+    wrong = [line for line in lines if not re.fullmatch(r"[a-z0-9][a-z0-9.+-]* +\| \S.*", line)]
+    assert len(lines) > 20 and not wrong, tree.told(wrong)
