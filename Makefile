@@ -9,7 +9,7 @@ NAME ?=
 FUZZ_SECONDS ?= 20
 
 .DEFAULT_GOAL := help
-.PHONY: help bootstrap build run demo check test asan tsan clang fuzz bench format clean
+.PHONY: help bootstrap build run demo check test asan tsan clang lint fuzz bench format clean
 
 help: ## List what this Makefile does.
 	@echo 'usage: make TARGET'
@@ -39,8 +39,11 @@ test: build ## Run one test by name: make test NAME=amount.
 asan: bootstrap ## Run the unit tests under the address and undefined behaviour sanitizers.
 	@exec $(PYTHON) tests/support/run_checks --suite asan
 
-tsan: bootstrap ## Run the unit tests of the threaded folders under the thread sanitizer.
+tsan: bootstrap ## Run threaded unit tests and a cloud under load under the thread sanitizer.
 	@exec $(PYTHON) tests/support/run_checks --suite tsan
+
+lint: build ## Run clang-tidy and cppcheck over the program; what was clean and is unchanged is remembered.
+	@exec $(PYTHON) tests/support/run_checks --suite lint
 
 clang: bootstrap ## Build with clang in build-clang/.
 	@exec $(PYTHON) tests/support/run_checks --suite clang

@@ -195,7 +195,7 @@ static bool decode(struct api_request *request, struct slice encoded, struct sli
 
 	/* As forms write it, '+' is a space. */
 	for (size_t i = 0; good && i < encoded.length; i++)
-		decoded[i] = encoded.data[i] == '+' ? ' ' : encoded.data[i];
+		decoded[i] = (char)(encoded.data[i] == '+' ? ' ' : encoded.data[i]);
 	if (good) {
 		const struct slice spaced =
 			arena_copy(&request->arena, slice_make(decoded, encoded.length));
@@ -334,7 +334,7 @@ static void make_pointer(const char *name, char pointer[API_POINTER_MAX])
 		const bool escaped = *name == '~' || *name == '/';
 		if (escaped)
 			pointer[used++] = '~';
-		pointer[used++] = *name == '~' ? '0' : *name == '/' ? '1' : *name;
+		pointer[used++] = (char)(*name == '~' ? '0' : *name == '/' ? '1' : *name);
 	}
 	pointer[used] = '\0';
 }

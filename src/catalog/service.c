@@ -225,7 +225,7 @@ struct words {
 static void lower(const char *from, char *to)
 {
 	for (; *from != '\0'; from++)
-		*to++ = *from >= 'A' && *from <= 'Z' ? (char)(*from + ('a' - 'A')) : *from;
+		*to++ = (char)(*from >= 'A' && *from <= 'Z' ? *from + ('a' - 'A') : *from);
 	*to = '\0';
 }
 

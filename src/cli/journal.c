@@ -17,7 +17,6 @@ int cli_journal_cat(struct cli *cli)
 		json_t *answer = NULL;
 		const json_t *record;
 		size_t i;
-		count = 0;
 		text_init(&path, 1u << 16);
 		text_append_text(&path, "/v1/journal?limit=1000");
 		cli_query_append(&path, "after", after);

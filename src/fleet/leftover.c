@@ -100,7 +100,7 @@ static int read_process(pid_t pid, struct process *ret_process, struct fault *fa
 		if (!slice_cut(&rest, ' ', &field))
 			return fault_set(fault, FAULT_INPUT, "%s is too short", path);
 		if (i == STATE) {
-			process.state = field.length > 0 ? field.data[0] : '?';
+			process.state = (char)(field.length > 0 ? field.data[0] : '?');
 		} else if (i == GROUP) {
 			if (!slice_to_u64(field, INT32_MAX, &number))
 				return fault_set(fault, FAULT_INPUT, "%s has no group", path);

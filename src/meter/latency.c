@@ -12,7 +12,7 @@
 static_assert(METER_LATENCY_BUCKETS == LINEAR + (32 - FIRST_OCTAVE) * PER_OCTAVE,
 	      "every uint32 has a bucket");
 /* "239:18446744073709551615 " */
-static_assert(METER_LATENCY_TEXT_MAX >= METER_LATENCY_BUCKETS * 25, "the longest text fits");
+static_assert(METER_LATENCY_TEXT_MAX / 25 >= METER_LATENCY_BUCKETS, "the longest text fits");
 
 static unsigned bucket_of(uint32_t duration_us)
 {
