@@ -200,8 +200,9 @@ static int system_file_sync_part(struct disk *disk, struct disk_file *file, size
 	(void)disk;
 	void *pages = map_pages(file, offset, bytes, &length);
 	/* What is not in our page tables need not be made read-only there, page by page, each
-	 * with an interrupt to the writer's core. The bytes stay, in the file's own pages. */
-	madvise(pages, length / page_bytes() * page_bytes(), MADV_DONTNEED);
+	 * with an interrupt to the writer's core. The bytes stay, in the file's own pages; the
+	 * last page too, which the writer is in: it would have to fault there anyway. */
+	madvise(pages, length, MADV_DONTNEED);
 	if (msync(pages, length, MS_SYNC) != 0)
 		return fault_set_errno(fault, errno, "cannot sync a file to disk");
 	return 0;

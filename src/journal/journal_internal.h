@@ -83,7 +83,7 @@ struct journal_stream {
 	_Atomic bool writable;           /* a writer was opened */
 	bool mark_dirty;                 /* a mark was written and not synced yet */
 	uint32_t part_syncs;             /* since the marks were synced */
-	uint64_t warmed_from, warmed_to; /* positions whose pages were made ready last */
+	uint64_t warmed_from, warmed_to; /* the head then; pages below it were made ready */
 	bool ready;                      /* the file `ready` is there */
 	uint32_t number;
 	struct journal *journal;

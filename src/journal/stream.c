@@ -183,6 +183,7 @@ static int stream_segment_sync(struct journal_stream *stream, uint64_t durable, 
 	if (whole) {
 		stream->part_syncs = 0;
 		stream->mark_dirty = false;
+		stream->warmed_to = 0; /* it made those pages clean, and so read-only */
 	}
 	return 0;
 }
@@ -220,6 +221,23 @@ int journal_stream_sync(struct journal_stream *stream, bool *ret_synced)
 	}
 }
 
+static void warm_range(struct journal_stream *stream, uint64_t from, uint64_t to)
+{
+	struct disk *disk = stream->journal->disk;
+
+	for (uint32_t i = stream->segment_first; i != stream->segment_end; i++) {
+		struct segment *segment = segment_number(stream, i);
+		const uint64_t end = segment->extent.first + segment->extent.records;
+		const uint64_t first = from > segment->extent.first ? from : segment->extent.first;
+		const uint64_t last = to < end ? to : end;
+		if (first >= last)
+			continue;
+		const size_t offset = record_offset(segment, first);
+		disk->file_warm(disk, &segment->file, offset,
+				record_offset(segment, last) - offset);
+	}
+}
+
 void journal_stream_warm(struct journal_stream *stream)
 {
 	const uint64_t head = atomic_load_explicit(&stream->head, memory_order_relaxed);
@@ -230,18 +248,11 @@ void journal_stream_warm(struct journal_stream *stream)
 	/* A few times what came since the last time: what is not used now is used later. */
 	uint64_t ahead = STREAM_WARM_RECORDS_MIN + 4 * grown;
 	ahead = ahead < STREAM_WARM_RECORDS_MAX ? ahead : STREAM_WARM_RECORDS_MAX;
-	const uint64_t to = head + ahead;
-	for (uint32_t i = stream->segment_first; i != stream->segment_end; i++) {
-		struct segment *segment = segment_number(stream, i);
-		const uint64_t end = segment->extent.first + segment->extent.records;
-		const uint64_t first = head > segment->extent.first ? head : segment->extent.first;
-		const uint64_t last = to < end ? to : end;
-		if (first >= last)
-			continue;
-		const size_t from = record_offset(segment, first);
-		stream->journal->disk->file_warm(stream->journal->disk, &segment->file, from,
-						 record_offset(segment, last) - from);
-	}
 	stream->warmed_from = head;
-	stream->warmed_to = to;
+	/* The page that the sync before has taken away. */
+	warm_range(stream, head, head + 1);
+	if (stream->warmed_to >= head + ahead / 2)
+		return;
+	warm_range(stream, stream->warmed_to > head ? stream->warmed_to : head, head + ahead);
+	stream->warmed_to = head + ahead;
 }
