@@ -61,6 +61,14 @@ def check_bill(cloud, calls):
     assert sum(Decimal(line["amount"]) for line in lines) == calls * PRICE
 
 
+def verify_receipt(cloud, call):
+    """The call is in the signed log, whatever end the node has had since."""
+    wait_until(lambda: cloud.cli("receipt", call, check=False).returncode == 0, "a head has it")
+    receipt = cloud.cli("receipt", call).stdout
+    told = cloud.cli("verify", "-", input=receipt).stdout
+    assert told.startswith(f"call {call} is record ")
+
+
 def test_every_whole_answer_is_billed_once_over_many_kills(clouds, upstreams):
     seed = random.randrange(1 << 32)
     print("seed", seed)
@@ -98,6 +106,7 @@ def test_every_whole_answer_is_billed_once_over_many_kills(clouds, upstreams):
         assert len(billed) - len(whole) <= CALLERS * (number + 1)
         assert billed <= set(answered), "a call was billed that the service had not answered"
         check_bill(cloud, len(billed))
+        verify_receipt(cloud, chance.choice(sorted(billed)))
     assert len(answered) == len(set(answered)), "a call reached the service twice"
     assert len(whole) > KILLS
 
