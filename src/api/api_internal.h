@@ -17,7 +17,7 @@
 #define API_POINTER_MAX   160 /* bytes of a JSON pointer or a parameter's name, with the NUL */
 #define API_ARENA_BYTES   (64u << 10) /* of one request, beside its body and answer */
 #define API_ANSWER_MAX    (256u << 20)
-#define API_KEPT_NS       (24 * 3600 * CLOCK_NS_PER_S) /* an answer is kept under its key */
+#define API_KEPT_NS       (24 * 3600 * CLOCK_NS_PER_S) /* an answer, under its key */
 #define API_PAGE_DEFAULT  100
 #define API_KEYS_MAX      10000 /* made by one request */
 #define API_LINES_MAX     10000 /* of a log, in one answer */

@@ -1,6 +1,7 @@
 """What is taken and not given back: descriptors, connections, memory and time. Whoever takes it is
 let go of; everybody else is served meanwhile and after."""
 
+import os
 import socket
 import threading
 from pathlib import Path
@@ -21,6 +22,8 @@ http:
   send_idle_timeout: 400ms
   output_bytes: 64KiB
 """
+# A MiB; under the address sanitizer more, which keeps up to 256 MiB of what was freed.
+ROOM = (16 if "asan" in os.environ.get("STOA_BUILD", "") else 1) << 20
 LARGE = 64 << 20  # far beyond what the kernel and the gateway keep for a slow reader
 CONNECTIONS = 4000
 
@@ -211,7 +214,7 @@ def test_a_caller_that_does_not_read_is_let_go_of_and_costs_little(hasty, framin
             return records
 
         wait_until(let_go, "the call is over")
-        assert resident_bytes(hasty.cloud) - before < 8 << 20
+        assert resident_bytes(hasty.cloud) - before < 8 * ROOM
         assert [record["outcome"] for record in records] == ["aborted"]
         assert records[0]["response_bytes"] < LARGE
     hasty.billed += sum(record["billed"] for record in records)
@@ -227,7 +230,7 @@ def test_a_caller_that_never_reads_its_pipelined_answers_is_let_go_of(hasty):
         with pytest.raises((ConnectionError, TimeoutError)):
             while True:
                 deaf.socket.sendall(hasty.request("/none/such") * 200)
-        assert resident_bytes(hasty.cloud) - before < 16 << 20
+        assert resident_bytes(hasty.cloud) - before < 16 * ROOM
     hasty.forget()
     hasty.check()
 
@@ -269,7 +272,7 @@ def test_a_service_that_reads_nothing_pauses_its_caller(rogue_market):
 
         wait_until(stuck, "the caller is paused")
         market.check()
-        assert resident_bytes(market.cloud) - before < 8 << 20
+        assert resident_bytes(market.cloud) - before < 8 * ROOM
         READING.set()
         peer.socket.setblocking(True)
         while sent < size:
@@ -287,7 +290,7 @@ def test_an_answer_without_end_ends_with_its_caller(rogue_market):
     with market.connect() as peer:
         peer.send(market.request("/bad/without-end/x"))
         peer.receive(lambda data: len(data) > 4 << 20)
-        assert resident_bytes(market.cloud) - before < 8 << 20
+        assert resident_bytes(market.cloud) - before < 8 * ROOM
     records = []
 
     def over():
