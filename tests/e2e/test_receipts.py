@@ -2,12 +2,13 @@
 
 import json
 import random
+import re
 import uuid
 
 import pytest
 import verifier
 from books import quiet, wait_until
-from cloud import upstream_manifest
+from cloud import ROOT, upstream_manifest
 
 CONFIG = "name: my town\ncurrency: USD\nfee: 3%\nrates: {call: 0.000001}\nworkers: 1\n"
 
@@ -172,3 +173,10 @@ def test_missing_tiles_are_built_again(town):
 def test_status_tells_the_key(town):
     assert town.status()["log_key"] == public_key(town).strip()
     assert json.dumps(public_key(town).strip())[1:-1] in town.cli("status").stdout
+
+
+def test_the_second_verifier_accepts_the_receipt_of_the_document():
+    text = (ROOT / "docs" / "receipts.md").read_text()
+    blocks = dict(re.findall(r"^```([a-z-]+)\n(.*?)^```", text, re.DOTALL | re.MULTILINE))
+    record, head = verifier.verify_receipt(blocks["receipt"], blocks["public-key"])
+    assert (record.position, head.size, record.charge_nano) == (1, 3, 50000000)
