@@ -143,7 +143,8 @@ def test_killing_instances_under_load_bills_what_was_answered_whole(clouds, tmp_
     chance = random.Random(seed)
     folder = tmp_path / "worker"
     cloud = clouds("name: test\ncurrency: USD\nfee: 3%\nworkers: 2\n")
-    market = Market(cloud, worker.manifest(folder, run={"instances": 3}), folder)
+    market = Market(cloud, worker.manifest(folder, run={"instances": 3}), folder,
+                    amount="100000.00")  # more than all calls until the last kill can cost
     market.check()
     load = Load(cloud.gateway, "worker", market.key, 1 << 30)
     work = threading.Thread(target=lambda: asyncio.run(load.run(CALLERS)))
