@@ -109,25 +109,28 @@ void loop_batch_send(struct loop_batch *batch, uint32_t number, int descriptor,
 	operation->aio_nbytes = part_count == 1 ? parts->iov_len : part_count;
 }
 
-/* Results come in any order; each names its operation. */
-static void reap(struct loop_batch *batch)
+/* Results come in any order; each names its operation. All are there: on a socket that does not
+ * block, the kernel has done an operation when io_submit returns. */
+static void reap(struct loop_batch *batch, uint32_t count)
 {
 	volatile struct ring *ring = ring_of(batch);
 	const uint32_t tail = ring->tail;
 	uint32_t head = ring->head;
 
-	while (head != tail) {
+	for (; head != tail; count--) {
 		const uint64_t number = ring->events[head].data;
 		check(number < LOOP_BATCH_MAX);
 		batch->results[number] = ring->events[head].res;
 		head = head + 1 == ring->count ? 0 : head + 1;
 	}
+	check_equal(count, 0);
 	ring->head = head;
 }
 
 void loop_batch_run(struct loop_batch *batch, uint32_t count)
 {
 	uint32_t done = 0;
+	uint32_t refused = 0;
 
 	check_at_most(count, LOOP_BATCH_MAX);
 	while (done < count) {
@@ -138,8 +141,9 @@ void loop_batch_run(struct loop_batch *batch, uint32_t count)
 			continue;
 		}
 		batch->results[done++] = -EINTR; /* it could not even be begun */
+		refused++;
 	}
-	reap(batch);
+	reap(batch, count - refused);
 }
 
 int64_t loop_batch_result(const struct loop_batch *batch, uint32_t number)
