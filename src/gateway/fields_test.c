@@ -13,16 +13,7 @@
 #define ANSWER_MAX 65536
 #define PRICE      50000000
 
-static enum loop_io back_end;
 static char answer[ANSWER_MAX];
-
-static struct rig_options options_of(int64_t price)
-{
-	struct rig_options options = rig_options_default(price);
-
-	options.io = back_end;
-	return options;
-}
 
 static bool has(const char *text)
 {
@@ -46,7 +37,7 @@ static void a_callers_trace_goes_on_with_its_state_under_a_new_span(void **unuse
 {
 	(void)unused;
 	struct rig rig;
-	struct rig_options options = options_of(PRICE);
+	struct rig_options options = rig_options_default(PRICE);
 	rig_begin(&rig, &options);
 	const int client = rig_connect(&rig);
 
@@ -72,7 +63,7 @@ static void a_trace_that_is_none_is_replaced_and_its_state_dropped(void **unused
 		"traceparent: 00-" TRACE "-b7ad6b7169203331-01\r\n",
 	};
 	struct rig rig;
-	struct rig_options options = options_of(PRICE);
+	struct rig_options options = rig_options_default(PRICE);
 	rig_begin(&rig, &options);
 	const int client = rig_connect(&rig);
 
@@ -92,7 +83,7 @@ static void rate_and_quota_are_told_with_each_answer(void **unused)
 {
 	(void)unused;
 	struct rig rig;
-	struct rig_options options = options_of(PRICE);
+	struct rig_options options = rig_options_default(PRICE);
 	options.limits.rate_interval_ns = 600 * CLOCK_NS_PER_S;
 	options.limits.burst = 10;
 	options.limits.quota_calls = 4;
@@ -124,7 +115,7 @@ static void a_plan_without_rate_and_quota_has_nothing_to_tell(void **unused)
 {
 	(void)unused;
 	struct rig rig;
-	struct rig_options options = options_of(PRICE);
+	struct rig_options options = rig_options_default(PRICE);
 	rig_begin(&rig, &options);
 	const int client = rig_connect(&rig);
 
@@ -138,7 +129,7 @@ static void a_short_answer_that_comes_in_pieces_tells_its_charge_in_its_head(voi
 {
 	(void)unused;
 	struct rig rig;
-	struct rig_options options = options_of(PRICE);
+	struct rig_options options = rig_options_default(PRICE);
 	struct journal_record record;
 	rig_begin(&rig, &options);
 	const int client = rig_connect(&rig);
@@ -170,9 +161,6 @@ int main(void)
 		cmocka_unit_test(a_plan_without_rate_and_quota_has_nothing_to_tell),
 		cmocka_unit_test(a_short_answer_that_comes_in_pieces_tells_its_charge_in_its_head),
 	};
-	back_end = LOOP_IO_EPOLL;
-	int failed = cmocka_run_group_tests_name("epoll", tests, NULL, NULL);
-	back_end = LOOP_IO_AUTO; /* io_uring where it is allowed */
-	failed += cmocka_run_group_tests_name("auto", tests, NULL, NULL);
-	return failed;
+
+	return rig_run_on_all(tests, sizeof(tests) / sizeof(*tests));
 }

@@ -16,21 +16,7 @@
 #define ANSWER_MAX 65536
 #define PRICE      50000000
 
-static enum loop_io back_end;
 static char answer[ANSWER_MAX];
-
-static struct rig_options options_of(int64_t price)
-{
-	struct rig_options options = rig_options_default(price);
-
-	options.io = back_end;
-	return options;
-}
-
-/* Until the condition holds: for what another thread does soon. */
-#define wait_until(condition) \
-	while (!(condition))  \
-	sched_yield()
 
 static bool has(const char *text)
 {
@@ -41,7 +27,7 @@ static void an_answered_call_is_charged_recorded_and_told(void **unused)
 {
 	(void)unused;
 	struct rig rig;
-	struct rig_options options = options_of(PRICE);
+	struct rig_options options = rig_options_default(PRICE);
 	struct journal_record record;
 	rig_begin(&rig, &options);
 	const int client = rig_connect(&rig);
@@ -70,7 +56,7 @@ static void the_service_sees_who_calls_but_never_the_key(void **unused)
 {
 	(void)unused;
 	struct rig rig;
-	struct rig_options options = options_of(PRICE);
+	struct rig_options options = rig_options_default(PRICE);
 	char request[1024];
 	rig_begin(&rig, &options);
 	const int client = rig_connect(&rig);
@@ -107,7 +93,7 @@ static void what_the_gateway_refuses_is_told_and_costs_nothing(void **unused)
 {
 	(void)unused;
 	struct rig rig;
-	struct rig_options options = options_of(PRICE);
+	struct rig_options options = rig_options_default(PRICE);
 	struct journal_record record;
 	char requests[6][512];
 	rig_begin(&rig, &options);
@@ -179,7 +165,7 @@ static void *buy(void *context)
 static void buy_with(uint32_t workers, int64_t lease_nano, int64_t budget_nano)
 {
 	struct rig rig;
-	struct rig_options options = options_of(PRICE);
+	struct rig_options options = rig_options_default(PRICE);
 	struct buyer buyers[CLIENTS];
 	pthread_t threads[CLIENTS];
 	struct journal_record record;
@@ -219,7 +205,7 @@ static void a_failing_answer_costs_nothing(void **unused)
 {
 	(void)unused;
 	struct rig rig;
-	struct rig_options options = options_of(PRICE);
+	struct rig_options options = rig_options_default(PRICE);
 	struct journal_record record;
 	options.lease_nano = PRICE;
 	rig_begin(&rig, &options);
@@ -242,7 +228,7 @@ static void units_are_charged_and_cut_at_the_plans_cap(void **unused)
 {
 	(void)unused;
 	struct rig rig;
-	struct rig_options options = options_of(0);
+	struct rig_options options = rig_options_default(0);
 	struct journal_record record;
 	options.plan.prices[0] = (struct rating_price){
 		.meter = RATING_UNIT_0, .model = RATING_UNIT, .rate = {.nano = 100, .per = 1}};
@@ -274,7 +260,7 @@ static void an_instance_serves_no_more_calls_at_once_than_it_says(void **unused)
 {
 	(void)unused;
 	struct rig rig;
-	struct rig_options options = options_of(PRICE);
+	struct rig_options options = rig_options_default(PRICE);
 	struct buyer buyers[CLIENTS];
 	pthread_t threads[CLIENTS];
 	options.workers = 2;
@@ -297,7 +283,7 @@ static void a_retired_key_and_subscription_admit_nobody(void **unused)
 {
 	(void)unused;
 	struct rig rig;
-	struct rig_options options = options_of(PRICE);
+	struct rig_options options = rig_options_default(PRICE);
 	rig_begin(&rig, &options);
 	const int client = rig_connect(&rig);
 
@@ -315,7 +301,7 @@ static void over_rate_is_told_with_the_wait(void **unused)
 {
 	(void)unused;
 	struct rig rig;
-	struct rig_options options = options_of(PRICE);
+	struct rig_options options = rig_options_default(PRICE);
 	options.limits.rate_interval_ns = 30 * CLOCK_NS_PER_S;
 	options.limits.burst = 2;
 	rig_begin(&rig, &options);
@@ -345,9 +331,6 @@ int main(void)
 		cmocka_unit_test(a_retired_key_and_subscription_admit_nobody),
 		cmocka_unit_test(over_rate_is_told_with_the_wait),
 	};
-	back_end = LOOP_IO_EPOLL;
-	int failed = cmocka_run_group_tests_name("epoll", tests, NULL, NULL);
-	back_end = LOOP_IO_AUTO; /* io_uring where it is allowed */
-	failed += cmocka_run_group_tests_name("auto", tests, NULL, NULL);
-	return failed;
+
+	return rig_run_on_all(tests, sizeof(tests) / sizeof(*tests));
 }

@@ -15,16 +15,7 @@
 #define ANSWER_MAX 65536
 #define PRICE      50000000
 
-static enum loop_io back_end;
 static char answer[ANSWER_MAX];
-
-static struct rig_options options_of(int64_t price)
-{
-	struct rig_options options = rig_options_default(price);
-
-	options.io = back_end;
-	return options;
-}
 
 static bool has(const char *text)
 {
@@ -65,7 +56,7 @@ static void a_key_does_what_its_scopes_allow(void **unused)
 		{"echo.localhost", "GET /units/a?1", 403, "echo:GET:/units/a"},
 	};
 	struct rig rig;
-	struct rig_options options = options_of(PRICE);
+	struct rig_options options = rig_options_default(PRICE);
 	struct journal_record record;
 	struct gateway_counts counts;
 	char key[RIG_KEY_TEXT_MAX], text[512];
@@ -102,10 +93,6 @@ static void a_key_does_what_its_scopes_allow(void **unused)
 }
 
 /* ---- the end of a key ---- */
-
-#define wait_until(condition) \
-	while (!(condition))  \
-	sched_yield()
 
 struct asker {
 	struct rig *rig;
@@ -170,7 +157,7 @@ static void a_retired_key_ends_the_calls_that_it_let_in_and_no_others(void **unu
 {
 	(void)unused;
 	struct rig rig;
-	struct rig_options options = options_of(PRICE);
+	struct rig_options options = rig_options_default(PRICE);
 	struct journal_record record;
 	struct asker asker = {.rig = &rig, .line = "GET /slow"};
 	char key[RIG_KEY_TEXT_MAX];
@@ -189,7 +176,7 @@ static void a_retired_key_ends_the_calls_that_it_let_in_and_no_others(void **unu
 				    rig.key);
 	assert_int_equal(send(other, request, (size_t)length, 0), length);
 	assert_int_equal(pthread_create(&thread, NULL, ask_once, &asker), 0);
-	wait_until(atomic_load(&rig.service.began) == 3);
+	rig_wait_until(atomic_load(&rig.service.began) == 3);
 
 	retire(&rig, key);
 	assert_true(gateway_applied_wait(rig.gateway, 10 * CLOCK_NS_PER_S));
@@ -213,7 +200,7 @@ static void a_stream_that_is_cut_with_its_key_is_billed_for_what_was_delivered(v
 {
 	(void)unused;
 	struct rig rig;
-	struct rig_options options = options_of(PRICE);
+	struct rig_options options = rig_options_default(PRICE);
 	struct journal_record record;
 	char key[RIG_KEY_TEXT_MAX], request[256], bytes[4096];
 	uint64_t received = 0;
@@ -251,7 +238,7 @@ static void a_waiting_call_ends_with_its_key(void **unused)
 {
 	(void)unused;
 	struct rig rig;
-	struct rig_options options = options_of(PRICE);
+	struct rig_options options = rig_options_default(PRICE);
 	struct journal_record record;
 	struct asker asker = {.rig = &rig, .line = "GET /echo/x"};
 	char key[RIG_KEY_TEXT_MAX];
@@ -263,7 +250,7 @@ static void a_waiting_call_ends_with_its_key(void **unused)
 	asker.key = key;
 
 	assert_int_equal(pthread_create(&thread, NULL, ask_once, &asker), 0);
-	wait_until(in_flight(&rig) == 1);
+	rig_wait_until(in_flight(&rig) == 1);
 	retire(&rig, key);
 	assert_int_equal(pthread_join(thread, NULL), 0);
 	assert_int_equal(asker.status, 401);
@@ -281,7 +268,7 @@ static void a_key_ends_at_its_expiry_to_the_millisecond(void **unused)
 {
 	(void)unused;
 	struct rig rig;
-	struct rig_options options = options_of(PRICE);
+	struct rig_options options = rig_options_default(PRICE);
 	struct journal_record record;
 	struct asker asker = {.rig = &rig, .line = "GET /slow"};
 	char key[RIG_KEY_TEXT_MAX];
@@ -297,7 +284,7 @@ static void a_key_ends_at_its_expiry_to_the_millisecond(void **unused)
 	assert_in_range(cut_ns, expires_ns - CLOCK_NS_PER_MS, expires_ns + CLOCK_NS_PER_S);
 	assert_int_equal(rig_records(&rig, &record), 1);
 	assert_int_equal(record.outcome, JOURNAL_CUT);
-	wait_until(wall_ns() >= expires_ns);
+	rig_wait_until(wall_ns() >= expires_ns);
 	const int client = rig_connect(&rig);
 	assert_int_equal(ask(client, "echo.localhost", "GET /echo/x", key), 401);
 	close(client);
@@ -317,7 +304,7 @@ static void an_earlier_expiry_reaches_calls_in_flight(void **unused)
 {
 	(void)unused;
 	struct rig rig;
-	struct rig_options options = options_of(PRICE);
+	struct rig_options options = rig_options_default(PRICE);
 	struct asker asker = {.rig = &rig, .line = "GET /slow"};
 	char key[RIG_KEY_TEXT_MAX];
 	struct fault fault;
@@ -327,7 +314,7 @@ static void an_earlier_expiry_reaches_calls_in_flight(void **unused)
 	asker.key = key;
 
 	assert_int_equal(pthread_create(&thread, NULL, ask_once, &asker), 0);
-	wait_until(atomic_load(&rig.service.began) == 1);
+	rig_wait_until(atomic_load(&rig.service.began) == 1);
 	const uint64_t expires_ns = wall_ns() + CLOCK_NS_PER_S / 10;
 	const struct gateway_key_entry entry = entry_of_key(key, 10, expires_ns);
 	assert_int_equal(gateway_publish_key(rig.gateway, &entry, &fault), 0);
@@ -341,14 +328,14 @@ static void an_ended_subscription_ends_its_calls(void **unused)
 {
 	(void)unused;
 	struct rig rig;
-	struct rig_options options = options_of(PRICE);
+	struct rig_options options = rig_options_default(PRICE);
 	struct asker asker = {.rig = &rig, .line = "GET /slow"};
 	pthread_t thread;
 	rig_begin(&rig, &options);
 	asker.key = rig.key;
 
 	assert_int_equal(pthread_create(&thread, NULL, ask_once, &asker), 0);
-	wait_until(atomic_load(&rig.service.began) == 1);
+	rig_wait_until(atomic_load(&rig.service.began) == 1);
 	gateway_end_subscription(rig.gateway, (struct subscription_id){7}, (struct app_id){5},
 				 (struct service_id){1});
 	assert_true(gateway_applied_wait(rig.gateway, 10 * CLOCK_NS_PER_S));
@@ -365,7 +352,7 @@ static void a_gateway_that_does_not_know_denies_nothing(void **unused)
 {
 	(void)unused;
 	struct rig rig;
-	struct rig_options options = options_of(PRICE);
+	struct rig_options options = rig_options_default(PRICE);
 	char stranger[RIG_KEY_TEXT_MAX];
 	rig_begin(&rig, &options);
 	api_key_make(random_system(), stranger);
@@ -399,7 +386,7 @@ static void an_identical_publish_changes_nothing(void **unused)
 {
 	(void)unused;
 	struct rig rig;
-	struct rig_options options = options_of(PRICE);
+	struct rig_options options = rig_options_default(PRICE);
 	struct fault fault;
 	char key[RIG_KEY_TEXT_MAX];
 	rig_begin(&rig, &options);
@@ -441,9 +428,6 @@ int main(void)
 		cmocka_unit_test(a_gateway_that_does_not_know_denies_nothing),
 		cmocka_unit_test(an_identical_publish_changes_nothing),
 	};
-	back_end = LOOP_IO_EPOLL;
-	int failed = cmocka_run_group_tests_name("epoll", tests, NULL, NULL);
-	back_end = LOOP_IO_AUTO; /* io_uring where it is allowed */
-	failed += cmocka_run_group_tests_name("auto", tests, NULL, NULL);
-	return failed;
+
+	return rig_run_on_all(tests, sizeof(tests) / sizeof(*tests));
 }

@@ -2,6 +2,7 @@
 
 #include <arpa/inet.h>
 #include <ftw.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/socket.h>
@@ -230,11 +231,25 @@ static void *run_sync(void *context)
 	return NULL;
 }
 
+/* Under test now. */
+static enum loop_io back_end = LOOP_IO_AUTO;
+
+int rig_run_on_all(const struct CMUnitTest *tests, size_t count)
+{
+	back_end = LOOP_IO_EPOLL;
+	int failed = _cmocka_run_group_tests("epoll", tests, count, NULL, NULL);
+	signal(SIGPIPE, SIG_IGN); /* only then epoll is batched, as in `stoa serve` */
+	failed += _cmocka_run_group_tests("epoll, batched", tests, count, NULL, NULL);
+	back_end = LOOP_IO_AUTO; /* io_uring where it is allowed */
+	failed += _cmocka_run_group_tests("auto", tests, count, NULL, NULL);
+	return failed;
+}
+
 struct rig_options rig_options_default(int64_t nano)
 {
 	struct rig_options options = {
 		.workers = 1,
-		.io = LOOP_IO_AUTO,
+		.io = back_end,
 		.plan = {.price_count = 1, .max_charge_nano = -1},
 		.call_most_nano = nano,
 		.limits = {.quota_calls = -1, .timeout_ns = 5 * CLOCK_NS_PER_S},
@@ -325,7 +340,7 @@ static void publish(struct rig *rig, const struct rig_options *options)
 	gateway_set_complete(rig->gateway, true);
 }
 
-static void fail(const struct fault *fault)
+static void give_up(const struct fault *fault)
 {
 	fprintf(stderr, "rig: %s\n", fault->text);
 	abort();
@@ -345,7 +360,7 @@ void rig_begin(struct rig *rig, const struct rig_options *options)
 						.folder = rig->folder,
 						.segment_records = 65536};
 	if (journal_open(&journal, &rig->journal, &fault) < 0)
-		fail(&fault);
+		give_up(&fault);
 	struct gateway_options gateway = {
 		.clock = clock_system(),
 		.random = random_system(),
@@ -362,7 +377,7 @@ void rig_begin(struct rig *rig, const struct rig_options *options)
 	http_limits_default(&gateway.limits);
 	gateway_publisher_enter();
 	if (gateway_new(&gateway, &rig->gateway, &fault) < 0)
-		fail(&fault);
+		give_up(&fault);
 	check_equal(loop_address_parse(slice_of("127.0.0.1:0"), &any, &fault), 0);
 	check_equal(gateway_listen(rig->gateway, &any, &fault), 0);
 	publish(rig, options);

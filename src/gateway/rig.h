@@ -8,7 +8,13 @@
  */
 #pragma once
 
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+
+#include <cmocka.h>
 #include <pthread.h>
+#include <sched.h>
 
 #include "gateway/gateway.h"
 
@@ -56,7 +62,16 @@ struct rig_options {
 	bool no_instance; /* the test publishes it */
 };
 
-/* A price of `nano` a call, no limits, a full lease. */
+/* Runs the tests on epoll, plain and batched, then on the best back end that there is. Returns how
+ * many failed. */
+int rig_run_on_all(const struct CMUnitTest *tests, size_t count);
+
+/* Until the condition holds: for what another thread does soon. */
+#define rig_wait_until(condition) \
+	while (!(condition))      \
+	sched_yield()
+
+/* A price of `nano` a call, no limits, a full lease, the back end that is being tested. */
 struct rig_options rig_options_default(int64_t nano);
 void rig_begin(struct rig *rig, const struct rig_options *options);
 void rig_end(struct rig *rig);

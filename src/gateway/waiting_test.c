@@ -16,21 +16,7 @@
 #define ANSWER_MAX 65536
 #define PRICE      50000000
 
-static enum loop_io back_end;
 static char answer[ANSWER_MAX];
-
-static struct rig_options options_of(int64_t price)
-{
-	struct rig_options options = rig_options_default(price);
-
-	options.io = back_end;
-	return options;
-}
-
-/* Until the condition holds: for what another thread does soon. */
-#define wait_until(condition) \
-	while (!(condition))  \
-	sched_yield()
 
 static bool has(const char *text)
 {
@@ -71,14 +57,14 @@ static void a_call_waits_for_an_instance_and_goes_on_when_it_is_there(void **unu
 {
 	(void)unused;
 	struct rig rig;
-	struct rig_options options = options_of(PRICE);
+	struct rig_options options = rig_options_default(PRICE);
 	struct waiter waiter = {.rig = &rig, .path = "/echo/late"};
 	pthread_t thread;
 	options.no_instance = true;
 	rig_begin(&rig, &options);
 
 	assert_int_equal(pthread_create(&thread, NULL, ask_once, &waiter), 0);
-	wait_until(waiting(&rig) == 1);
+	rig_wait_until(waiting(&rig) == 1);
 	rig_publish_instance(&rig, 1, rig.service.port, 0);
 	assert_int_equal(pthread_join(thread, NULL), 0);
 	assert_int_equal(waiter.status, 200);
@@ -90,7 +76,7 @@ static void a_call_that_waits_in_vain_for_an_instance_is_refused(void **unused)
 {
 	(void)unused;
 	struct rig rig;
-	struct rig_options options = options_of(PRICE);
+	struct rig_options options = rig_options_default(PRICE);
 	struct journal_record record;
 	options.no_instance = true;
 	options.lease_nano = PRICE;
@@ -111,7 +97,7 @@ static void a_call_waits_for_the_ledger_and_is_decided_by_it(void **unused)
 {
 	(void)unused;
 	struct rig rig;
-	struct rig_options options = options_of(PRICE);
+	struct rig_options options = rig_options_default(PRICE);
 	struct waiter waiters[2] = {{.rig = &rig, .path = "/echo/paid"},
 				    {.rig = &rig, .path = "/echo/paid"}};
 	pthread_t threads[2];
@@ -121,7 +107,7 @@ static void a_call_waits_for_the_ledger_and_is_decided_by_it(void **unused)
 
 	for (unsigned i = 0; i < 2; i++)
 		assert_int_equal(pthread_create(&threads[i], NULL, ask_once, &waiters[i]), 0);
-	wait_until(waiting(&rig) == 2);
+	rig_wait_until(waiting(&rig) == 2);
 	assert_true(atomic_load(&rig.demands) >= 1);
 	assert_int_equal(gateway_lease_poll(rig.lease).wanted_nano, PRICE);
 	gateway_lease_grant(rig.lease, 1, UINT64_MAX);
@@ -137,7 +123,7 @@ static void a_ledger_that_does_not_answer_means_refuse(void **unused)
 {
 	(void)unused;
 	struct rig rig;
-	struct rig_options options = options_of(PRICE);
+	struct rig_options options = rig_options_default(PRICE);
 	options.lease_nano = 0;
 	options.has_more = true;
 	rig_begin(&rig, &options);
@@ -156,7 +142,7 @@ static void a_dead_instance_is_passed_over(void **unused)
 {
 	(void)unused;
 	struct rig rig;
-	struct rig_options options = options_of(PRICE);
+	struct rig_options options = rig_options_default(PRICE);
 	struct gateway_counts counts;
 	rig_begin(&rig, &options);
 	/* A port nobody listens on: bound, then closed with the descriptor. */
@@ -182,7 +168,7 @@ static void a_slow_service_is_cut_at_the_plans_timeout(void **unused)
 {
 	(void)unused;
 	struct rig rig;
-	struct rig_options options = options_of(PRICE);
+	struct rig_options options = rig_options_default(PRICE);
 	struct journal_record record;
 	options.limits.timeout_ns = 50 * CLOCK_NS_PER_MS;
 	options.lease_nano = PRICE;
@@ -202,7 +188,7 @@ static void a_caller_that_leaves_frees_what_it_held(void **unused)
 {
 	(void)unused;
 	struct rig rig;
-	struct rig_options options = options_of(PRICE);
+	struct rig_options options = rig_options_default(PRICE);
 	struct gateway_counts counts;
 	struct journal_record record;
 	char request[256];
@@ -213,7 +199,7 @@ static void a_caller_that_leaves_frees_what_it_held(void **unused)
 	snprintf(request, sizeof(request),
 		 "GET /slow HTTP/1.1\r\nHost: echo.localhost\r\nX-API-Key: %s\r\n\r\n", rig.key);
 	assert_true(send(client, request, strlen(request), 0) > 0);
-	wait_until(atomic_load(&rig.service.began) == 1);
+	rig_wait_until(atomic_load(&rig.service.began) == 1);
 	const struct linger hard = {.l_onoff = 1};
 	setsockopt(client, SOL_SOCKET, SO_LINGER, &hard, sizeof(hard));
 	close(client);
@@ -232,7 +218,7 @@ static void long_and_chunked_answers_pass_whole_with_their_charge(void **unused)
 {
 	(void)unused;
 	struct rig rig;
-	struct rig_options options = options_of(PRICE);
+	struct rig_options options = rig_options_default(PRICE);
 	struct journal_record record;
 	options.card.of[RATING_CLOUD_BYTES_HOST] = (struct rating_rate){.nano = 1, .per = 1024};
 	rig_begin(&rig, &options);
@@ -257,7 +243,7 @@ static void a_long_answer_is_cut_when_its_money_ends(void **unused)
 {
 	(void)unused;
 	struct rig rig;
-	struct rig_options options = options_of(PRICE);
+	struct rig_options options = rig_options_default(PRICE);
 	struct journal_record record;
 	const size_t bytes = 10u << 20;
 	char *text = malloc(bytes + 65536);
@@ -268,7 +254,7 @@ static void a_long_answer_is_cut_when_its_money_ends(void **unused)
 
 	assert_int_equal(rig_get(&rig, client, "/large/10485760", text, bytes + 65536), 0);
 	assert_true(strlen(text) < 3u << 20);
-	wait_until(rig_records(&rig, &record) == 1);
+	rig_wait_until(rig_records(&rig, &record) == 1);
 	assert_int_equal(record.outcome, JOURNAL_CUT);
 	free(text);
 	close(client);
@@ -279,18 +265,18 @@ static void a_retired_instance_finishes_its_calls_and_gets_no_new_one(void **unu
 {
 	(void)unused;
 	struct rig rig;
-	struct rig_options options = options_of(PRICE);
+	struct rig_options options = rig_options_default(PRICE);
 	struct waiter waiter = {.rig = &rig, .path = "/slow"};
 	pthread_t thread;
 	options.limits.timeout_ns = 300 * CLOCK_NS_PER_MS;
 	rig_begin(&rig, &options);
 
 	assert_int_equal(pthread_create(&thread, NULL, ask_once, &waiter), 0);
-	wait_until(atomic_load(&rig.service.began) == 1);
+	rig_wait_until(atomic_load(&rig.service.began) == 1);
 	gateway_retire_instance(rig.gateway, (struct service_id){1}, 1);
 	assert_false(gateway_instance_idle(rig.gateway, 1));
 	assert_false(atomic_load(&waiter.done));
-	wait_until(gateway_instance_idle(rig.gateway, 1));
+	rig_wait_until(gateway_instance_idle(rig.gateway, 1));
 	assert_int_equal(pthread_join(thread, NULL), 0);
 	assert_int_equal(waiter.status, 504);
 	rig_publish_instance(&rig, 2, rig.service.port, 0);
@@ -304,7 +290,7 @@ static void a_worker_that_stopped_is_not_told_of_a_free_place(void **unused)
 {
 	(void)unused;
 	struct rig rig;
-	struct rig_options options = options_of(PRICE);
+	struct rig_options options = rig_options_default(PRICE);
 	struct waiter holder = {.rig = &rig, .path = "/slow"};
 	pthread_t thread;
 	char request[256];
@@ -313,17 +299,17 @@ static void a_worker_that_stopped_is_not_told_of_a_free_place(void **unused)
 	rig_begin(&rig, &options);
 
 	assert_int_equal(pthread_create(&thread, NULL, ask_once, &holder), 0);
-	wait_until(atomic_load(&rig.service.began) == 1);
+	rig_wait_until(atomic_load(&rig.service.began) == 1);
 	/* On the other worker, which has nothing left to wait for when this caller leaves. */
 	const int client = rig_connect(&rig);
 	snprintf(request, sizeof(request),
 		 "GET /echo/x HTTP/1.1\r\nHost: echo.localhost\r\nX-API-Key: %s\r\n\r\n", rig.key);
 	assert_true(send(client, request, strlen(request), 0) > 0);
-	wait_until(waiting(&rig) == 1);
+	rig_wait_until(waiting(&rig) == 1);
 	const struct linger hard = {.l_onoff = 1};
 	setsockopt(client, SOL_SOCKET, SO_LINGER, &hard, sizeof(hard));
 	close(client);
-	wait_until(waiting(&rig) == 0);
+	rig_wait_until(waiting(&rig) == 0);
 	/* It stops at once; the first one's call is cut, and its place becomes free, later. */
 	rig_end(&rig);
 	assert_int_equal(pthread_join(thread, NULL), 0);
@@ -345,9 +331,6 @@ int main(void)
 		cmocka_unit_test(a_retired_instance_finishes_its_calls_and_gets_no_new_one),
 		cmocka_unit_test(a_worker_that_stopped_is_not_told_of_a_free_place),
 	};
-	back_end = LOOP_IO_EPOLL;
-	int failed = cmocka_run_group_tests_name("epoll", tests, NULL, NULL);
-	back_end = LOOP_IO_AUTO; /* io_uring where it is allowed */
-	failed += cmocka_run_group_tests_name("auto", tests, NULL, NULL);
-	return failed;
+
+	return rig_run_on_all(tests, sizeof(tests) / sizeof(*tests));
 }
