@@ -1,7 +1,6 @@
 #include "billing/billing.h"
 
-#include <inttypes.h>
-#include <string.h>
+#include "billing/phase.h"
 
 static const struct store_migration migrations[] = {
 	{.domain = "billing",
@@ -56,26 +55,7 @@ int billing_migrate(struct store *store, struct fault *fault)
 int billing_positions_load(struct store *store, uint32_t node,
 			   uint64_t ret_positions[JOURNAL_STREAMS_MAX], struct fault *fault)
 {
-	STORE_STATEMENT select = NULL;
-	uint64_t positions[JOURNAL_STREAMS_MAX] = {0};
-	bool row;
-	int code =
-		store_prepare(store, "SELECT stream, position FROM billing_cursor WHERE node = $1",
-			      &select, fault);
-
-	if (code == 0)
-		store_bind_int64(select, 1, node);
-	while (code == 0) {
-		code = store_step(select, &row, fault);
-		if (code < 0 || !row)
-			break;
-		const uint64_t stream = (uint64_t)store_column_int64(select, 0);
-		if (stream >= JOURNAL_STREAMS_MAX)
-			return fault_set(fault, FAULT_DAMAGED,
-					 "the store has a cursor of stream %" PRIu64, stream);
-		positions[stream] = (uint64_t)store_column_int64(select, 1);
-	}
-	if (code == 0)
-		memcpy(ret_positions, positions, sizeof(positions));
-	return code;
+	return positions_select(store,
+				"SELECT stream, position FROM billing_cursor WHERE node = $1", node,
+				ret_positions, fault);
 }

@@ -163,30 +163,6 @@ static void *grow(void *list, size_t count, size_t *capacity, size_t item_bytes)
 	return list;
 }
 
-static int load_starts(struct store *store, struct phase *phase, struct fault *fault)
-{
-	STORE_STATEMENT select = NULL;
-	bool row;
-	int code = store_prepare(
-		store, "SELECT stream, position FROM billing_phase_start WHERE phase = $1", &select,
-		fault);
-
-	if (code == 0)
-		store_bind_int64(select, 1, (int64_t)phase->number);
-	while (code == 0) {
-		code = store_step(select, &row, fault);
-		if (code < 0 || !row)
-			break;
-		const uint64_t stream = (uint64_t)store_column_int64(select, 0);
-		if (stream >= JOURNAL_STREAMS_MAX)
-			return fault_set(fault, FAULT_DAMAGED,
-					 "phase %" PRIu64 " begins in stream %" PRIu64,
-					 phase->number, stream);
-		phase->starts[stream] = (uint64_t)store_column_int64(select, 1);
-	}
-	return code;
-}
-
 static int select_phases(struct store *store, uint32_t node, struct phase **phases, size_t *count,
 			 struct fault *fault)
 {
@@ -225,7 +201,10 @@ int phase_list(struct store *store, uint32_t node, struct phase **ret_phases, si
 	int code = select_phases(store, node, &phases, &count, fault);
 
 	for (size_t i = 0; code == 0 && i < count; i++)
-		code = load_starts(store, &phases[i], fault);
+		code = positions_select(store,
+					"SELECT stream, position FROM billing_phase_start"
+					" WHERE phase = $1",
+					phases[i].number, phases[i].starts, fault);
 	if (code < 0) {
 		free(phases);
 		return code;
@@ -271,6 +250,31 @@ int phase_late_list(struct store *store, uint32_t node, uint32_t month,
 	*ret_late = late;
 	*ret_count = count;
 	return 0;
+}
+
+int positions_select(struct store *store, const char *sql, uint64_t of,
+		     uint64_t ret_positions[JOURNAL_STREAMS_MAX], struct fault *fault)
+{
+	STORE_STATEMENT select = NULL;
+	uint64_t positions[JOURNAL_STREAMS_MAX] = {0};
+	bool row;
+	int code = store_prepare(store, sql, &select, fault);
+
+	if (code == 0)
+		store_bind_int64(select, 1, (int64_t)of);
+	while (code == 0) {
+		code = store_step(select, &row, fault);
+		if (code < 0 || !row)
+			break;
+		const uint64_t stream = (uint64_t)store_column_int64(select, 0);
+		if (stream >= JOURNAL_STREAMS_MAX)
+			return fault_set(fault, FAULT_DAMAGED,
+					 "the store has a position in stream %" PRIu64, stream);
+		positions[stream] = (uint64_t)store_column_int64(select, 1);
+	}
+	if (code == 0)
+		memcpy(ret_positions, positions, sizeof(positions));
+	return code;
 }
 
 int phase_month_load(struct store *store, uint32_t node, uint32_t month,

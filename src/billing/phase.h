@@ -58,3 +58,7 @@ struct phase_range {
 /* Where the month's records lie in each stream. */
 int phase_month_load(struct store *store, uint32_t node, uint32_t month,
 		     struct phase_range ret_ranges[JOURNAL_STREAMS_MAX], struct fault *fault);
+
+/* Positions by stream, 0 where there is no row: `sql` selects stream and position of what $1 is. */
+int positions_select(struct store *store, const char *sql, uint64_t of,
+		     uint64_t ret_positions[JOURNAL_STREAMS_MAX], struct fault *fault);
