@@ -37,6 +37,8 @@ static int unknown_option(struct cli *cli, struct slice name)
 {
 	const char *known[COMMANDS_MAX];
 	char shown[TEXT_SHOWN_MAX];
+	char own[512] = "";
+	size_t used = 0;
 	size_t count = 0;
 
 	cli->command = cli_find_command(cli->words, cli->word_count);
@@ -45,9 +47,12 @@ static int unknown_option(struct cli *cli, struct slice name)
 	for (size_t i = 0; cli->command != NULL && i < cli->command->option_count; i++)
 		known[count++] = cli->command->options[i].name;
 	const char *nearest = text_nearest(text_show(name, shown), known, count);
-	return nearest != NULL
-		       ? cli_misuse(cli, "there is no option %s; did you mean %s", shown, nearest)
-		       : cli_misuse(cli, "there is no option %s", shown);
+	if (nearest != NULL)
+		return cli_misuse(cli, "there is no option %s; did you mean %s", shown, nearest);
+	for (size_t i = cli_global_option_count; i < count && used < sizeof(own); i++)
+		used += (size_t)snprintf(own + used, sizeof(own) - used, "%s %s",
+					 used > 0 ? "," : "; there is", known[i]);
+	return cli_misuse(cli, "there is no option %s%s", shown, own);
 }
 
 /* `*at` is the option's place, and moves to its value's where that stands apart. */
@@ -79,7 +84,9 @@ int cli_parse(struct cli *cli, int argc, char **argv)
 	bool only_words = false;
 
 	for (int i = 1; i < argc; i++) {
-		const bool option = !only_words && argv[i][0] == '-' && argv[i][1] != '\0';
+		/* A number below zero is a word: what it was meant for refuses it better. */
+		const bool option = !only_words && argv[i][0] == '-' && argv[i][1] != '\0' &&
+				    !(argv[i][1] >= '0' && argv[i][1] <= '9');
 		int status = CLI_DONE;
 		if (option && strcmp(argv[i], "--") == 0)
 			only_words = true;
@@ -182,19 +189,26 @@ static size_t first_words(char firsts[COMMANDS_MAX][NAME_MAX_BYTES], const char 
 	return count;
 }
 
+static size_t all_names(const char **known)
+{
+	size_t count = 0;
+
+	for (; count < cli_command_count && count < COMMANDS_MAX; count++)
+		known[count] = cli_commands[count].name;
+	return count;
+}
+
 int cli_unknown_command(struct cli *cli, const char *const *words, size_t count)
 {
 	const bool group = cli_has_group(words[0]);
 	char firsts[COMMANDS_MAX][NAME_MAX_BYTES];
 	const char *known[COMMANDS_MAX];
 	char name[NAME_MAX_BYTES];
-	size_t known_count = 0;
+	const size_t known_count = all_names(known);
 
 	if (group && count == 1)
 		return cli_misuse(cli, "\"%s\" is half a command; stoa %s --help lists the rest",
 				  words[0], words[0]);
-	for (; known_count < cli_command_count && known_count < COMMANDS_MAX; known_count++)
-		known[known_count] = cli_commands[known_count].name;
 	join(words, count, name);
 	const char *nearest = text_nearest(name, known, known_count);
 	if (nearest == NULL && !group) {
@@ -205,6 +219,22 @@ int cli_unknown_command(struct cli *cli, const char *const *words, size_t count)
 		return cli_misuse(cli, "there is no command \"%s\"; did you mean \"stoa %s\"", name,
 				  nearest);
 	return cli_misuse(cli, "there is no command \"%s\"", name);
+}
+
+/* "catalog serch": more of a command's name was meant than there is. */
+static int too_many_words(struct cli *cli)
+{
+	const struct cli_command *command = cli->command;
+	const char *known[COMMANDS_MAX];
+	char name[NAME_MAX_BYTES];
+	const size_t known_count = all_names(known);
+
+	join(cli->words, cli->word_count, name);
+	const char *nearest = text_nearest(name, known, known_count);
+	if (cli_name_words(command) == 1 && nearest != NULL && strchr(nearest, ' ') != NULL)
+		return cli_misuse(cli, "\"%s\" is too much; did you mean \"stoa %s\"",
+				  cli->arguments[command->most], nearest);
+	return cli_misuse(cli, "\"%s\" is too much", cli->arguments[command->most]);
 }
 
 /* The options given are the command's or for all. */
@@ -245,6 +275,6 @@ int cli_parse_command(struct cli *cli)
 				  cli->argument_count + 1 == command->least ? "an argument is"
 									    : "arguments are");
 	if (cli->argument_count > command->most)
-		return cli_misuse(cli, "\"%s\" is too much", cli->arguments[command->most]);
+		return too_many_words(cli);
 	return check_options(cli);
 }
