@@ -116,6 +116,15 @@ static void set_place(const struct api_request *request, json_t *json, const cha
 		json_object_set_new(json, "parameter", json_string(at));
 }
 
+json_t *api_error_json(const struct api_request *request, const char *at, const char *detail)
+{
+	json_t *json = json_pack("{s:o}", "detail", api_json_shown(slice_of(detail)));
+
+	if (at != NULL)
+		set_place(request, json, at);
+	return json;
+}
+
 static void answer_problem(struct api_request *request, enum api_problem problem, const char *at,
 			   const char *detail)
 {
@@ -131,9 +140,9 @@ static void answer_problem(struct api_request *request, enum api_problem problem
 	json_object_set_new(json, "type", json_string(text->type));
 	json_object_set_new(json, "title", json_string(text->title));
 	json_object_set_new(json, "status", json_integer(text->status));
-	json_object_set_new(json, "detail", api_json_shown(slice_of(detail)));
-	if (at != NULL)
-		set_place(request, json, at);
+	json_object_update_new(json, api_error_json(request, at, detail));
+	if (json_array_size(request->errors) > 1)
+		json_object_set(json, "errors", request->errors);
 	if (request->complaints != NULL)
 		json_object_set(json, "complaints", request->complaints);
 	if (problem == API_UNAUTHORIZED)
@@ -157,6 +166,17 @@ void api_answer_problem(struct api_request *request, enum api_problem problem, c
 	vsnprintf(text, sizeof(text), detail, arguments);
 	va_end(arguments);
 	answer_problem(request, problem, at, text);
+}
+
+/* The first one's place is a pointer or a parameter's name already. */
+void api_answer_errors(struct api_request *request)
+{
+	const json_t *first = json_array_get(request->errors, 0);
+	const char *pointer = json_string_value(json_object_get(first, "pointer"));
+	const char *parameter = json_string_value(json_object_get(first, "parameter"));
+
+	answer_problem(request, API_ARGUMENT, pointer != NULL ? pointer : parameter,
+		       json_string_value(json_object_get(first, "detail")));
 }
 
 static enum api_problem problem_of_fault(const struct api_request *request, int code)

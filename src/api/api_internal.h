@@ -20,7 +20,9 @@
 #define API_KEPT_NS       (24 * 3600 * CLOCK_NS_PER_S) /* an answer, under its key */
 #define API_PAGE_DEFAULT  100
 #define API_KEYS_MAX      10000 /* made by one request */
+#define API_ERRORS_MAX    16    /* about arguments, told at once */
 #define API_LINES_MAX     10000 /* of a log, in one answer */
+#define API_POINTS_MAX    1500  /* of a series, in one answer: a day of minutes */
 
 struct api_listener {
 	struct loop_listener listener;
@@ -91,6 +93,7 @@ enum api_kind {
 	API_MONTH,  /* "2026-11" */
 	API_EXPIRY, /* a time (RFC 3339) or a duration from now on ("30d") */
 	API_FLAG,   /* true or false */
+	API_PAST,   /* a time (RFC 3339) or a duration back from now ("24h") */
 };
 
 struct api_argument {
@@ -156,7 +159,7 @@ void api_routes_document(struct text *text);
 struct api_value {
 	bool given;
 	struct slice text; /* TEXT */
-	uint64_t number;   /* COUNT; CHOICE: the index; MONTH; EXPIRY: Unix ns; FLAG: 1 or 0 */
+	uint64_t number; /* COUNT; CHOICE: the index; MONTH; EXPIRY, PAST: Unix ns; FLAG: 1 or 0 */
 	struct amount amount;
 	const struct slice *texts; /* TEXTS */
 	size_t text_count;
@@ -189,6 +192,7 @@ struct api_request {
 	json_t *answer;
 	const char *at;     /* the argument at fault */
 	json_t *complaints; /* about a manifest */
+	json_t *errors;     /* about arguments; NULL: there are none */
 	json_t *kept;       /* the answer as it may be given again; NULL: as it is */
 	bool only_tries;    /* what api_change runs is rolled back, and answered all the same */
 	struct api_change_note change;
@@ -258,6 +262,10 @@ void api_answer_text(struct api_request *request);
 #define API_USE_METHODS "Use "
 void api_answer_problem(struct api_request *request, enum api_problem problem, const char *at,
 			const char *detail, ...) __attribute__((format(printf, 4, 5)));
+/* One thing that is wrong with an argument; `at` as above. */
+json_t *api_error_json(const struct api_request *request, const char *at, const char *detail);
+/* Answers API_ARGUMENT with the first of request->errors, and all where there are several. */
+void api_answer_errors(struct api_request *request);
 void api_answer_fault(struct api_request *request, const struct fault *fault);
 /* Sends what the exchange takes now. */
 void api_answer_pump(struct api_request *request);
@@ -300,6 +308,7 @@ int api_subscriptions_create(struct api_request *request, struct fault *fault);
 int api_subscriptions_list(struct api_request *request, struct fault *fault);
 int api_ledger_show(struct api_request *request, struct fault *fault);
 int api_journal_list(struct api_request *request, struct fault *fault);
+int api_usage_show(struct api_request *request, struct fault *fault);
 int api_changes_list(struct api_request *request, struct fault *fault);
 int api_audit_list(struct api_request *request, struct fault *fault);
 int api_audit_tile(struct api_request *request, struct fault *fault);
@@ -309,4 +318,10 @@ int api_openapi_show(struct api_request *request, struct fault *fault);
 /* The service that the argument `service` names. */
 int api_find_service(struct api_request *request, struct store *store, struct service_id *ret_id,
 		     struct fault *fault);
+/* Of the arguments `account`, `app` and `service`, those given. */
+int api_subscription_filter(struct api_request *request, struct store *store,
+			    struct catalog_subscription_filter *filter, struct fault *fault);
+/* The choices of `step`. */
+enum api_step { API_STEP_MINUTE, API_STEP_HOUR, API_STEP_DAY };
+extern const char *const api_usage_steps[];
 json_t *api_plan_json(const struct catalog_plan *plan, const struct catalog_unit *units);

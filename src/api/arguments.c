@@ -1,6 +1,7 @@
 /* What a request brings, read strictly by its route's table: path, query, header, body. */
 #include "api/api_internal.h"
 
+#include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -21,6 +22,23 @@ const struct api_value *api_argument(const struct api_request *request, const ch
 	check_failed(__FILE__, __LINE__, __func__, name);
 }
 
+/* Goes on, so that all that is wrong is told at once. Returns false. */
+__attribute__((format(printf, 3, 4))) static bool complain(struct api_request *request,
+							   const char *at, const char *detail, ...)
+{
+	char text[FAULT_TEXT_MAX];
+	va_list arguments;
+
+	va_start(arguments, detail);
+	vsnprintf(text, sizeof(text), detail, arguments);
+	va_end(arguments);
+	if (request->errors == NULL)
+		request->errors = json_array();
+	if (json_array_size(request->errors) < API_ERRORS_MAX)
+		json_array_append_new(request->errors, api_error_json(request, at, text));
+	return false;
+}
+
 /* ---- one value ---- */
 
 static bool refuse(struct api_request *request, const struct api_argument *argument,
@@ -28,8 +46,8 @@ static bool refuse(struct api_request *request, const struct api_argument *argum
 {
 	char shown[TEXT_SHOWN_MAX];
 
-	api_answer_problem(request, API_ARGUMENT, argument->name, "%s: \"%s\" is not %s",
-			   argument->name, text_show(given, shown), allowed);
+	complain(request, argument->name, "%s: \"%s\" is not %s", argument->name,
+		 text_show(given, shown), allowed);
 	return false;
 }
 
@@ -39,10 +57,9 @@ static bool read_text(struct api_request *request, const struct api_argument *ar
 	struct api_value *value = value_of(request, argument);
 
 	if ((int64_t)given.length < argument->least || (int64_t)given.length > argument->most) {
-		api_answer_problem(request, API_ARGUMENT, argument->name,
-				   "%s: %zu bytes are given; %lld to %lld are allowed",
-				   argument->name, given.length, (long long)argument->least,
-				   (long long)argument->most);
+		complain(request, argument->name,
+			 "%s: %zu bytes are given; %lld to %lld are allowed", argument->name,
+			 given.length, (long long)argument->least, (long long)argument->most);
 		return false;
 	}
 	value->text = given;
@@ -106,6 +123,20 @@ static bool read_expiry(struct api_request *request, const struct api_argument *
 	return true;
 }
 
+static bool read_past(struct api_request *request, const struct api_argument *argument,
+		      struct slice given)
+{
+	uint64_t *past_ns = &value_of(request, argument)->number;
+	uint64_t duration_ns;
+
+	if (units_parse_duration_ns(given, &duration_ns))
+		*past_ns = duration_ns < request->now_ns ? request->now_ns - duration_ns : 0;
+	else if (!api_time_parse(given, past_ns))
+		return refuse(request, argument, given,
+			      "a time such as 2026-11-24T04:10:57Z or a duration such as 24h");
+	return true;
+}
+
 /* What is written as text, wherever it stands. */
 static bool read_written(struct api_request *request, const struct api_argument *argument,
 			 struct slice given)
@@ -120,6 +151,8 @@ static bool read_written(struct api_request *request, const struct api_argument 
 		return read_choice(request, argument, given);
 	case API_EXPIRY:
 		return read_expiry(request, argument, given);
+	case API_PAST:
+		return read_past(request, argument, given);
 	case API_FLAG:
 		if (!slice_equal(given, slice_of("true")) && !slice_equal(given, slice_of("false")))
 			return refuse(request, argument, given, "true or false");
@@ -137,9 +170,8 @@ static bool read_written(struct api_request *request, const struct api_argument 
 
 static bool refuse_count(struct api_request *request, const struct api_argument *argument)
 {
-	api_answer_problem(request, API_ARGUMENT, argument->name,
-			   "%s: a whole number from %lld to %lld is allowed", argument->name,
-			   (long long)argument->least, (long long)argument->most);
+	complain(request, argument->name, "%s: a whole number from %lld to %lld is allowed",
+		 argument->name, (long long)argument->least, (long long)argument->most);
 	return false;
 }
 
@@ -179,11 +211,10 @@ static bool refuse_unknown_parameter(struct api_request *request, struct slice n
 	}
 	text_show(name, shown);
 	const char *nearest = text_nearest(shown, known, count);
-	api_answer_problem(request, API_ARGUMENT, shown[0] != '\0' ? shown : NULL,
-			   "the query has a parameter \"%s\" that %s %s does not know%s%s%s", shown,
-			   request->route->method, request->route->path,
-			   nearest ? "; did you mean \"" : "", nearest ? nearest : "",
-			   nearest ? "\"" : "");
+	complain(request, shown[0] != '\0' ? shown : NULL,
+		 "the query has a parameter \"%s\" that %s %s does not know%s%s%s", shown,
+		 request->route->method, request->route->path, nearest ? "; did you mean \"" : "",
+		 nearest ? nearest : "", nearest ? "\"" : "");
 	return false;
 }
 
@@ -204,9 +235,8 @@ static bool decode(struct api_request *request, struct slice encoded, struct sli
 	}
 	if (!good) {
 		char shown[TEXT_SHOWN_MAX];
-		api_answer_problem(request, API_ARGUMENT, NULL,
-				   "the query's \"%s\" is not well percent-encoded",
-				   text_show(encoded, shown));
+		complain(request, NULL, "the query's \"%s\" is not well percent-encoded",
+			 text_show(encoded, shown));
 		return false;
 	}
 	*ret_text = slice_make(decoded, length);
@@ -221,14 +251,13 @@ static bool read_parameter(struct api_request *request, struct slice name, struc
 	if (argument == NULL)
 		return refuse_unknown_parameter(request, name);
 	if (value_of(request, argument)->given) {
-		api_answer_problem(request, API_ARGUMENT, argument->name, "%s: it is given twice",
-				   argument->name);
+		complain(request, argument->name, "%s: it is given twice", argument->name);
 		return false;
 	}
 	return read_value(request, argument, given);
 }
 
-static bool read_query(struct api_request *request)
+static void read_query(struct api_request *request)
 {
 	struct slice rest = request->query;
 	struct slice pair;
@@ -239,11 +268,9 @@ static bool read_query(struct api_request *request)
 		if (pair.length == 0)
 			continue;
 		slice_cut(&pair, '=', &name);
-		if (!decode(request, name, &name) || !decode(request, pair, &value) ||
-		    !read_parameter(request, name, value))
-			return false;
+		if (decode(request, name, &name) && decode(request, pair, &value))
+			read_parameter(request, name, value);
 	}
-	return true;
 }
 
 /* ---- the body ---- */
@@ -261,8 +288,8 @@ static const char *json_type_name(const json_t *json)
 static bool refuse_type(struct api_request *request, const struct api_argument *argument,
 			const char *at, const json_t *json, const char *wanted)
 {
-	api_answer_problem(request, API_ARGUMENT, at, "%s: %s is given where %s is wanted",
-			   argument->name, json_type_name(json), wanted);
+	complain(request, at, "%s: %s is given where %s is wanted", argument->name,
+		 json_type_name(json), wanted);
 	return false;
 }
 
@@ -276,9 +303,8 @@ static bool read_texts(struct api_request *request, const struct api_argument *a
 	size_t i;
 
 	if ((int64_t)count > argument->most) {
-		api_answer_problem(request, API_ARGUMENT, argument->name,
-				   "%s: %zu are given; at most %lld are allowed", argument->name,
-				   count, (long long)argument->most);
+		complain(request, argument->name, "%s: %zu are given; at most %lld are allowed",
+			 argument->name, count, (long long)argument->most);
 		return false;
 	}
 	struct slice *texts = arena_calloc(&request->arena, count + 1, sizeof(*texts));
@@ -299,6 +325,8 @@ static bool read_member(struct api_request *request, const struct api_argument *
 {
 	const char *at = argument->name;
 
+	/* What is there, though wrong, is not missing. */
+	value_of(request, argument)->given = true;
 	if (argument->kind == API_COUNT) {
 		if (!json_is_integer(json))
 			return refuse_type(request, argument, at, json, "a whole number");
@@ -353,11 +381,9 @@ static bool refuse_unknown_member(struct api_request *request, const char *name)
 	text_show(slice_of(name), shown);
 	make_pointer(shown, pointer);
 	const char *nearest = text_nearest(shown, known, count);
-	api_answer_problem(request, API_ARGUMENT, pointer,
-			   "the body has a member \"%s\" that %s %s does not know%s%s%s", shown,
-			   request->route->method, request->route->path,
-			   nearest ? "; did you mean \"" : "", nearest ? nearest : "",
-			   nearest ? "\"" : "");
+	complain(request, pointer, "the body has a member \"%s\" that %s %s does not know%s%s%s",
+		 shown, request->route->method, request->route->path,
+		 nearest ? "; did you mean \"" : "", nearest ? nearest : "", nearest ? "\"" : "");
 	return false;
 }
 
@@ -401,50 +427,51 @@ static bool read_body(struct api_request *request)
 	{
 		argument = api_route_find_argument(request->route, API_BODY, slice_of(name));
 		if (argument == NULL)
-			return refuse_unknown_member(request, name);
-		if (!read_member(request, argument, json))
-			return false;
+			refuse_unknown_member(request, name);
+		else
+			read_member(request, argument, json);
 	}
 	return true;
 }
 
 /* ---- all of them ---- */
 
-static bool read_path_and_headers(struct api_request *request)
+static void read_path_and_headers(struct api_request *request)
 {
 	const struct api_route *route = request->route;
 	size_t segment = 0;
 
 	for (size_t i = 0; i < route->argument_count; i++) {
 		const struct api_argument *argument = &route->arguments[i];
-		if (argument->place == API_PATH &&
-		    !read_value(request, argument, request->segments[segment++]))
-			return false;
-		if (argument->place == API_HEADER && request->idempotency_key.length > 0 &&
-		    !read_written(request, argument, request->idempotency_key))
-			return false;
+		if (argument->place == API_PATH)
+			read_value(request, argument, request->segments[segment++]);
+		if (argument->place == API_HEADER && request->idempotency_key.length > 0)
+			read_written(request, argument, request->idempotency_key);
 	}
-	return true;
 }
 
-static bool require(struct api_request *request)
+static void require(struct api_request *request)
 {
 	for (size_t i = 0; i < request->route->argument_count; i++) {
 		const struct api_argument *argument = &request->route->arguments[i];
-		if (argument->required && !request->values[i].given) {
-			api_answer_problem(request, API_ARGUMENT, argument->name,
-					   "%s is missing: %s", argument->name, argument->sentence);
-			return false;
-		}
+		if (argument->required && !request->values[i].given)
+			complain(request, argument->name, "%s is missing: %s", argument->name,
+				 argument->sentence);
 	}
-	return true;
 }
 
 bool api_arguments_read(struct api_request *request)
 {
 	check(request->route->argument_count <= API_ARGUMENTS_MAX);
-	return read_path_and_headers(request) && read_query(request) &&
-	       (!api_route_takes_body(request->route) || read_body(request)) && require(request);
+	read_path_and_headers(request);
+	read_query(request);
+	if (api_route_takes_body(request->route) && !read_body(request))
+		return false;
+	require(request);
+	if (request->errors == NULL)
+		return true;
+	api_answer_errors(request);
+	return false;
 }
 
 /* ---- pages ---- */

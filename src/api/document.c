@@ -33,6 +33,7 @@ static void append_kind(struct text *text, const struct api_argument *argument)
 		text_append_text(text, "month, `2026-11`");
 		break;
 	case API_EXPIRY:
+	case API_PAST:
 		text_append_text(text, "time or duration");
 		break;
 	case API_FLAG:
@@ -158,8 +159,9 @@ void api_routes_document(struct text *text)
 		"Whatever is refused is answered as `application/problem+json` (RFC 9457) with "
 		"`type`, `title`, `status` and `detail`; where one argument is at fault also with "
 		"`pointer`, a JSON pointer into the body, or `parameter`, the name of what stands "
-		"in the path, the query or a header. A manifest's `complaints` are a list of "
-		"`line`, `column` and `text`.\n\n"
+		"in the path, the query or a header. Where several arguments are wrong, "
+		"`errors` tells all of them; `complaints` tells all that is wrong with a manifest. "
+		"What is misspelt is answered with the nearest name.\n\n"
 		"| type | status | meaning |\n|---|---|---|\n");
 	for (int i = 0; i < API_PROBLEM_COUNT; i++) {
 		const struct api_problem_text *problem = api_problem_text((enum api_problem)i);

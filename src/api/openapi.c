@@ -135,6 +135,7 @@ static json_t *argument_schema(const struct api_argument *argument)
 	case API_MONTH:
 		return json_pack("{s:s, s:s}", "type", "string", "pattern", MONTH_PATTERN);
 	case API_EXPIRY:
+	case API_PAST:
 		return json_pack("{s:s}", "type", "string");
 	case API_FLAG:
 		return json_pack("{s:s}", "type", "boolean");

@@ -150,6 +150,7 @@ static void on_over(struct http_exchange *exchange)
 	json_decref(request->json);
 	json_decref(request->answer);
 	json_decref(request->complaints);
+	json_decref(request->errors);
 	json_decref(request->kept);
 	json_decref(request->change.facts);
 	text_fini(&request->body);

@@ -104,6 +104,8 @@ static const struct api_argument publish_arguments[] = {
 static const struct api_argument service_list_arguments[] = {
 	{"search", API_QUERY, API_TEXT, false, 0, CATALOG_TEXT_MAX, NULL,
 	 "words that name, summary or tags must have"},
+	{"after", API_QUERY, API_TEXT, false, 1, NAME_BYTES + 16, NULL,
+	 "where to go on: `next` of the page before"},
 	LIMIT,
 };
 
@@ -158,6 +160,22 @@ static const struct api_argument tile_arguments[] = {
 static const struct api_argument receipt_arguments[] = {
 	{"call", API_PATH, API_TEXT, true, 1, CALL_ID_TEXT_MAX - 1, NULL,
 	 "the call's id, as `Stoa-Call` tells it"},
+};
+
+const char *const api_usage_steps[] = {"minute", "hour", "day", NULL};
+
+static const struct api_argument usage_arguments[] = {
+	{"service", API_QUERY, API_TEXT, false, 1, NAME_BYTES, NULL, "only this service's"},
+	{"account", API_QUERY, API_TEXT, false, 1, NAME_BYTES, NULL,
+	 "only of this account's apps, a series for each app and service"},
+	{"app", API_QUERY, API_TEXT, false, 1, PATH_BYTES, NULL,
+	 "only of this app, `account/app`, a series for each service"},
+	{"step", API_QUERY, API_CHOICE, false, 0, 0, api_usage_steps,
+	 "what is summed into one point; `hour` where not given"},
+	{"from", API_QUERY, API_PAST, false, 0, 0, NULL,
+	 "a time (RFC 3339) or a duration back from now (`24h`); where not given an hour, a day or "
+	 "30 days before `to`, by the step"},
+	{"to", API_QUERY, API_PAST, false, 0, 0, NULL, "now where not given"},
 };
 
 #define NONE         NULL, 0
@@ -218,6 +236,8 @@ const struct api_route api_routes[] = {
 	{"GET", "/v1/subscriptions", "The subscriptions that are active.",
 	 API_LISTS, TAKES(subscription_list_arguments), "Subscription",
 	 MAY(API_NOT_FOUND), CALLS(subscriptions_list)},
+	{"GET", "/v1/usage", "Calls, errors, bytes and latencies over time, as far as they are posted.",
+	 0, TAKES(usage_arguments), "Usage", MAY(API_NOT_FOUND), CALLS(usage_show)},
 	{"GET", "/v1/ledger", "Every account of every ledger, and whether each ledger balances.",
 	 0, NONE, "Ledger", 0, CALLS(ledger_show)},
 	{"GET", "/v1/journal", "The call records, oldest first; an empty page is the end for now.",

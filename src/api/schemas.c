@@ -12,8 +12,16 @@ static const struct api_member problem_members[] = {
 	{"detail", API_IS_TEXT, 0, NULL, "what is wrong here, and what to do"},
 	{"pointer", API_IS_TEXT, API_MAY_LACK, NULL, "where in the body, a JSON pointer (RFC 6901)"},
 	{"parameter", API_IS_TEXT, API_MAY_LACK, NULL, "which parameter of path, query or headers"},
+	{"errors", API_IS_OBJECT, API_LIST_OF | API_MAY_LACK, "ArgumentError",
+	 "all that is wrong with the arguments, where that is more than one thing"},
 	{"complaints", API_IS_OBJECT, API_LIST_OF | API_MAY_LACK, "Complaint",
 	 "all that is wrong with a manifest"},
+};
+
+static const struct api_member argument_error_members[] = {
+	{"detail", API_IS_TEXT, 0, NULL, "what is wrong, and what is allowed"},
+	{"pointer", API_IS_TEXT, API_MAY_LACK, NULL, "where in the body, a JSON pointer (RFC 6901)"},
+	{"parameter", API_IS_TEXT, API_MAY_LACK, NULL, "which parameter of path, query or headers"},
 };
 
 static const struct api_member complaint_members[] = {
@@ -273,6 +281,43 @@ static const struct api_member subscribed_members[] = {
 	{"replaces", API_IS_ID, API_OR_NULL, NULL, "the subscription that ended for this one"},
 };
 
+static const struct api_member usage_members[] = {
+	{"from", API_IS_TIME, 0, NULL, "the first step's begin"},
+	{"to", API_IS_TIME, 0, NULL, "the last step's end"},
+	{"step", API_IS_CHOICE, 0, "minute|hour|day", "of one point, in UTC"},
+	{"series", API_IS_OBJECT, API_LIST_OF, "UsageSeries", "those that were called"},
+	{"total", API_IS_OBJECT, 0, "UsageTotal", "of all of them"},
+};
+
+#define USAGE_MEMBERS                                                                             \
+	{"calls", API_IS_COUNT, 0, NULL, "finished and posted"},                                  \
+	{"billed_calls", API_IS_COUNT, 0, NULL, "of them, those that count for charges"},         \
+	{"errors", API_IS_COUNT, 0, NULL, "of them, those with a status from 500 on, or cut"},    \
+	{"request_bytes", API_IS_COUNT, 0, NULL, "of the requests' bodies"},                      \
+	{"response_bytes", API_IS_COUNT, 0, NULL, "of the answers' bodies"},                      \
+	{"mean_us", API_IS_COUNT, 0, NULL, "mean duration, from the request's head on"},          \
+	{"p50_us", API_IS_COUNT, 0, NULL, "half of the calls took at most so long"},              \
+	{"p90_us", API_IS_COUNT, 0, NULL, "and 90 in 100"},                                       \
+	{"p99_us", API_IS_COUNT, 0, NULL, "and 99 in 100; each is at most an eighth too long"}
+
+static const struct api_member usage_total_members[] = {USAGE_MEMBERS};
+
+#define UNITS_MEMBER {"units", API_IS_COUNT, API_MAP_OF, NULL, "what the service reported, by meter"}
+
+static const struct api_member usage_sum_members[] = {USAGE_MEMBERS, UNITS_MEMBER};
+
+static const struct api_member usage_point_members[] = {
+	USAGE_MEMBERS, UNITS_MEMBER,
+	{"at", API_IS_TIME, 0, NULL, "the step's begin"},
+};
+
+static const struct api_member usage_series_members[] = {
+	{"service", API_IS_TEXT, 0, NULL, "the service's name"},
+	{"app", API_IS_TEXT, API_OR_NULL, NULL, "`account/app`; null: every app's calls"},
+	{"points", API_IS_OBJECT, API_LIST_OF, "UsagePoint", "steps with calls, the oldest first"},
+	{"total", API_IS_OBJECT, 0, "UsageSum", "of the points"},
+};
+
 static const struct api_member ledger_members[] = {
 	{"currency", API_IS_TEXT, 0, NULL, "of the amounts"},
 	{"accounts", API_IS_OBJECT, API_LIST_OF, "LedgerAccount", "of every ledger"},
@@ -362,6 +407,7 @@ static const struct api_member receipt_members[] = {
 
 const struct api_schema api_schemas[] = {
 	SCHEMA("Problem", problem_members, "What was refused, or failed (RFC 9457)."),
+	SCHEMA("ArgumentError", argument_error_members, "What is wrong with an argument."),
 	SCHEMA("Complaint", complaint_members, "What is wrong with a manifest."),
 	SCHEMA("Health", health_members, "That the API answers."),
 	SCHEMA("Status", status_members, "The cloud and this node."),
@@ -390,6 +436,11 @@ const struct api_schema api_schemas[] = {
 	SCHEMA("Log", log_members, "Lines that a service's instances wrote."),
 	SCHEMA("Subscription", subscription_members, "An app's right to call a service."),
 	SCHEMA("Subscribed", subscribed_members, "A subscription that was just made or changed."),
+	SCHEMA("Usage", usage_members, "How much was called over time, and how fast."),
+	SCHEMA("UsageSeries", usage_series_members, "A service's calls, or an app's of a service."),
+	SCHEMA("UsagePoint", usage_point_members, "The calls that were settled in a step."),
+	SCHEMA("UsageSum", usage_sum_members, "The calls of a series."),
+	SCHEMA("UsageTotal", usage_total_members, "The calls of all series."),
 	SCHEMA("Ledger", ledger_members, "Every account of every ledger."),
 	SCHEMA("LedgerAccount", ledger_account_members, "An account of a ledger."),
 	SCHEMA("LedgerSum", ledger_sum_members, "A ledger summed up."),

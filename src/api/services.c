@@ -1,6 +1,7 @@
 #include "api/api_internal.h"
 
 #include <stdlib.h>
+#include <string.h>
 
 #include "base/check.h"
 
@@ -125,27 +126,78 @@ int api_services_publish(struct api_request *request, struct fault *fault)
 
 /* ---- the catalog ---- */
 
+#define HITS_MAX 10000 /* looked through for a later page */
+
+/* The cursor tells the last hit's place in the order: best first, then by name. So what is
+ * published meanwhile moves nothing. */
+static int read_hit_cursor(struct api_request *request, uint64_t *ret_score, struct slice *ret_name,
+			   struct fault *fault)
+{
+	const struct api_value *after = api_argument(request, "after");
+	struct slice name = after->text;
+	struct slice score;
+	char shown[TEXT_SHOWN_MAX];
+
+	*ret_score = UINT64_MAX;
+	*ret_name = (struct slice){0};
+	if (!after->given)
+		return 0;
+	slice_cut(&name, '.', &score);
+	if (!slice_to_u64(score, UINT32_MAX, ret_score) || name.length == 0)
+		return api_at(
+			request, "after",
+			fault_set(fault, FAULT_INPUT,
+				  "after: \"%s\" is no cursor of this list; give `next` of the "
+				  "page before",
+				  text_show(after->text, shown)));
+	*ret_name = name;
+	return 0;
+}
+
+static bool is_behind(const struct catalog_hit *hit, uint64_t score, struct slice name)
+{
+	char last[CATALOG_NAME_MAX];
+
+	if (hit->score != score)
+		return hit->score < score;
+	/* No service has a name that is longer. */
+	return slice_to_text(name, last, sizeof(last)) && strcmp(hit->name, last) > 0;
+}
+
+static json_t *hit_json(const struct catalog_hit *hit)
+{
+	return json_pack("{s:s, s:o, s:s, s:s, s:s}", "service", hit->name, "id",
+			 api_json_id("svc", hit->id.value), "version", hit->version, "account",
+			 hit->account_name, "summary", hit->summary);
+}
+
 static int search(struct store *store, void *context, struct fault *fault)
 {
 	struct api_request *request = context;
 	const size_t limit = api_limit(request);
-	struct catalog_hit *hits = calloc(limit, sizeof(*hits));
+	struct slice name;
+	uint64_t score;
 	size_t count = 0;
+	int code = read_hit_cursor(request, &score, &name, fault);
+	const size_t most = score == UINT64_MAX ? limit + 1 : HITS_MAX;
+	struct catalog_hit *hits = calloc(most, sizeof(*hits));
 
 	check(hits != NULL);
-	const int code = api_at(request, "search",
-				catalog_search(store, api_argument(request, "search")->text, hits,
-					       limit, &count, fault));
+	if (code == 0)
+		code = api_at(request, "search",
+			      catalog_search(store, api_argument(request, "search")->text, hits,
+					     most, &count, fault));
 	if (code == 0) {
 		json_t *items = json_array();
-		for (size_t i = 0; i < count; i++)
-			json_array_append_new(items, json_pack("{s:s, s:o, s:s, s:s, s:s}",
-							       "service", hits[i].name, "id",
-							       api_json_id("svc", hits[i].id.value),
-							       "version", hits[i].version,
-							       "account", hits[i].account_name,
-							       "summary", hits[i].summary));
-		request->answer = api_list(items, json_null());
+		json_t *next = json_null();
+		for (size_t i = 0; i < count && json_is_null(next); i++) {
+			if (!is_behind(&hits[i], score, name))
+				continue;
+			json_array_append_new(items, hit_json(&hits[i]));
+			if (json_array_size(items) == limit && i + 1 < count)
+				next = json_sprintf("%u.%s", hits[i].score, hits[i].name);
+		}
+		request->answer = api_list(items, next);
 	}
 	free(hits);
 	return code;

@@ -132,8 +132,8 @@ int api_subscriptions_create(struct api_request *request, struct fault *fault)
 
 /* ---- listing ---- */
 
-static int read_filter(struct api_request *request, struct store *store,
-		       struct catalog_subscription_filter *filter, struct fault *fault)
+int api_subscription_filter(struct api_request *request, struct store *store,
+			    struct catalog_subscription_filter *filter, struct fault *fault)
 {
 	const struct api_value *account_name = api_argument(request, "account");
 	const struct api_value *app_path = api_argument(request, "app");
@@ -169,7 +169,7 @@ static int list(struct store *store, void *context, struct fault *fault)
 
 	check(subscriptions != NULL);
 	if (code == 0)
-		code = read_filter(request, store, &filter, fault);
+		code = api_subscription_filter(request, store, &filter, fault);
 	if (code == 0)
 		code = catalog_subscription_list(store, &filter, after, subscriptions, limit,
 						 &count, fault);

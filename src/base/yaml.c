@@ -308,16 +308,26 @@ static int build(struct builder *builder, struct fy_parser *parser, struct fy_di
 	return 0;
 }
 
+#define OPEN_MAX 32768 /* brackets, those in texts and comments too */
+
 /* libfyaml ends silently at bytes that are no text. */
 static int check_text(const struct yaml *yaml, struct slice bytes, struct fault *fault)
 {
 	struct place place = {1, 1};
+	int64_t open = 0;
 
 	for (size_t at = 0; at < bytes.length;) {
 		const size_t length = text_utf8_length(bytes, at);
 		const uint8_t byte = (uint8_t)bytes.data[at];
 		if (length == 0 || byte == 0)
 			return fault_at(yaml, place, fault, "byte 0x%02x is not UTF-8 text", byte);
+		/* libfyaml looks far ahead before it tells of the first one, ever slower. */
+		open += (byte == '[' || byte == '{') - (byte == ']' || byte == '}');
+		if (open > OPEN_MAX)
+			return fault_at(yaml, place, fault,
+					"more than %d brackets are open; at most %d levels are "
+					"allowed",
+					OPEN_MAX, YAML_DEPTH_MAX);
 		place.column = byte == '\n' ? 1 : place.column + 1;
 		place.line += byte == '\n';
 		at += length;

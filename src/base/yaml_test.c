@@ -189,6 +189,8 @@ static void depth_count_and_size_are_bounded(void **state)
 {
 	(void)state;
 	assert_bomb("[", 20000, FAULT_INPUT, "f.yaml:1:33: nested more than 32 levels deep");
+	assert_bomb("[", YAML_BYTES_MAX, FAULT_INPUT,
+		    "f.yaml:1:32769: more than 32768 brackets are open");
 	assert_bomb("{a: ", 5000, FAULT_INPUT, "nested more than 32 levels deep");
 	assert_bomb("- ", 20000, FAULT_INPUT, "nested more than 32 levels deep");
 	assert_bomb("- a\n", YAML_NODES_MAX, FAULT_INPUT,

@@ -114,6 +114,10 @@ BAD_BODIES = [
      "invalid-argument", "/manifest", "object"),
     ("POST", "/v1/services", {"account": "globex", "manifest": ":\n  - ]"}, 422,
      "invalid-manifest", "/manifest", ""),
+    ("POST", "/v1/services", {"account": "globex", "manifest": "[" * (1 << 20)}, 422,
+     "invalid-manifest", "/manifest", ""),
+    ("POST", "/v1/services", {"account": "globex", "manifest": "x", "dry_run": "yes"}, 422,
+     "invalid-argument", "/dry_run", "true or false"),
     ("POST", "/v1/services", {"account": "globex", "manifest": "x: &a [*a]"}, 422,
      "invalid-manifest", "/manifest", ""),
     # subscriptions
@@ -150,6 +154,13 @@ BAD_QUERIES = [
     ("GET", "/v1/accounts?after=", 422, "invalid-argument", "after", ""),
     ("GET", "/v1/accounts?after=%zz", 422, "invalid-argument", None, "percent"),
     ("GET", "/v1/accounts?after=%00", 422, "invalid-argument", None, "percent"),
+    ("GET", "/v1/usage?step=week", 422, "invalid-argument", "step", '"hour"'),
+    ("GET", "/v1/usage?from=yesterday", 422, "invalid-argument", "from", "24h"),
+    ("GET", "/v1/usage?from=1h&to=2h", 422, "invalid-argument", "from", "later"),
+    ("GET", "/v1/usage?step=minute&from=30d", 422, "invalid-argument", "from", "longer step"),
+    ("GET", "/v1/usage?service=ecko", 404, "not-found", "service", "echo"),
+    ("GET", "/v1/changes?kind=planet", 422, "invalid-argument", "kind", '"account"'),
+    ("GET", "/v1/changes?after=key_1", 422, "invalid-argument", "after", "cursor"),
     ("GET", "/v1/status?verbose=1", 422, "invalid-argument", "verbose", ""),
     ("GET", "/v1/apps?account=nobody", 404, "not-found", "account", "nobody"),
     ("GET", "/v1/keys?app=acme/none", 404, "not-found", "app", ""),
@@ -352,3 +363,20 @@ def test_what_is_no_http_is_refused_and_closed(town, request_bytes):
 def test_problems_show_what_was_sent_without_its_control_characters(town):
     answer = town.client.post("/v1/apps", json={"account": "\x1b[31mred", "name": "a"})
     assert answer.status_code == 404 and "\x1b" not in answer.json()["detail"]
+
+
+def test_all_that_is_wrong_with_the_arguments_is_told_at_once(town):
+    answer = town.client.post("/v1/accounts/acme/funds", json={"amount": 1, "currency": "USD"},
+                              params={"dry": "1"}, headers={"Idempotency-Key": "x" * 300})
+    problem = answer.json()
+    assert answer.status_code == 422
+    assert problem["errors"][0]["detail"] == problem["detail"]
+    places = [error.get("pointer") or error.get("parameter") for error in problem["errors"]]
+    assert sorted(places) == ["/amount", "/currency", "Idempotency-Key", "dry"]
+    one = town.client.post("/v1/accounts", json={}).json()
+    assert "errors" not in one
+
+
+def test_errors_told_at_once_are_bounded(town):
+    answer = town.client.post("/v1/accounts", json={f"m{i}": i for i in range(1000)})
+    assert answer.status_code == 422 and len(answer.json()["errors"]) == 16

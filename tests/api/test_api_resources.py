@@ -418,3 +418,18 @@ def test_everything_is_there_after_a_restart(clouds, upstreams):
                 item.pop(changing, None)
         assert list_before == list_after
     assert cloud.call("echo", "/after", key).text == "after"
+
+
+def test_the_catalog_comes_in_pages_that_a_new_service_does_not_disturb(town):
+    word = uuid.uuid4().hex[:8]
+    names = [f"{word}-{letter}" for letter in "bdf"]
+    for name in names:
+        town.publish({**upstream_manifest(name, town.upstream.address), "summary": word},
+                     "globex")
+    first = town.ask("GET", "/v1/services", params={"search": word, "limit": 2})
+    assert [item["service"] for item in first["items"]] == names[:2]
+    town.publish({**upstream_manifest(f"{word}-a", town.upstream.address), "summary": word},
+                 "globex")
+    rest = town.ask("GET", "/v1/services", params={"search": word, "after": first["next"]})
+    assert [item["service"] for item in rest["items"]] == names[2:] and rest["next"] is None
+    assert len(town.items("/v1/services", search=word, limit=1)) == 4
