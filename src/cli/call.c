@@ -14,11 +14,17 @@
 #define CHARGE_MAX 64
 #define CALL_MAX   64
 #define REASON_MAX 64
+/* Of a pipe, what is read before the call: a body that ends within it is sent with its length,
+ * which many services need; a longer one is sent in chunks as it comes. */
+#define AHEAD_BYTES_MAX 65536
 
 struct call {
 	struct cli *cli;
 	FILE *body;         /* NULL: none */
 	int64_t body_bytes; /* -1: unknown */
+	char *ahead;        /* what was read of the body already */
+	size_t ahead_bytes;
+	size_t ahead_sent;
 	const char *method;
 	char address[CLI_ADDRESS_MAX]; /* of the gateway */
 	char charge[CHARGE_MAX];
@@ -94,11 +100,30 @@ static int open_body(struct call *call)
 	return CLI_DONE;
 }
 
+static int read_ahead(struct call *call)
+{
+	call->ahead = malloc(AHEAD_BYTES_MAX);
+	check(call->ahead != NULL);
+	call->ahead_bytes = fread(call->ahead, 1, AHEAD_BYTES_MAX, call->body);
+	if (ferror(call->body))
+		return cli_fail(call->cli, "the body cannot be read: %s", strerror(errno));
+	if (call->ahead_bytes < AHEAD_BYTES_MAX)
+		call->body_bytes = (int64_t)call->ahead_bytes;
+	return CLI_DONE;
+}
+
 static size_t read_body(char *bytes, size_t size, size_t count, void *context)
 {
 	struct call *call = context;
-	const size_t got = fread(bytes, 1, size * count, call->body);
+	const size_t left = call->ahead_bytes - call->ahead_sent;
 
+	if (left > 0) {
+		const size_t part = left < size * count ? left : size * count;
+		memcpy(bytes, call->ahead + call->ahead_sent, part);
+		call->ahead_sent += part;
+		return part;
+	}
+	const size_t got = fread(bytes, 1, size * count, call->body);
 	return got == 0 && ferror(call->body) ? CURL_READFUNC_ABORT : got;
 }
 
@@ -237,6 +262,8 @@ int cli_call(struct cli *cli)
 		return cli_misuse(cli, "an API key is needed: --key KEY, or STOA_KEY in the "
 				       "environment; `stoa key create` makes one");
 	int status = open_body(&call);
+	if (status == CLI_DONE && call.body != NULL && call.body_bytes < 0)
+		status = read_ahead(&call);
 	if (status == CLI_DONE)
 		status = find_gateway(&call);
 	if (status == CLI_DONE) {
@@ -247,5 +274,6 @@ int cli_call(struct cli *cli)
 	}
 	if (call.body != NULL && call.body != stdin)
 		fclose(call.body);
+	free(call.ahead);
 	return status;
 }

@@ -155,6 +155,14 @@ def test_standard_input_is_the_body(town, caller):
     assert (town.upstream.last.method, town.upstream.last.body) == ("POST", b"hello body")
 
 
+def test_a_piped_body_has_a_length_if_it_is_short(town, caller):
+    """Many services read by Content-Length only; what is long is sent as it comes."""
+    for length, sent in [(0, "0"), (65535, "65535"), (65536, None), (300000, None)]:
+        caller("/from/pipe", input="x" * length)
+        assert town.upstream.last.fields.get("content-length") == sent
+        assert town.upstream.last.body == b"x" * length
+
+
 def test_a_file_is_the_body(town, caller, tmp_path):
     file = tmp_path / "body"
     file.write_bytes(b"\0" * 300000)
