@@ -9,7 +9,7 @@ import threading
 import time
 
 import pytest
-from books import quiet
+from books import settle
 from callers import Load
 from cloud import upstream_manifest
 from market import Market
@@ -76,7 +76,7 @@ def test_a_rotation_under_load_loses_no_call(market):
     assert set(outcome.statuses) == {200} and outcome.unknown == 0
     # Old and new work until the old one ends.
     assert status_of(market, market.key) == status_of(market, background.load.key) == 200
-    quiet(market.cloud)
+    settle(market.cloud)
     used = keys_of(market.cloud)
     assert sum(item["calls"] for item in used.values()) == len(outcome.whole) + 2
     assert all(item["calls"] >= 50 for item in used.values())
@@ -144,13 +144,13 @@ def test_what_a_key_did_is_told_and_survives_a_kill(market):
     other = cloud.ask("POST", "/v1/keys", {"app": "acme/shop"})["items"][0]
     for _ in range(7):
         market.normal_call()
-    quiet(cloud)
+    settle(cloud)
     cloud.kill9()
     cloud.start()
     for _ in range(5):
         market.normal_call()
     assert status_of(market, other["key"]) == 200
-    quiet(cloud)
+    settle(cloud)
     first = next(iter(keys_of(cloud)))
     used = keys_of(cloud)
     assert (used[first]["calls"], used[other["id"]]["calls"]) == (12, 1)

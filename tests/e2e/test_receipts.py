@@ -7,7 +7,7 @@ import uuid
 
 import pytest
 import verifier
-from books import quiet, wait_until
+from books import settle, wait_until
 from cloud import ROOT, upstream_manifest
 
 CONFIG = "name: my town\ncurrency: USD\nfee: 3%\nrates: {call: 0.000001}\nworkers: 1\n"
@@ -28,7 +28,7 @@ def town(clouds, upstreams):
 def call(cloud, count=1):
     """Their ids; each is durable."""
     ids = [cloud.call("echo", f"/{i}", cloud.key).headers["stoa-call"] for i in range(count)]
-    quiet(cloud)
+    settle(cloud)
     return ids
 
 

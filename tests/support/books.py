@@ -20,11 +20,12 @@ def posted(cloud):
 
 
 def settle(cloud):
-    """Waits until every call record is posted and no money is held in leases."""
+    """Waits until every call record is posted."""
     wait_until(lambda: posted(cloud), "every record is posted")
 
 
 def quiet(cloud):
+    """Waits until also no money is leased: idle leases are given back after seconds."""
     settle(cloud)
     wait_until(lambda: all(Decimal(account["debits_pending"]) == 0
                            for account in cloud.ledger()["accounts"]), "no lease is left")
