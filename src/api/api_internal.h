@@ -233,10 +233,6 @@ int api_after(struct api_request *request, const char *prefix, uint64_t *ret_id,
 	      struct fault *fault);
 size_t api_limit(const struct api_request *request);
 
-/* RFC 3339: "2026-11-24T04:10:57Z", with a fraction or an offset ("+01:00"). False on anything
- * else, and outside of 1970 .. 2554. */
-bool api_time_parse(struct slice text, uint64_t *ret_ns);
-
 /* ---- changes ---- */
 
 /* Runs `work` in one write transaction with what stands around every change: it appends what

@@ -115,7 +115,7 @@ static bool read_expiry(struct api_request *request, const struct api_argument *
 		*expiry_ns = request->now_ns + duration_ns;
 		return true;
 	}
-	if (!api_time_parse(given, expiry_ns))
+	if (!clock_parse_wall(given, expiry_ns))
 		return refuse(request, argument, given,
 			      "a time such as 2026-11-24T04:10:57Z or a duration such as 30d");
 	if (*expiry_ns <= request->now_ns || *expiry_ns > INT64_MAX)
@@ -131,7 +131,7 @@ static bool read_past(struct api_request *request, const struct api_argument *ar
 
 	if (units_parse_duration_ns(given, &duration_ns))
 		*past_ns = duration_ns < request->now_ns ? request->now_ns - duration_ns : 0;
-	else if (!api_time_parse(given, past_ns))
+	else if (!clock_parse_wall(given, past_ns))
 		return refuse(request, argument, given,
 			      "a time such as 2026-11-24T04:10:57Z or a duration such as 24h");
 	return true;

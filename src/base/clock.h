@@ -60,3 +60,6 @@ bool clock_month_parse(struct slice text, uint32_t *ret_month);
 /* RFC 3339 with milliseconds and Z: "2026-11-24T04:10:57.123Z"; at least 25 bytes. */
 #define CLOCK_TEXT_MAX 32
 void clock_format_wall(uint64_t wall_ns, char text[CLOCK_TEXT_MAX]);
+/* RFC 3339: "2026-11-24T04:10:57Z", with a fraction or an offset ("+01:00"). False on anything
+ * else, and outside of 1970 .. 2554. */
+bool clock_parse_wall(struct slice text, uint64_t *ret_ns);

@@ -1,4 +1,5 @@
-#include "api/api_internal.h"
+/* RFC 3339, read. */
+#include "base/clock.h"
 
 /* Exactly `count` digits from *at on. */
 static bool take_digits(struct slice text, size_t *at, size_t count, uint64_t *ret_value)
@@ -71,7 +72,7 @@ static bool take_zone(struct slice text, size_t *at, int64_t *ret_seconds)
 	return true;
 }
 
-bool api_time_parse(struct slice text, uint64_t *ret_ns)
+bool clock_parse_wall(struct slice text, uint64_t *ret_ns)
 {
 	uint64_t year, month, day, hour, minute, second, fraction_ns, days;
 	int64_t offset_s;
