@@ -23,6 +23,7 @@ struct cli_option {
 	const char *value; /* how help calls its value; NULL: it has none */
 	bool repeated;
 	const char *sentence;
+	char letter; /* 'i': it may be written -i; 0: it has none */
 };
 
 struct cli;
@@ -108,6 +109,11 @@ int cli_connect(struct cli *cli);
  * NULL-terminated "Name: value", or NULL. */
 int cli_ask(struct cli *cli, const char *method, const char *path, json_t *body,
 	    const char *const *headers, json_t **ret_answer);
+/* GET of a document that is no JSON. *ret_answer is set up in any case and the caller's to free. */
+int cli_ask_text(struct cli *cli, const char *path, struct text *ret_answer);
+/* Page by page to the end of a list, which may be larger than memory. */
+typedef void (*cli_page_fn)(void *context, json_t *items);
+int cli_ask_pages(struct cli *cli, const char *path, cli_page_fn page, void *context);
 /* All pages of a list as one {"items": [...], "next": null}. */
 int cli_ask_list(struct cli *cli, const char *path, json_t **ret_answer);
 void cli_disconnect(struct cli *cli);
@@ -174,11 +180,14 @@ int cli_catalog_list(struct cli *cli);
 int cli_catalog_search(struct cli *cli);
 int cli_catalog_show(struct cli *cli);
 int cli_call(struct cli *cli);
+int cli_usage(struct cli *cli);
 int cli_statement(struct cli *cli);
 int cli_receipt(struct cli *cli);
 int cli_verify(struct cli *cli);
 int cli_ledger(struct cli *cli);
 int cli_journal_cat(struct cli *cli);
+int cli_changes(struct cli *cli);
 int cli_status(struct cli *cli);
+int cli_metrics(struct cli *cli);
 int cli_logs(struct cli *cli);
 int cli_help(struct cli *cli);

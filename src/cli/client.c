@@ -201,20 +201,33 @@ static int tell_problem(struct cli *cli, const json_t *problem, long http_status
 	return cli_fail(cli, "%s", cli_text(problem, "detail"));
 }
 
-static int take_answer(struct cli *cli, const struct exchange *exchange, json_t **ret_answer)
+/* The JSON of an answer, NULL where it is none; a new reference. */
+static json_t *json_of(const struct text *answer)
 {
-	long http_status = 0;
-	json_error_t error;
-	json_t *json = json_loadb(exchange->answer.data ? exchange->answer.data : "",
-				  exchange->answer.length, JSON_REJECT_DUPLICATES, &error);
+	return json_loadb(answer->length > 0 ? answer->data : "", answer->length,
+			  JSON_REJECT_DUPLICATES, NULL);
+}
 
+/* CLI_DONE where the answer is a 2xx. */
+static int perform(struct cli *cli, struct exchange *exchange)
+{
+	const CURLcode code = curl_easy_perform(cli->curl);
+	long http_status = 0;
+
+	if (code == CURLE_COULDNT_CONNECT)
+		return cli_fail(cli,
+				"the cloud in %s does not run: nobody answers at %s; "
+				"start it with `stoa serve --cloud %s`",
+				cli->folder, cli->address, cli->folder);
+	if (code != CURLE_OK)
+		return cli_fail(cli, "%s at %s: %s", curl_easy_strerror(code), cli->address,
+				exchange->error);
 	curl_easy_getinfo(cli->curl, CURLINFO_RESPONSE_CODE, &http_status);
-	if (http_status >= 200 && http_status < 300 && json != NULL) {
-		*ret_answer = json;
+	if (http_status >= 200 && http_status < 300)
 		return CLI_DONE;
-	}
-	const int status = tell_problem(cli, json, http_status);
-	json_decref(json);
+	json_t *problem = json_of(&exchange->answer);
+	const int status = tell_problem(cli, problem, http_status);
+	json_decref(problem);
 	return status;
 }
 
@@ -222,52 +235,84 @@ int cli_ask(struct cli *cli, const char *method, const char *path, json_t *body,
 	    const char *const *headers, json_t **ret_answer)
 {
 	struct exchange exchange = {0};
+	json_t *answer = NULL;
 	int status = cli_connect(cli);
 
 	text_init(&exchange.answer, CLI_ANSWER_MAX);
 	if (status == CLI_DONE) {
 		prepare(cli, &exchange, method, path, body, headers);
-		const CURLcode code = curl_easy_perform(cli->curl);
-		if (code == CURLE_OK)
-			status = take_answer(cli, &exchange, ret_answer);
-		else if (code == CURLE_COULDNT_CONNECT)
-			status = cli_fail(cli,
-					  "the cloud in %s does not run: nobody answers at %s; "
-					  "start it with `stoa serve --cloud %s`",
-					  cli->folder, cli->address, cli->folder);
-		else
-			status = cli_fail(cli, "%s at %s: %s", curl_easy_strerror(code),
-					  cli->address, exchange.error);
+		status = perform(cli, &exchange);
 	}
+	if (status == CLI_DONE) {
+		answer = json_of(&exchange.answer);
+		status = answer != NULL ? CLI_DONE
+					: cli_fail(cli, "what answers at %s is no cloud's API",
+						   cli->address);
+	}
+	if (status == CLI_DONE)
+		*ret_answer = answer;
 	exchange_fini(&exchange);
 	json_decref(body);
 	return status;
 }
 
-int cli_ask_list(struct cli *cli, const char *path, json_t **ret_answer)
+int cli_ask_text(struct cli *cli, const char *path, struct text *ret_answer)
 {
-	json_t *items = json_array();
+	struct exchange exchange = {0};
+	int status = cli_connect(cli);
+
+	text_init(&exchange.answer, CLI_ANSWER_MAX);
+	if (status == CLI_DONE) {
+		prepare(cli, &exchange, "GET", path, NULL, NULL);
+		status = perform(cli, &exchange);
+	}
+	*ret_answer = exchange.answer;
+	exchange.answer = (struct text){0};
+	exchange_fini(&exchange);
+	return status;
+}
+
+/* ---- lists ---- */
+
+int cli_ask_pages(struct cli *cli, const char *path, cli_page_fn page, void *context)
+{
 	char *after = NULL;
 	int status;
 
 	do {
-		struct text page;
+		struct text next;
 		json_t *answer = NULL;
-		text_init(&page, 1u << 16);
-		text_append_text(&page, path);
-		cli_query_append(&page, "limit", PAGE);
-		cli_query_append(&page, "after", after);
+		text_init(&next, 1u << 16);
+		text_append_text(&next, path);
+		cli_query_append(&next, "limit", PAGE);
+		cli_query_append(&next, "after", after);
 		free(after);
 		after = NULL;
-		status = cli_ask(cli, "GET", page.data, NULL, NULL, &answer);
-		text_fini(&page);
+		status = cli_ask(cli, "GET", next.data, NULL, NULL, &answer);
+		text_fini(&next);
 		if (status == CLI_DONE) {
-			json_array_extend(items, json_object_get(answer, "items"));
-			if (json_is_string(json_object_get(answer, "next")))
+			json_t *items = json_object_get(answer, "items");
+			page(context, items);
+			/* The journal has no end: its page behind the last record is empty. */
+			if (json_is_string(json_object_get(answer, "next")) &&
+			    json_array_size(items) > 0)
 				after = strdup(cli_text(answer, "next"));
 			json_decref(answer);
 		}
 	} while (after != NULL);
+	return status;
+}
+
+static void keep_page(void *context, json_t *items)
+{
+	json_array_extend(context, items);
+}
+
+int cli_ask_list(struct cli *cli, const char *path, json_t **ret_answer)
+{
+	json_t *items = json_array();
+	const int status = cli_ask_pages(cli, path, keep_page, items);
+
 	if (status == CLI_DONE)
 		*ret_answer = json_pack("{s:O, s:n}", "items", items, "next");
 	json_decref(items);

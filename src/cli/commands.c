@@ -30,6 +30,7 @@ static const struct cli_option key_revoke_options[] = {
 
 static const struct cli_option publish_options[] = {
 	{"--as", "ACCOUNT", false, "the provider's account; it is needed"},
+	{"--dry-run", NULL, false, "check, and tell what would change, and change nothing"},
 };
 
 static const struct cli_option subscribe_options[] = {
@@ -42,6 +43,26 @@ static const struct cli_option call_options[] = {
 	{"--data", "FILE", false, "the request's body, - for standard input"},
 	{"--method", "METHOD", false, "GET without a body, POST with one, where not given"},
 	{"--header", "NAME: VALUE", true, "a header field of the request"},
+};
+
+static const struct cli_option usage_options[] = {
+	{"--service", "SERVICE", false, "only this service"},
+	{"--account", "ACCOUNT", false, "only this account's apps, each app and service apart"},
+	{"--app", "ACCOUNT/APP", false, "only this app, each service apart"},
+	{"--step", "minute|hour|day", false, "what is summed up; hour where not given"},
+	{"--from", "WHEN", false,
+	 "a time (2026-11-24T00:00:00Z) or a duration back from now (24h); else the last hour, "
+	 "day or 30 days, by the step"},
+	{"--to", "WHEN", false, "now where not given"},
+};
+
+static const struct cli_option change_options[] = {
+	{"--kind", "account|app|key|service|subscription", false, "only of this kind of thing"},
+	{"--name", "NAME", false, "only of what has this name; of a key its id"},
+};
+
+static const struct cli_option metric_options[] = {
+	{"--page", NULL, false, "print the page as Prometheus reads it"},
 };
 
 static const struct cli_option statement_options[] = {
@@ -122,6 +143,9 @@ const struct cli_command cli_commands[] = {
 	{"publish", "FILE", "Publish a service by its manifest, or what changed in it",
 	 "The service's command runs in the manifest's folder. Publishing the same again changes\n"
 	 "nothing. What is wrong with the manifest is told as file:line:column.",
+	 "$ stoa publish examples/thumbs/service.yaml --as globex --dry-run\n"
+	 "thumbs 1.4.0 would be published\n"
+	 "  plan payg version 1: new\n"
 	 "$ stoa publish examples/thumbs/service.yaml --as globex\n"
 	 "thumbs 1.4.0 is published\n"
 	 "  plan payg version 1: new\n",
@@ -159,6 +183,15 @@ const struct cli_command cli_commands[] = {
 	 "$ stoa call thumbs '/resize?w=200' < photo.jpg > small.jpg\n"
 	 "200 OK, 0.05 USD, call 019b0c5e-7a4e-7c6f-8a51-0d6d1f2f9f3a\n",
 	 OPTIONS(call_options), 2, 2, cli_call},
+	{"usage", "", "Show how much was called over time, and how fast",
+	 "A service or app a row; where there is one only, step by step. Steps without calls are\n"
+	 "left out. IN and OUT are the bodies of requests and answers; P90 is what 90 in 100 calls\n"
+	 "took at most, from the request's head on. `stoa key list` tells the calls of each key.",
+	 "$ stoa usage --service thumbs --step day --from 7d\n"
+	 "$ stoa usage --account acme\n"
+	 "SERVICE  APP        CALLS  ERRORS     P50     P90    P99       IN      OUT  TREND\n"
+	 "thumbs   acme/shop   1204       3  1.2 ms  2.5 ms  14 ms  2.1 GiB  9.4 MiB    ▁▃█▅▂\n",
+	 OPTIONS(usage_options), 0, 0, cli_usage},
 	{"statement", "ACCOUNT", "Show what an account owes and is owed for a month",
 	 "An amount below zero is owed to the account.",
 	 "$ stoa statement acme\n"
@@ -184,10 +217,22 @@ const struct cli_command cli_commands[] = {
 	 "$ stoa journal cat\n"
 	 "{\"call\":\"019b0c5e-...\",\"service\":\"thumbs\",\"status\":200, ...}\n",
 	 NO_OPTIONS, 0, 0, cli_journal_cat},
+	{"changes", "", "Show who changed what, and when, the oldest first",
+	 "With --json, one JSON object a line. WHO is a role with a fingerprint of its token.",
+	 "$ stoa changes --kind account --name acme\n"
+	 "TIME                     WHO             OPERATION      KIND     NAME  FACTS\n"
+	 "2026-11-24 04:10:57 UTC  admin:3f1c9a02  accounts_fund  account  acme  funded=10.00 ...\n",
+	 OPTIONS(change_options), 0, 0, cli_changes},
 	{"status", "", "Show how the cloud does: addresses, calls, instances, posting",
 	 NULL,
 	 "$ stoa status\n",
 	 NO_OPTIONS, 0, 0, cli_status},
+	{"metrics", "[WORD]", "Show what Prometheus is told, or what has a word in its name",
+	 "The table leaves out the buckets of histograms; --json and --page have them.",
+	 "$ stoa metrics journal\n"
+	 "METRIC                       LABELS                        VALUE\n"
+	 "stoa_journal_records_total   stream=\"0\",stage=\"written\"   1204\n",
+	 OPTIONS(metric_options), 0, 1, cli_metrics},
 	{"logs", "SERVICE", "Print the last lines that a service's instances wrote",
 	 NULL,
 	 "$ stoa logs thumbs --lines 20\n",

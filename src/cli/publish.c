@@ -23,17 +23,25 @@ static int folder_of(struct cli *cli, const char *file, char folder[PATH_MAX])
 	return CLI_DONE;
 }
 
+static const char *change_text(const json_t *answer)
+{
+	const bool tried = json_is_true(json_object_get(answer, "dry_run"));
+
+	if (json_is_true(json_object_get(answer, "created")))
+		return tried ? "would be published" : "is published";
+	if (json_is_true(json_object_get(answer, "changed")))
+		return tried ? "would be published anew" : "is published anew";
+	return tried ? "is published already; nothing would change"
+		     : "is published already; nothing changed";
+}
+
 static void print_change(const json_t *answer)
 {
-	const bool created = json_is_true(json_object_get(answer, "created"));
-	const bool changed = json_is_true(json_object_get(answer, "changed"));
 	const json_t *plan;
 	size_t i;
 
 	printf("%s %s %s\n", cli_text(answer, "service"), cli_text(answer, "version"),
-	       created   ? "is published"
-	       : changed ? "is published anew"
-			 : "is published already; nothing changed");
+	       change_text(answer));
 	json_array_foreach(json_object_get(answer, "plans"), i, plan)
 		printf("  plan %s version %lld: %s\n", cli_text(plan, "name"),
 		       (long long)cli_number(plan, "version"), cli_text(plan, "change"));
@@ -60,8 +68,9 @@ int cli_publish(struct cli *cli)
 		status = cli_fail(cli, "%s is not UTF-8 text", file);
 	if (status == CLI_DONE)
 		status = cli_ask(cli, "POST", "/v1/services",
-				 json_pack("{s:s, s:s, s:s, s:O}", "account", account, "file", file,
-					   "folder", folder, "manifest", manifest),
+				 json_pack("{s:s, s:s, s:s, s:O, s:b}", "account", account, "file",
+					   file, "folder", folder, "manifest", manifest, "dry_run",
+					   cli_has_option(cli, "--dry-run")),
 				 NULL, &answer);
 	if (status == CLI_DONE && cli->json)
 		cli_print_json(answer);
