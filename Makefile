@@ -9,7 +9,7 @@ NAME ?=
 FUZZ_SECONDS ?= 20
 
 .DEFAULT_GOAL := help
-.PHONY: help bootstrap build run demo check test asan tsan clang lint fuzz bench format clean
+.PHONY: help bootstrap build run demo check test asan tsan clang lint fuzz deb bench format clean
 
 help: ## List what this Makefile does.
 	@echo 'usage: make TARGET'
@@ -51,6 +51,9 @@ clang: bootstrap ## Build with clang in build-clang/.
 fuzz: bootstrap ## Fuzz each parser for FUZZ_SECONDS (20), starting from its corpus.
 	@exec tests/fuzz/run $(FUZZ_SECONDS)
 
+deb: bootstrap ## Build the Debian package in build/.
+	@exec scripts/deb
+
 bench: ## Measure Stoa beside nginx and HAProxy; writes docs/benchmarks.md.
 	@scripts/bootstrap --bench
 	@$(MAKE) --no-print-directory build
@@ -60,4 +63,4 @@ format: bootstrap ## Format all C files with clang-format.
 	@git ls-files '*.c' '*.h' | xargs clang-format -i
 
 clean: ## Remove the build folders; ./cloud stays.
-	rm -rf build build-clang build-asan build-tsan build-fuzz
+	rm -rf build build-clang build-asan build-tsan build-fuzz build-deb

@@ -47,10 +47,24 @@ static void log_failed(struct log_file *log, const char *what)
 	log->descriptor = -1;
 }
 
+/* Somebody renamed or removed the file: what follows goes into a new one of that name. */
+static bool log_is_elsewhere(const struct log_file *log)
+{
+	struct stat open_one, named;
+
+	return fstat(log->descriptor, &open_one) == 0 &&
+	       (stat(log->path, &named) != 0 || named.st_ino != open_one.st_ino ||
+		named.st_dev != open_one.st_dev);
+}
+
 static bool log_open(struct log_file *log)
 {
 	struct stat found;
 
+	if (log->descriptor >= 0 && log_is_elsewhere(log)) {
+		close(log->descriptor);
+		log->descriptor = -1;
+	}
 	if (log->descriptor >= 0)
 		return true;
 	log->descriptor = open(log->path, O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC, 0640);

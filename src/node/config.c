@@ -78,7 +78,7 @@ static const char *const durability_choices[] = {"interval", NULL};
 	X(DURATION, eject_time_most, "eject.time_most", "30s", "10ms", "24h", NULL,                \
 	  "And at most for how long")                                                              \
 	X(PERCENT, eject_share, "eject.share", "50%", "0%", "100%", NULL,                          \
-	  "How much of a service's instances may be left out at once: one at least, 0%: none")    \
+	  "How much of a service's instances may be left out at once: one at least, 0%: none")     \
 	X(DURATION, tunnel_idle_timeout, "tunnel.idle_timeout", "5m", "100ms", "1h", NULL,         \
 	  "An upgraded connection (WebSocket) on which nothing moves for so long is cut")          \
 	X(DURATION, tunnel_lifetime, "tunnel.lifetime", "1h", "1s", "1h", NULL,                    \
@@ -102,7 +102,15 @@ static const char *const durability_choices[] = {"interval", NULL};
 	X(ENUM, log_level, "log.level", "info", NULL, NULL, level_choices,                         \
 	  "The least that is logged")                                                              \
 	X(ENUM, log_format, "log.format", "logfmt", NULL, NULL, format_choices,                    \
-	  "For people or for programs")
+	  "For people or for programs")                                                            \
+	X(TEXT, log_file, "log.file", "", NULL, "255", NULL,                                       \
+	  "Where the node logs, from the cloud's folder; empty: standard error")                   \
+	X(BYTES, log_file_bytes, "log.file_bytes", "64MiB", "64KiB", "1TiB", NULL,                 \
+	  "How far log.file grows before it becomes FILE.1, whose last content is gone then")      \
+	X(BYTES, log_service_bytes, "log.service_bytes", "8MiB", "64KiB", "1TiB", NULL,            \
+	  "The same for each service's log/SERVICE.log")                                           \
+	X(BYTES, log_service_rate, "log.service_rate", "256KiB", "1KiB", "1GiB", NULL,             \
+	  "What an instance may log in a second, over four; the rest is dropped and counted")
 
 struct values {
 	CONFIG_SETTINGS(SETTINGS_MEMBER)
@@ -209,6 +217,10 @@ static void take_values(const struct values *values, struct config *config)
 	config->limits.answer_timeout_ns = 0;
 	config->log_level = (enum log_level)values->log_level;
 	config->log_format = (enum log_format)values->log_format;
+	snprintf(config->log_file, sizeof(config->log_file), "%s", values->log_file);
+	config->log_file_bytes = values->log_file_bytes;
+	config->log_service_bytes = values->log_service_bytes;
+	config->log_service_rate = values->log_service_rate;
 }
 
 static int check_currency(const struct yaml *yaml, const char *currency, struct fault *fault)

@@ -44,6 +44,10 @@ struct config {
 	uint64_t tunnel_idle_ns, tunnel_lifetime_ns;
 	enum log_level log_level;
 	enum log_format log_format;
+	char log_file[CONFIG_ADDRESS_MAX]; /* "": standard error */
+	uint64_t log_file_bytes;
+	uint64_t log_service_bytes;
+	uint64_t log_service_rate; /* bytes a second, of an instance */
 };
 
 #define CONFIG_FILE "cloud.yaml"

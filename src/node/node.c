@@ -280,6 +280,10 @@ static void on_signal(struct loop_watch *watch)
 	if (read(node->signal_descriptor, &information, sizeof(information)) !=
 	    (ssize_t)sizeof(information))
 		return;
+	if (information.ssi_signo == SIGHUP) {
+		upkeep_reopen(&node->upkeep);
+		return;
+	}
 	log_event(LOG_INFO, "node.stopping",
 		  log_text("signal", sigabbrev_np((int)information.ssi_signo)));
 	loop_watch_close(watch);
@@ -300,6 +304,7 @@ static int signals_block(struct node *node, struct fault *fault)
 	sigset_t signals;
 
 	stop_signals(&signals);
+	sigaddset(&signals, SIGHUP);
 	pthread_sigmask(SIG_BLOCK, &signals, NULL);
 	sigaction(SIGPIPE, &ignore, NULL); /* a peer that is gone is told by errno */
 	node->signal_descriptor = signalfd(-1, &signals, SFD_NONBLOCK | SFD_CLOEXEC);
@@ -314,9 +319,11 @@ static int signals_block(struct node *node, struct fault *fault)
  * another user. As many descriptors as the hard limit allows. */
 static void process_prepare(void)
 {
+	const struct rlimit no_core = {0};
 	struct rlimit files;
 
 	prctl(PR_SET_DUMPABLE, 0);
+	setrlimit(RLIMIT_CORE, &no_core); /* instances inherit it */
 	if (getrlimit(RLIMIT_NOFILE, &files) == 0) {
 		files.rlim_cur = files.rlim_max;
 		setrlimit(RLIMIT_NOFILE, &files);
@@ -338,10 +345,28 @@ static int fleet_begin(struct node *node, struct fault *fault)
 					      .io = node->config.io,
 					      .clock = node->clock,
 					      .spawner = &node->spawner.spawner,
+					      .log_bytes_max = node->config.log_service_bytes,
+					      .log_bytes_per_s = node->config.log_service_rate,
 					      .events = &instances_events,
 					      .owner = node};
 
 	return fleet_open(&options, &node->fleet, fault);
+}
+
+static int log_begin(struct node *node, struct fault *fault)
+{
+	const char *file = node->config.log_file;
+	int descriptor;
+
+	if (file[0] != '\0')
+		snprintf(node->log_path, sizeof(node->log_path), "%s%s%s",
+			 file[0] == '/' ? "" : node->folder, file[0] == '/' ? "" : "/", file);
+	const int code = upkeep_log_open(&node->upkeep, node->log_path, node->config.log_file_bytes,
+					 &descriptor, fault);
+	if (code == 0)
+		log_configure(descriptor, node->config.log_level, node->config.log_format,
+			      node->clock);
+	return code;
 }
 
 static int node_start(struct node *node, const struct node_options *options, struct fault *fault)
@@ -355,7 +380,9 @@ static int node_start(struct node *node, const struct node_options *options, str
 		code = config_load(node->folder, &node->config, fault);
 	if (code < 0)
 		return code;
-	log_configure(STDERR_FILENO, node->config.log_level, node->config.log_format, node->clock);
+	code = log_begin(node, fault);
+	if (code < 0)
+		return code;
 	node->worker_count = options->workers != 0       ? options->workers
 			     : node->config.workers != 0 ? node->config.workers
 							 : default_workers();
@@ -440,6 +467,7 @@ static void node_stop(struct node *node)
 {
 	struct fault fault;
 
+	upkeep_stop(&node->upkeep);
 	workers_stop(node);
 	posting_stop(node); /* sets `stopping`: from here on drained is answered at once */
 	if (node->fleet != NULL)
@@ -491,8 +519,10 @@ int node_serve(const struct node_options *options, struct fault *fault)
 	process_prepare();
 	gateway_publisher_enter();
 
-	/* Before the first thread: it forks. */
-	int code = spawner_guarded_open(&node->spawner, fault);
+	/* Before the first thread: it forks, and the environment changes. */
+	int code = upkeep_open(&node->upkeep, fault);
+	if (code == 0)
+		code = spawner_guarded_open(&node->spawner, fault);
 	if (code < 0) {
 		gateway_publisher_leave();
 		free(node);
@@ -505,6 +535,7 @@ int node_serve(const struct node_options *options, struct fault *fault)
 		node->signals_open = true;
 		loop_watch_open(node->loop, &node->signals, node->signal_descriptor);
 		print_ready(node);
+		upkeep_start(&node->upkeep, node->loop);
 		code = loop_run(node->loop, fault);
 	} else {
 		node->api_stopped = true;
@@ -516,6 +547,7 @@ int node_serve(const struct node_options *options, struct fault *fault)
 	spawner_guarded_close(&node->spawner);
 	if (code == 0)
 		log_event(LOG_INFO, "node.stopped", log_text("cloud", node->config.name));
+	upkeep_close(&node->upkeep);
 	gateway_publisher_leave();
 	sem_destroy(&node->workers_ready);
 	sem_destroy(&node->poster_wake);

@@ -17,6 +17,7 @@
 #include "journal/journal.h"
 #include "node/config.h"
 #include "node/node.h"
+#include "node/upkeep.h"
 #include "store/store.h"
 
 #define NODE_NUMBER   1u /* of this node in the ledger */
@@ -56,6 +57,8 @@ struct node {
 	struct random *random;
 	struct spawner_guarded spawner;
 	uint64_t started_ns; /* Unix */
+	struct upkeep upkeep;
+	char log_path[NODE_PATH_MAX + CONFIG_ADDRESS_MAX];
 
 	/* control */
 	struct loop *loop;
