@@ -114,7 +114,9 @@ static const struct api_argument service_arguments[] = {SERVICE};
 static const struct api_argument log_arguments[] = {
 	SERVICE,
 	{"lines", API_QUERY, API_COUNT, false, 1, API_LINES_MAX, NULL,
-	 "how many of the last ones, 100 where not given"},
+	 "how many of the last ones, 100 where not given; with `after` how many of the next ones"},
+	{"after", API_QUERY, API_TEXT, false, 1, 64, NULL,
+	 "only what was written since: `next` of an answer before"},
 };
 
 static const struct api_argument subscribe_arguments[] = {

@@ -259,6 +259,7 @@ static const struct api_member limits_members[] = {
 static const struct api_member log_members[] = {
 	{"service", API_IS_TEXT, 0, NULL, "the service's name"},
 	{"lines", API_IS_TEXT, API_LIST_OF, NULL, "the oldest first"},
+	{"next", API_IS_TEXT, 0, NULL, "for `after`: what is written from here on"},
 };
 
 #define SUBSCRIPTION_MEMBERS                                                                      \

@@ -10,19 +10,24 @@
 #include <unistd.h>
 
 #include "base/check.h"
+#include "base/clock.h"
+#include "base/units.h"
 
-#define CHARGE_MAX 64
-#define CALL_MAX   64
-#define REASON_MAX 64
+#define CONNECT_MS_MAX 10000L
+#define TIMEOUT_MS_MAX (24 * 3600 * 1000) /* a day */
+#define CHARGE_MAX     64
+#define CALL_MAX       64
+#define REASON_MAX     64
 /* Of a pipe, what is read before the call: a body that ends within it is sent with its length,
  * which many services need; a longer one is sent in chunks as it comes. */
 #define AHEAD_BYTES_MAX 65536
 
 struct call {
 	struct cli *cli;
-	FILE *body;         /* NULL: none */
-	int64_t body_bytes; /* -1: unknown */
-	char *ahead;        /* what was read of the body already */
+	FILE *body;          /* NULL: none */
+	int64_t body_bytes;  /* -1: unknown */
+	uint64_t timeout_ms; /* 0: none */
+	char *ahead;         /* what was read of the body already */
 	size_t ahead_bytes;
 	size_t ahead_sent;
 	const char *method;
@@ -30,6 +35,7 @@ struct call {
 	char charge[CHARGE_MAX];
 	char id[CALL_MAX];
 	char reason[REASON_MAX]; /* "200 OK" */
+	bool head_is_over;
 	char error[CURL_ERROR_SIZE];
 };
 
@@ -131,8 +137,11 @@ static size_t read_body(char *bytes, size_t size, size_t count, void *context)
 
 static size_t write_body(char *bytes, size_t size, size_t count, void *context)
 {
+	const size_t written = fwrite(bytes, size, count, stdout);
+
 	(void)context;
-	return fwrite(bytes, size, count, stdout);
+	/* Events of a stream are seen when they come. */
+	return fflush(stdout) == 0 ? written : 0;
 }
 
 static void keep_value(struct slice line, const char *name, char *value, size_t value_bytes_max)
@@ -156,7 +165,12 @@ static size_t read_header(char *bytes, size_t size, size_t count, void *context)
 		const struct slice reason = slice_part(line, slice_find_byte(line, ' ', 0) + 1,
 						       slice_find_byte(line, '\r', 0));
 		slice_to_text(reason, call->reason, sizeof(call->reason));
+		call->head_is_over = false;
 	}
+	if (cli_has_option(call->cli, "--head") && !call->head_is_over)
+		fwrite(bytes, size, count, stdout);
+	if (slice_equal(line, slice_of("\r\n")))
+		call->head_is_over = true;
 	keep_value(line, "stoa-charge", call->charge, sizeof(call->charge));
 	keep_value(line, "stoa-call", call->id, sizeof(call->id));
 	return size * count;
@@ -164,13 +178,18 @@ static size_t read_header(char *bytes, size_t size, size_t count, void *context)
 
 static void tell_charge(const struct call *call, long http_status)
 {
-	if (call->cli->json)
-		fprintf(stderr, "{\"status\":%ld,\"charge\":\"%s\",\"call\":\"%s\"}\n", http_status,
-			call->charge, call->id);
-	else
-		fprintf(stderr, "%s, %s%s%s\n", call->reason,
-			call->charge[0] != '\0' ? call->charge : "not charged",
-			call->id[0] != '\0' ? ", call " : "", call->id);
+	if (call->cli->json) {
+		json_t *json = json_pack("{s:I, s:s, s:s}", "status", (json_int_t)http_status,
+					 "charge", call->charge, "call", call->id);
+		check(json != NULL);
+		json_dumpf(json, stderr, JSON_COMPACT);
+		fputc('\n', stderr);
+		json_decref(json);
+		return;
+	}
+	fprintf(stderr, "%s, %s%s%s\n", call->reason,
+		call->charge[0] != '\0' ? call->charge : "not charged",
+		call->id[0] != '\0' ? ", call " : "", call->id);
 }
 
 /* ---- the call ---- */
@@ -200,13 +219,11 @@ static struct curl_slist *headers_of(const struct call *call, const char *key)
 static void set_target(const struct call *call, CURL *curl)
 {
 	const bool local = strncmp(call->address, "unix:", 5) == 0;
-	const char *path = call->cli->arguments[1];
 	struct text url;
 
 	text_init(&url, 65536);
 	text_printf(&url, "http://%s%s", local ? "localhost" : call->address,
-		    path[0] == '/' ? "" : "/");
-	text_append_text(&url, path);
+		    call->cli->arguments[1]);
 	check(!url.failed);
 	curl_easy_setopt(curl, CURLOPT_URL, url.data);
 	text_fini(&url);
@@ -221,6 +238,8 @@ static int perform(struct call *call, const char *key)
 	long http_status = 0;
 
 	curl_easy_reset(curl);
+	curl_easy_setopt(curl, CURLOPT_CONNECTTIMEOUT_MS, CONNECT_MS_MAX);
+	curl_easy_setopt(curl, CURLOPT_TIMEOUT_MS, (long)call->timeout_ms);
 	set_target(call, curl);
 	curl_easy_setopt(curl, CURLOPT_HTTPHEADER, headers);
 	curl_easy_setopt(curl, CURLOPT_PATH_AS_IS, 1L);
@@ -251,6 +270,29 @@ static int perform(struct call *call, const char *key)
 	return http_status < 400 ? CLI_DONE : CLI_FAILED;
 }
 
+/* What can be wrong with the words before anything is done. */
+static int read_words(struct call *call)
+{
+	const struct cli *cli = call->cli;
+	const char *timeout = cli_option(cli, "--timeout");
+	uint64_t ns = 0;
+
+	if (cli->arguments[1][0] != '/')
+		return cli_misuse(cli, "PATH begins with a slash: /%s", cli->arguments[1]);
+	for (size_t i = 0; i < cli->given_count; i++) {
+		if (strcmp(cli->given[i].name, "--header") == 0 &&
+		    strchr(cli->given[i].value, ':') == NULL)
+			return cli_misuse(cli, "--header %s: \"NAME: VALUE\" is allowed",
+					  cli->given[i].value);
+	}
+	if (timeout != NULL && (!units_parse_duration_ns(slice_of(timeout), &ns) ||
+				ns < CLOCK_NS_PER_MS || ns / CLOCK_NS_PER_MS > TIMEOUT_MS_MAX))
+		return cli_misuse(cli, "--timeout %s: a duration from 1ms to 1d is allowed",
+				  timeout);
+	call->timeout_ms = ns / CLOCK_NS_PER_MS;
+	return CLI_DONE;
+}
+
 int cli_call(struct cli *cli)
 {
 	struct call call = {.cli = cli};
@@ -261,7 +303,9 @@ int cli_call(struct cli *cli)
 	if (key == NULL || key[0] == '\0')
 		return cli_misuse(cli, "an API key is needed: --key KEY, or STOA_KEY in the "
 				       "environment; `stoa key create` makes one");
-	int status = open_body(&call);
+	int status = read_words(&call);
+	if (status == CLI_DONE)
+		status = open_body(&call);
 	if (status == CLI_DONE && call.body != NULL && call.body_bytes < 0)
 		status = read_ahead(&call);
 	if (status == CLI_DONE)

@@ -37,6 +37,21 @@ static void options_stand_anywhere_and_words_keep_their_order(void **state)
 	assert_string_equal(cli_option(&cli, "--scope"), "b");
 }
 
+static void an_option_may_be_written_by_its_letter(void **state)
+{
+	char text[] = "stoa call echo /x -i -d body -X PUT";
+	char unknown[] = "stoa call echo /x -q";
+	struct cli cli = {0};
+
+	(void)state;
+	assert_int_equal(parse(&cli, text), CLI_DONE);
+	assert_true(cli_has_option(&cli, "--head"));
+	assert_string_equal(cli_option(&cli, "--data"), "body");
+	assert_string_equal(cli_option(&cli, "--method"), "PUT");
+	assert_int_equal(cli.word_count, 3);
+	assert_int_equal(parse(&(struct cli){0}, unknown), CLI_WRONG_USAGE);
+}
+
 static void a_single_dash_is_a_word(void **state)
 {
 	char text[] = "stoa call - --data -";
@@ -131,8 +146,13 @@ static void every_command_teaches_by_an_example_of_itself(void **state)
 static void assert_same_shape(const struct cli_option *option, const struct cli_command *other)
 {
 	for (size_t i = 0; i < other->option_count; i++) {
-		if (strcmp(other->options[i].name, option->name) == 0)
-			assert_int_equal(other->options[i].value == NULL, option->value == NULL);
+		if (strcmp(other->options[i].name, option->name) != 0) {
+			assert_true(option->letter == 0 ||
+				    other->options[i].letter != option->letter);
+			continue;
+		}
+		assert_int_equal(other->options[i].value == NULL, option->value == NULL);
+		assert_int_equal(other->options[i].letter, option->letter);
 	}
 }
 
@@ -144,6 +164,7 @@ static void an_option_means_the_same_shape_everywhere(void **state)
 		for (size_t k = 0; k < cli_commands[i].option_count; k++) {
 			const struct cli_option *option = &cli_commands[i].options[k];
 			assert_int_equal(strncmp(option->name, "--", 2), 0);
+			assert_int_not_equal(option->letter, 'h'); /* -h asks for help */
 			for (size_t g = 0; g < cli_global_option_count; g++)
 				assert_string_not_equal(option->name, cli_global_options[g].name);
 			for (size_t j = 0; j < i; j++)
@@ -230,6 +251,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(options_stand_anywhere_and_words_keep_their_order),
+		cmocka_unit_test(an_option_may_be_written_by_its_letter),
 		cmocka_unit_test(a_single_dash_is_a_word),
 		cmocka_unit_test(wrong_options_are_wrong_usage),
 		cmocka_unit_test(arguments_are_counted),

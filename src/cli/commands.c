@@ -40,9 +40,12 @@ static const struct cli_option subscribe_options[] = {
 
 static const struct cli_option call_options[] = {
 	{"--key", "KEY", false, "an API key; $STOA_KEY where not given"},
-	{"--data", "FILE", false, "the request's body, - for standard input"},
-	{"--method", "METHOD", false, "GET without a body, POST with one, where not given"},
-	{"--header", "NAME: VALUE", true, "a header field of the request"},
+	{"--data", "FILE", false, "the request's body, - for standard input", 'd'},
+	{"--method", "METHOD", false, "GET without a body, POST with one, where not given", 'X'},
+	{"--header", "NAME: VALUE", true, "a header field of the request", 'H'},
+	{"--head", NULL, false, "print the answer's head too, before its body", 'i'},
+	{"--timeout", "DURATION", false,
+	 "give up after so long; else as long as the gateway waits"},
 };
 
 static const struct cli_option usage_options[] = {
@@ -77,7 +80,8 @@ static const struct cli_option verify_options[] = {
 };
 
 static const struct cli_option log_options[] = {
-	{"--lines", "N", false, "how many of the last lines, 100 where not given"},
+	{"--lines", "N", false, "how many of the last lines, 100 where not given", 'n'},
+	{"--follow", NULL, false, "go on with what is written, until interrupted", 'f'},
 };
 
 #define NO_OPTIONS     NULL, 0
@@ -178,10 +182,13 @@ const struct cli_command cli_commands[] = {
 	 "$ stoa catalog show thumbs\n",
 	 NO_OPTIONS, 1, 1, cli_catalog_show},
 	{"call", "SERVICE PATH", "Call a service through the gateway",
-	 "The answer's body goes to standard output, the charge to standard error. What stands on\n"
-	 "standard input, where that is a file or a pipe, is the request's body.",
+	 "The answer's body goes to standard output as it comes, the charge to standard error. What\n"
+	 "stands on standard input, where that is a file or a pipe, is the request's body. The exit\n"
+	 "status is 1 where the answer's is 400 or more.",
+	 "$ export STOA_KEY=$(stoa key create acme/shop)\n"
 	 "$ stoa call thumbs '/resize?w=200' < photo.jpg > small.jpg\n"
-	 "200 OK, 0.05 USD, call 019b0c5e-7a4e-7c6f-8a51-0d6d1f2f9f3a\n",
+	 "200 OK, 0.05 USD, call 019b0c5e-7a4e-7c6f-8a51-0d6d1f2f9f3a\n"
+	 "$ stoa call words /count -d speech.txt -H 'Content-Type: text/plain' -i\n",
 	 OPTIONS(call_options), 2, 2, cli_call},
 	{"usage", "", "Show how much was called over time, and how fast",
 	 "A service or app a row; where there is one only, step by step. Steps without calls are\n"
@@ -234,8 +241,10 @@ const struct cli_command cli_commands[] = {
 	 "stoa_journal_records_total   stream=\"0\",stage=\"written\"   1204\n",
 	 OPTIONS(metric_options), 0, 1, cli_metrics},
 	{"logs", "SERVICE", "Print the last lines that a service's instances wrote",
-	 NULL,
-	 "$ stoa logs thumbs --lines 20\n",
+	 "With --follow and --json, one JSON object for some lines at a time.",
+	 "$ stoa logs thumbs --lines 20\n"
+	 "$ stoa logs thumbs --follow\n"
+	 "2026-11-24T04:10:57.123Z inst_1 listening\n",
 	 OPTIONS(log_options), 1, 1, cli_logs},
 	{"backup", "DIR", "Copy the cloud, while it serves, into a folder that is not there yet",
 	 "The copy is of one moment, has a checksum for each MiB, and is there whole or not at all.\n"

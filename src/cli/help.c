@@ -30,10 +30,13 @@ static void print_overview(void)
 
 static void print_options(const struct cli_option *options, size_t count)
 {
+	char letter[] = "-x, ";
 	char shown[64];
 
 	for (size_t i = 0; i < count; i++) {
-		snprintf(shown, sizeof(shown), "%s%s%s%s", options[i].name,
+		letter[1] = options[i].letter;
+		snprintf(shown, sizeof(shown), "%s%s%s%s%s",
+			 options[i].letter != '\0' ? letter : "", options[i].name,
 			 options[i].value != NULL ? " " : "",
 			 options[i].value != NULL ? options[i].value : "",
 			 options[i].repeated ? " ..." : "");

@@ -12,17 +12,20 @@
 
 /* ---- words and options ---- */
 
-/* An option of any command: which words belong to it must be known before the command is. */
+/* By "--name", or "-n" where it has a letter. */
 static const struct cli_option *find_option(const struct cli_option *options, size_t count,
 					    struct slice name)
 {
 	for (size_t i = 0; i < count; i++) {
-		if (slice_equal(slice_of(options[i].name), name))
+		const char letter[] = {'-', options[i].letter};
+		if (slice_equal(slice_of(options[i].name), name) ||
+		    (letter[1] != '\0' && slice_equal(slice_make(letter, 2), name)))
 			return &options[i];
 	}
 	return NULL;
 }
 
+/* An option of any command: which words belong to it must be known before the command is. */
 static const struct cli_option *find_any_option(struct slice name)
 {
 	const struct cli_option *option =

@@ -380,7 +380,43 @@ def test_the_last_lines_of_a_service_are_told(town):
         assert some == lines[-count:]
     log.unlink()
     (log.parent / "echo.log.1").unlink()
-    assert town.ask("GET", "/v1/services/echo/logs") == {"service": "echo", "lines": []}
+    assert town.ask("GET", "/v1/services/echo/logs") == {"service": "echo", "lines": [],
+                                                         "next": "0-0"}
+
+
+def test_a_log_is_followed_line_by_line_over_its_rotation(town):
+    log = town.folder / "log" / "echo.log"
+    log.parent.mkdir(exist_ok=True)
+    older = log.parent / "echo.log.1"
+    after = town.ask("GET", "/v1/services/echo/logs")["next"]
+
+    def told(**query):
+        nonlocal after
+        answer = town.ask("GET", "/v1/services/echo/logs", params={"after": after, **query})
+        after = answer["next"]
+        return answer["lines"]
+
+    assert told() == []
+    log.write_bytes(b"one\ntwo\nthr")
+    assert told() == ["one", "two"] and told() == []
+    with log.open("ab") as file:
+        file.write(b"ee\nfour\nfive\n")
+    assert told(lines=1) == ["three"] and told(lines=1) == ["four"]
+    with log.open("ab") as file:
+        file.write(b"cut")
+    log.rename(older)
+    log.write_bytes(b"six\n")
+    assert told() == ["five", "cut"] and told() == ["six"] and told() == []
+    log.write_bytes(b"")
+    assert told() == []
+    log.write_bytes(b"x" * (3 << 20) + b"\n")
+    assert [len(line) for line in told() + told()] == [2 << 20, 1 << 20]
+    log.unlink()
+    older.unlink()
+    for cursor in ("x", "1", "1-", "-1", "1-2-3", "1--2", "1-99999999999999999999"):
+        problem = town.ask("GET", "/v1/services/echo/logs", params={"after": cursor},
+                           expected=[422])
+        assert problem["parameter"] == "after"
 
 
 def test_a_log_is_a_file_and_no_link_out_of_the_folder(town):

@@ -192,6 +192,22 @@ def test_an_answer_with_an_error_is_printed_and_fails(town, caller):
     assert done.stderr.startswith("503 ")
 
 
+def test_the_head_of_an_answer_is_printed_before_its_body(town, caller):
+    head, body = caller("/x", "-i").stdout.split("\n\n")
+    lines = head.splitlines()
+    assert lines[0] == "HTTP/1.1 200 OK" and body == "x"
+    assert any(line.lower().startswith("stoa-call: ") for line in lines)
+
+
+def test_a_call_is_given_up_after_its_timeout(town, caller):
+    town.upstream.answer = Answer(delay=60)
+    try:
+        done = caller("/x", "--timeout", "50ms", check=False)
+    finally:
+        town.upstream.answer = Answer()
+    assert (done.returncode, done.stdout) == (1, "") and "imeout" in done.stderr
+
+
 def test_a_call_is_told_as_json(town, caller):
     told = json.loads(caller("/x", "--json").stderr)
     assert (told["status"], told["charge"]) == (200, "0.05 USD")
@@ -269,6 +285,10 @@ def test_a_refusal_is_told_as_json(town):
     (["key", "create", "a/b", "--count", "1000001"], "1000000"),
     (["logs", "echo", "--lines", "0"], "1 to"),
     (["app", "create", "acme"], "ACCOUNT/APP"), (["call", "echo", "/x"], "STOA_KEY"),
+    (["call", "echo", "x", "--key", "k"], "/x"), (["call", "echo", "", "--key", "k"], "slash"),
+    (["call", "echo", "/x", "--key", "k", "-H", "colour"], "NAME: VALUE"),
+    (["call", "echo", "/x", "--key", "k", "--timeout", "0"], "1ms"),
+    (["call", "echo", "/x", "--key", "k", "--timeout", "2d"], "1d"),
     (["--cloud", "x", "serve"], "first"), (["nonsense"], "nonsense"),
     (["catalog", "serch", "words"], "stoa catalog search"),
     (["statement", "acme", "--month", "2026-11"], "--period")],

@@ -1,12 +1,14 @@
-"""What the command line shows of a cloud at work: usage, changes, metrics; and a publication that
+"""What the command line shows of a cloud at work: usage, changes, metrics, logs; and a publication that
 is only tried."""
 
 import json
+import os
 import re
+import subprocess
 
 import pytest
 import yaml
-from cloud import upstream_manifest
+from cloud import STOA, upstream_manifest
 
 
 @pytest.fixture(scope="module")
@@ -110,6 +112,41 @@ def test_metrics_as_json_have_every_sample_of_the_page(town):
                           for name, value in sample["labels"].items())
         name = sample["metric"] + (f"{{{labels}}}" if labels else "")
         assert line.startswith(f"{name} ") and re.fullmatch(r"-?\d+(\.\d+)?", sample["value"])
+
+
+# ---- logs
+
+
+def test_logs_are_followed_until_nobody_reads(town):
+    log = town.folder / "log" / "echo.log"
+    log.parent.mkdir(exist_ok=True)
+    log.write_text("zero\none\n")
+    following = subprocess.Popen([STOA, "logs", "echo", "--follow", "-n", "1"],
+                                 stdout=subprocess.PIPE, text=True,
+                                 env={**os.environ, "STOA_CLOUD": str(town.folder)})
+    assert following.stdout.readline() == "one\n"
+    for word in ("two", "three"):
+        with log.open("a") as file:
+            file.write(f"{word}\n")
+        assert following.stdout.readline() == f"{word}\n"
+    following.stdout.close()
+    assert following.wait(60) == 0
+    log.unlink()
+
+
+def test_logs_are_followed_as_json_until_the_cloud_ends(clouds, upstreams):
+    cloud = clouds()
+    cloud.account("globex")
+    cloud.publish(upstream_manifest("echo", upstreams().address), "globex")
+    following = subprocess.Popen([STOA, "logs", "echo", "--follow", "--json"],
+                                 stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+                                 env={**os.environ, "STOA_CLOUD": str(cloud.folder)})
+    assert json.loads(following.stdout.readline())["lines"] == []
+    (cloud.folder / "log" / "echo.log").write_text("one\ntwo\n")
+    assert json.loads(following.stdout.readline())["lines"] == ["one", "two"]
+    cloud.stop()
+    _, told = following.communicate(timeout=60)
+    assert following.returncode == 1 and "stoa serve" in told
 
 
 # ---- a publication that is only tried
