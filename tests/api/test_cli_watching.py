@@ -1,5 +1,5 @@
-"""What the command line shows of a cloud at work: usage, changes, metrics, logs; and a publication that
-is only tried."""
+"""What the command line shows of a cloud at work: usage, changes, metrics, logs; and a publication
+that is only tried."""
 
 import json
 import os
