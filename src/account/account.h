@@ -140,6 +140,14 @@ int account_key_get(struct store *store, struct key_id id, struct account_key *r
 int account_key_list(struct store *store, struct app_id app, bool only_valid, uint64_t now_ns,
 		     struct key_id after, struct account_key *keys, size_t most, size_t *ret_count,
 		     struct fault *fault);
+/* Called for each key; a negative answer ends the walk and is handed on. */
+typedef int (*account_key_fn)(void *context, const struct account_key *key, struct fault *fault);
+/* Every key that is neither revoked nor expired at now_ns, in one pass. Of a key, what lets calls
+ * in is set: id, app, digest, scopes and expiry. *ret_count is how many there were. */
+int account_key_each(struct store *store, uint64_t now_ns, account_key_fn each, void *context,
+		     uint64_t *ret_count, struct fault *fault);
+/* How many keys there are, valid or not. */
+int account_key_count(struct store *store, uint64_t *ret_count, struct fault *fault);
 /* Once revoked stays revoked, at the first time. */
 int account_key_revoke(struct store *store, struct key_id id, uint64_t now_ns,
 		       struct account_key *ret_key, struct fault *fault);

@@ -192,6 +192,59 @@ int account_key_list(struct store *store, struct app_id app, bool only_valid, ui
 	return account_read_page(select, read_key, keys, sizeof(*keys), most, ret_count, fault);
 }
 
+static void read_right(const struct store_statement *statement, struct account_key *key)
+{
+	key->id.value = (uint64_t)store_column_int64(statement, 0);
+	key->app.value = (uint64_t)store_column_int64(statement, 1);
+	check(text_from_hex(store_column_text(statement, 2), key->digest.bytes,
+			    sizeof(key->digest.bytes)));
+	account_column_copy(statement, 3, key->scopes, sizeof(key->scopes));
+	key->expires_ns = (uint64_t)store_column_int64(statement, 4);
+}
+
+int account_key_each(struct store *store, uint64_t now_ns, account_key_fn each, void *context,
+		     uint64_t *ret_count, struct fault *fault)
+{
+	STORE_STATEMENT select = NULL;
+	struct account_key key = {.id = {0}};
+	uint64_t count = 0;
+	bool row;
+	int code = store_prepare(store,
+				 "SELECT id, app, digest, scopes, expires_ns FROM api_keys"
+				 " WHERE revoked_ns = 0 AND (expires_ns = 0 OR expires_ns > $1)"
+				 " ORDER BY id",
+				 &select, fault);
+
+	if (code < 0)
+		return code;
+	store_bind_int64(select, 1, (int64_t)now_ns);
+	while ((code = store_step(select, &row, fault)) == 0 && row) {
+		read_right(select, &key);
+		code = each(context, &key, fault);
+		if (code < 0)
+			return code;
+		count++;
+	}
+	if (code == 0)
+		*ret_count = count;
+	return code;
+}
+
+int account_key_count(struct store *store, uint64_t *ret_count, struct fault *fault)
+{
+	STORE_STATEMENT select = NULL;
+	bool row;
+	int code = store_prepare(store, "SELECT COUNT(*) FROM api_keys", &select, fault);
+
+	if (code == 0)
+		code = store_step(select, &row, fault);
+	if (code < 0)
+		return code;
+	check(row);
+	*ret_count = (uint64_t)store_column_int64(select, 0);
+	return 0;
+}
+
 /* ---- changing ---- */
 
 /* Runs an update whose parameters are a time and an id. */

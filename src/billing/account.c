@@ -23,6 +23,20 @@ int billing_account_ensure(struct store *store, struct slice account_name,
 	return books_account(ledger, account_name, ret_id, fault);
 }
 
+int billing_account_find(struct store *store, struct slice account_name,
+			 struct ledger_account_id *ret_id, struct fault *fault)
+{
+	LEDGER ledger = NULL;
+	struct ledger_account account;
+	int code = ledger_new(store, &ledger, fault);
+
+	if (code == 0)
+		code = ledger_account_find(ledger, LEDGER_MONEY, account_name, &account, fault);
+	if (code == 0)
+		*ret_id = account.id;
+	return code;
+}
+
 /* The account that holds what `name` owes; FAULT_NOT_FOUND where it never owed anything. */
 static int find_owed(struct ledger *ledger, struct slice name, struct ledger_account *ret_owed,
 		     struct fault *fault)

@@ -132,7 +132,10 @@ int billing_used(struct store *store, struct subscription_id subscription, uint3
 
 /* ---- accounts and money ---- */
 
-/* The ledger account of an account, made where missing. In the caller's write transaction. */
+/* The ledger account of an account, FAULT_NOT_FOUND where it has none yet. */
+int billing_account_find(struct store *store, struct slice account_name,
+			 struct ledger_account_id *ret_id, struct fault *fault);
+/* The same, made where missing. In the caller's write transaction. */
 int billing_account_ensure(struct store *store, struct slice account_name,
 			   struct ledger_account_id *ret_id, struct fault *fault);
 

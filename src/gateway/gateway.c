@@ -233,6 +233,11 @@ bool gateway_applied_wait(struct gateway *gateway, uint64_t most_ns)
 	return ending_wait(gateway, most_ns);
 }
 
+void gateway_reserve_keys(struct gateway *gateway, uint64_t count)
+{
+	table_reserve(&gateway->directory.keys, count);
+}
+
 void gateway_set_complete(struct gateway *gateway, bool complete)
 {
 	atomic_store(&gateway->directory.complete, complete);

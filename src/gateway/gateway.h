@@ -222,6 +222,8 @@ void gateway_retire_key(struct gateway *gateway, const uint8_t digest[32]);
  * theirs begins or goes on. False after most_ns. */
 bool gateway_applied_wait(struct gateway *gateway, uint64_t most_ns);
 
+/* Room for so many keys, before they are published one by one. */
+void gateway_reserve_keys(struct gateway *gateway, uint64_t count);
 /* Whether everything is published that the store has. A gateway that does not know that answers
  * 503 where it would otherwise say that a service, a key or a subscription is not there. It begins
  * with false. */

@@ -30,13 +30,24 @@ void table_fini(struct table *table, void (*free_entry)(struct cds_lfht_node *no
 	cds_lfht_destroy(table->of, NULL);
 }
 
+void table_reserve(struct table *table, size_t entries)
+{
+	size_t buckets = table->buckets;
+
+	while (buckets < entries)
+		buckets *= 2;
+	if (buckets == table->buckets)
+		return;
+	table->buckets = buckets;
+	cds_lfht_resize(table->of, buckets);
+}
+
 void table_added(struct table *table)
 {
 	table->entries++;
 	if (table->entries <= table->buckets)
 		return;
-	table->buckets *= 2;
-	cds_lfht_resize(table->of, table->buckets);
+	table_reserve(table, table->entries);
 }
 
 void table_removed(struct table *table)

@@ -54,6 +54,9 @@ static inline struct cds_lfht_node *table_found(struct cds_lfht_iter *iterator)
 	return node;
 }
 
+/* Room for so many entries, so that it need not grow step by step. */
+void table_reserve(struct table *table, size_t entries);
+
 /* After an entry was added, or taken out. What replaced another was not added. */
 void table_added(struct table *table);
 void table_removed(struct table *table);

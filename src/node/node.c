@@ -205,13 +205,13 @@ static int port_service_changed(void *context, struct service_id id, struct faul
 
 static int port_subscription_changed(void *context, struct subscription_id id, struct fault *fault)
 {
-	return publish_subscription(context, id, fault);
+	return publish_failed(context, publish_subscription(context, id, fault), fault);
 }
 
 static int port_keys_changed(void *context, const struct account_key *keys, size_t count,
 			     struct fault *fault)
 {
-	return publish_keys(context, keys, count, fault);
+	return publish_failed(context, publish_keys(context, keys, count, fault), fault);
 }
 
 static bool port_wait_applied(void *context, uint64_t most_ns)
@@ -474,6 +474,7 @@ static void node_stop(struct node *node)
 		fleet_close(node->fleet);
 	if (node->loop != NULL) {
 		loop_timer_clear(node->loop, &node->leaving_timer);
+		loop_timer_clear(node->loop, &node->publish_timer);
 		while ((node->signals_open || !node->api_stopped) && node->api != NULL &&
 		       loop_turn(node->loop, CLOCK_NS_PER_MS, &fault) == 0)
 			;

@@ -74,6 +74,7 @@ struct node {
 	uint32_t next_upstream;
 	struct node_leaving *leaving;
 	struct loop_timer leaving_timer;
+	struct loop_timer publish_timer;
 	bool api_stopped;
 
 	struct journal *journal;
@@ -118,6 +119,9 @@ int publish_service(struct node *node, struct service_id id, struct fault *fault
 int publish_subscription(struct node *node, struct subscription_id id, struct fault *fault);
 int publish_keys(struct node *node, const struct account_key *keys, size_t count,
 		 struct fault *fault);
+/* The store has what the gateway was not told: until all of it could be published again, what the
+ * gateway does not find it does not deny. Returns `code`; 0 is no failure. */
+int publish_failed(struct node *node, int code, const struct fault *fault);
 
 /* instances.c: between fleet and gateway. */
 extern const struct fleet_events instances_events; /* fleet's thread */

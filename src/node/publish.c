@@ -208,7 +208,9 @@ static int account_lease(struct node *node, const char *account_name,
 			 struct gateway_lease **ret_lease, struct fault *fault)
 {
 	struct ensure ensure = {.account_name = account_name};
-	int code = store_transaction(node->store, ensure_account, &ensure, fault);
+	int code = billing_account_find(node->store, slice_of(account_name), &ensure.id, fault);
+	if (code == FAULT_NOT_FOUND)
+		code = store_transaction(node->store, ensure_account, &ensure, fault);
 
 	if (code < 0)
 		return code;
@@ -310,56 +312,91 @@ static int publish_subscriptions(struct node *node, struct fault *fault)
 
 /* ---- keys ---- */
 
+static int publish_key(void *context, const struct account_key *key, struct fault *fault)
+{
+	struct node *node = context;
+	struct gateway_key_entry entry = {.id = key->id,
+					  .app = key->app,
+					  .expires_ns = key->expires_ns,
+					  .scopes = key->scopes};
+
+	memcpy(entry.digest, key->digest.bytes, sizeof(entry.digest));
+	return gateway_publish_key(node->gateway, &entry, fault);
+}
+
 int publish_keys(struct node *node, const struct account_key *keys, size_t count,
 		 struct fault *fault)
 {
-	for (size_t i = 0; i < count; i++) {
-		struct gateway_key_entry entry = {.id = keys[i].id,
-						  .app = keys[i].app,
-						  .expires_ns = keys[i].expires_ns,
-						  .scopes = keys[i].scopes};
-		memcpy(entry.digest, keys[i].digest.bytes, sizeof(entry.digest));
-		if (keys[i].revoked_ns != 0) {
-			gateway_retire_key(node->gateway, entry.digest);
-			continue;
-		}
-		const int code = gateway_publish_key(node->gateway, &entry, fault);
-		if (code < 0)
-			return code;
+	int code = 0;
+
+	for (size_t i = 0; code == 0 && i < count; i++) {
+		if (keys[i].revoked_ns != 0)
+			gateway_retire_key(node->gateway, keys[i].digest.bytes);
+		else
+			code = publish_key(node, &keys[i], fault);
 	}
-	return 0;
-}
-
-static int publish_all_keys(struct node *node, struct fault *fault)
-{
-	struct account_key *page = calloc(PAGE, sizeof(*page));
-	struct key_id after = {0};
-	size_t count;
-	int code;
-
-	check(page != NULL);
-	do {
-		code = account_key_list(node->store, (struct app_id){0}, true,
-					clock_wall_ns(node->clock), after, page, PAGE, &count,
-					fault);
-		if (code == 0)
-			code = publish_keys(node, page, count, fault);
-		if (code == 0 && count > 0)
-			after = page[count - 1].id;
-	} while (code == 0 && count == PAGE);
-	free(page);
 	return code;
 }
 
+/* All of one view of the store. */
+static int publish_all_keys(struct store *store, void *context, struct fault *fault)
+{
+	struct node *node = context;
+	uint64_t count;
+	int code = account_key_count(store, &count, fault);
+
+	if (code < 0)
+		return code;
+	gateway_reserve_keys(node->gateway, count);
+	return account_key_each(store, clock_wall_ns(node->clock), publish_key, node, &count,
+				fault);
+}
+
+/* ---- all of it ---- */
+
 int publish_everything(struct node *node, struct fault *fault)
 {
+	const uint64_t begun_ns = clock_monotonic_ns(node->clock);
 	int code = publish_services(node, fault);
 
 	if (code == 0)
 		code = publish_subscriptions(node, fault);
 	if (code == 0)
-		code = publish_all_keys(node, fault);
+		code = store_transaction_read(node->store, publish_all_keys, node, fault);
+	if (code < 0)
+		return code;
+	gateway_set_complete(node->gateway, true);
+	const struct gateway_directory_state state = gateway_directory_read(node->gateway);
+	log_event(LOG_INFO, "directory.complete", log_number("services", (int64_t)state.services),
+		  log_number("subscriptions", (int64_t)state.subscriptions),
+		  log_number("keys", (int64_t)state.keys),
+		  log_number("ms", (int64_t)((clock_monotonic_ns(node->clock) - begun_ns) /
+					     CLOCK_NS_PER_MS)));
+	return 0;
+}
+
+/* ---- what could not be published ---- */
+
+#define AGAIN_NS CLOCK_NS_PER_S
+
+static void on_publish_again(struct loop_timer *timer)
+{
+	struct node *node = (struct node *)((char *)timer - offsetof(struct node, publish_timer));
+	struct fault fault;
+
+	if (publish_everything(node, &fault) == 0)
+		return;
+	log_event(LOG_ERROR, "directory.incomplete", log_text("fault", fault.text));
+	loop_timer_set(node->loop, timer, loop_now_ns(node->loop) + AGAIN_NS);
+}
+
+int publish_failed(struct node *node, int code, const struct fault *fault)
+{
 	if (code == 0)
-		gateway_set_complete(node->gateway, true);
+		return 0;
+	log_event(LOG_ERROR, "directory.incomplete", log_text("fault", fault->text));
+	gateway_set_complete(node->gateway, false);
+	node->publish_timer.on_due = on_publish_again;
+	loop_timer_set(node->loop, &node->publish_timer, loop_now_ns(node->loop) + AGAIN_NS);
 	return code;
 }
