@@ -1,7 +1,6 @@
 #include "base/log.h"
 
 #include <errno.h>
-#include <inttypes.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <unistd.h>
@@ -20,6 +19,7 @@ struct line {
 	char bytes[LOG_LINE_MAX];
 	size_t length;
 	size_t length_max;
+	bool json;
 	bool cut;
 };
 
@@ -113,20 +113,35 @@ static bool is_bare(struct slice text)
 	return text.length > 0;
 }
 
+static void line_number(struct line *line, int64_t number)
+{
+	char digits[24], *end = digits;
+	uint64_t size = (uint64_t)number;
+
+	if (number < 0) {
+		*end++ = '-';
+		size = -size;
+	}
+	end = text_decimal(size, end);
+	line_append(line, digits, (size_t)(end - digits));
+}
+
 static void line_field(struct line *line, const struct log_field *field)
 {
 	if (line->cut)
 		return;
 	const size_t start = line->length;
-	const bool json = settings.format == LOG_FORMAT_JSON;
+	const bool json = line->json;
 
-	line_printf(line, json ? ",\"%.64s\":" : " %.64s=", field->name);
+	line_append(line, json ? ",\"" : " ", json ? 2 : 1);
+	line_append(line, field->name, strlen(field->name));
+	line_append(line, json ? "\":" : "=", json ? 2 : 1);
 	if (line->cut) {
 		line->length = start;
 		return;
 	}
 	if (field->kind == LOG_FIELD_NUMBER)
-		line_printf(line, "%" PRId64, field->number);
+		line_number(line, field->number);
 	else if (!json && is_bare(field->text))
 		line_append(line, field->text.data, field->text.length);
 	else
@@ -138,7 +153,7 @@ static void line_field(struct line *line, const struct log_field *field)
 
 static void line_end(struct line *line)
 {
-	const bool json = settings.format == LOG_FORMAT_JSON;
+	const bool json = line->json;
 	const bool cut = line->cut;
 
 	line->cut = false;
@@ -148,23 +163,48 @@ static void line_end(struct line *line)
 	line_printf(line, json ? "}\n" : "\n");
 }
 
+/* `level` and `event` may be NULL. */
+static void compose(struct line *line, enum log_format format, uint64_t wall_ns, const char *level,
+		    const char *event, const struct log_field *fields, size_t field_count)
+{
+	const bool json = format == LOG_FORMAT_JSON;
+	char time[CLOCK_TEXT_MAX];
+
+	line->length = 0;
+	line->length_max = LOG_LINE_MAX - LINE_RESERVE;
+	line->json = json;
+	line->cut = false;
+	clock_format_wall(wall_ns, time);
+	line_printf(line, json ? "{\"time\":\"%s\"" : "time=%s", time);
+	if (level != NULL)
+		line_printf(line, json ? ",\"level\":\"%s\"" : " level=%s", level);
+	if (event != NULL)
+		line_printf(line, json ? ",\"event\":\"%.64s\"" : " event=%.64s", event);
+	for (size_t i = 0; i < field_count; i++)
+		line_field(line, &fields[i]);
+	line_end(line);
+}
+
+size_t log_compose(char text[LOG_LINE_MAX], enum log_format format, uint64_t wall_ns,
+		   const struct log_field *fields, size_t field_count)
+{
+	struct line line;
+
+	compose(&line, format, wall_ns, NULL, NULL, fields, field_count);
+	memcpy(text, line.bytes, line.length);
+	return line.length;
+}
+
 void log_write(enum log_level level, const char *event, const struct log_field *fields,
 	       size_t field_count)
 {
+	struct line line;
+
 	if (!log_enabled(level))
 		return;
-	const bool json = settings.format == LOG_FORMAT_JSON;
-	struct line line = {.length_max = LOG_LINE_MAX - LINE_RESERVE};
-	char time[CLOCK_TEXT_MAX];
-
-	clock_format_wall(clock_wall_ns(settings.clock ? settings.clock : clock_system()), time);
-	line_printf(&line,
-		    json ? "{\"time\":\"%s\",\"level\":\"%s\",\"event\":\"%.64s\""
-			 : "time=%s level=%s event=%.64s",
-		    time, level_names[level], event);
-	for (size_t i = 0; i < field_count; i++)
-		line_field(&line, &fields[i]);
-	line_end(&line);
+	compose(&line, settings.format,
+		clock_wall_ns(settings.clock ? settings.clock : clock_system()), level_names[level],
+		event, fields, field_count);
 
 	/* A log that cannot be written has nowhere to complain. */
 	while (write(settings.descriptor, line.bytes, line.length) < 0 && errno == EINTR)

@@ -55,6 +55,11 @@ bool log_enabled(enum log_level level);
 void log_write(enum log_level level, const char *event, const struct log_field *fields,
 	       size_t field_count);
 
+/* A line of the same form for another file: time and fields, ended by a newline. Returns its
+ * length. */
+size_t log_compose(char text[LOG_LINE_MAX], enum log_format format, uint64_t wall_ns,
+		   const struct log_field *fields, size_t field_count);
+
 #define log_event(level, event, ...)                                                               \
 	log_write((level), (event), (const struct log_field[]){__VA_ARGS__},                       \
 		  sizeof((const struct log_field[]){__VA_ARGS__}) / sizeof(struct log_field))
