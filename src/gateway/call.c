@@ -3,6 +3,7 @@
 #include <stdio.h>
 
 #include "base/check.h"
+#include "gateway/note.h"
 #include "gateway/route.h"
 #include "gateway/tunnel.h"
 
@@ -48,6 +49,7 @@ static void on_request(struct http_exchange *exchange, const struct http_request
 	call->head_only = request->head_only;
 	call->started_ns = loop_now_ns(call->worker->loop);
 	call->started_wall_ns = loop_wall_ns(call->worker->loop);
+	call->failed_by = PROBLEM_COUNT;
 	call->timer.on_due = call_on_time;
 	call->step = CALL_ROUTE;
 	call_run(call);
@@ -68,8 +70,9 @@ static enum call_step call_route(struct call *call)
 		call->service = directory_find_service(directory, name);
 	if (call->service == NULL && route_path_segment(request->target, &name, &rest, &bare)) {
 		call->service = directory_find_service(directory, name);
-		call->target = rest;
-		call->target_bare = bare;
+		if (call->service != NULL)
+			call->target = rest;
+		call->target_bare = call->service != NULL && bare;
 	}
 	if (call->service == NULL)
 		return call_refuse_unknown(call, PROBLEM_NO_SUCH_SERVICE);
@@ -476,10 +479,13 @@ static void on_abort(struct http_exchange *exchange, enum http_abort reason)
 	if (call->upstream != NULL)
 		http_call_cancel(call->upstream);
 	call->upstream = NULL;
-	if (call->step == CALL_ANSWER)
+	if (call->step == CALL_ANSWER) {
 		call_settle(call, JOURNAL_ABORTED, &charge_nano);
-	else
+	} else {
+		if (call->worker->access != NULL)
+			note_refused(call, PROBLEM_COUNT);
 		call_let_go(call, false);
+	}
 	call->step = CALL_OVER;
 }
 
@@ -498,6 +504,8 @@ static size_t refuse(struct http_server *server, const struct http_refusal *refu
 
 	worker_count(&worker->counts.refused_other, 1);
 	worker_count(&worker->problems[PROBLEM_REQUEST_INVALID], 1);
+	if (worker->access != NULL)
+		note_invalid(worker, refusal->status);
 	const int length = snprintf(body, body_bytes_max,
 				    "{\"type\":\"" PROBLEM_TYPE_PREFIX
 				    "request-invalid\",\"title\":\"%s\",\"status\":%u,"

@@ -82,6 +82,7 @@ struct call {
 	struct rating_quantities units;
 	struct admit_left left; /* where the plan has something to tell */
 	uint16_t status;        /* of the service's answer */
+	uint8_t failed_by;      /* enum problem; PROBLEM_COUNT: none */
 	bool entered : 1;       /* admit_leave is owed */
 	bool waiting : 1;
 	bool retried : 1;

@@ -47,8 +47,13 @@ int gateway_new(const struct gateway_options *options, struct gateway **ret_gate
 		gateway->options.tunnel_lifetime_ns = TUNNEL_LIFE_NS;
 	pthread_mutex_init(&gateway->lock, NULL);
 	pthread_cond_init(&gateway->endings_applied, NULL);
-	const int code =
-		directory_init(&gateway->directory, &options->card, options->workers, fault);
+	int code = directory_init(&gateway->directory, &options->card, options->workers, fault);
+	if (code == 0 && options->access.path != NULL) {
+		code = access_open(&options->access, options->clock, options->workers,
+				   &gateway->access, fault);
+		if (code < 0)
+			directory_fini(&gateway->directory);
+	}
 	if (code < 0) {
 		free(gateway);
 		return code;
@@ -61,6 +66,8 @@ int gateway_new(const struct gateway_options *options, struct gateway **ret_gate
 
 void gateway_free(struct gateway *gateway)
 {
+	if (gateway->access != NULL) /* its lines name services and plans */
+		access_close(gateway->access);
 	directory_fini(&gateway->directory);
 	while (gateway->first_lease != NULL) {
 		struct gateway_lease *lease = gateway->first_lease;

@@ -27,6 +27,7 @@
 #include "base/clock.h"
 #include "base/fault.h"
 #include "base/ids.h"
+#include "base/log.h"
 #include "base/random.h"
 #include "base/slice.h"
 #include "http/http.h"
@@ -57,6 +58,14 @@ struct gateway_ejection {
 /* 5 in a row, 30 % worse over 10 s, 500 ms to 30 s, at most half. */
 void gateway_ejection_default(struct gateway_ejection *ejection);
 
+/* The access log: one line a call. */
+struct gateway_access {
+	const char *path; /* NULL: none. It must outlive the gateway */
+	enum log_format format;
+	bool query;         /* the path is followed by its query */
+	uint64_t bytes_max; /* then it becomes FILE.1 */
+};
+
 struct gateway_options {
 	const struct clock *clock;
 	struct random *random;   /* seeds the workers' own sources */
@@ -72,6 +81,7 @@ struct gateway_options {
 	uint64_t tunnel_idle_ns, tunnel_lifetime_ns;
 	uint32_t waiting_max; /* calls that wait for one service's instances; 0: 1,024 */
 	struct gateway_ejection ejection;
+	struct gateway_access access;
 	/* A lease needs money; called from workers, must only wake whoever fills leases. */
 	void (*on_lease_demand)(void *context);
 	void *context;
@@ -257,7 +267,9 @@ struct gateway_directory_state gateway_directory_read(const struct gateway *gate
 	X(COUNTER, refused_other,                                                        \
 	  "requests refused for another reason, before a service saw them")              \
 	X(COUNTER, retries, "calls sent again to another instance")                      \
-	X(COUNTER, ejections, "instances that were left out for a while since they failed")
+	X(COUNTER, ejections, "instances that were left out for a while since they failed") \
+	X(COUNTER, access_lines_dropped,                                                   \
+	  "calls that the access log has no line of, for its file was slow or full")
 
 struct gateway_counts {
 #define X(kind, name, sentence) uint64_t name;

@@ -3,6 +3,7 @@
 
 #include "base/check.h"
 #include "base/log.h"
+#include "gateway/note.h"
 
 #define COMPLAINT_INTERVAL_NS (10 * CLOCK_NS_PER_S)
 
@@ -139,6 +140,8 @@ void call_settle(struct call *call, enum journal_outcome outcome, int64_t *ret_c
 	write_record(call, outcome, billed, service_us, &charge);
 	*ret_charge_nano = charge.usage_nano + charge.cloud_nano;
 	count_end(call, outcome);
+	if (worker->access != NULL)
+		note_settled(call, outcome, service_us, *ret_charge_nano);
 	call_let_go(call, billed);
 	call->step = CALL_OVER;
 }
@@ -177,6 +180,8 @@ enum call_step call_refuse(struct call *call, enum problem problem, uint64_t ret
 	count_problem(call->worker, problem);
 	call->step = CALL_OVER;
 	present_problem(call, problem, retry_after_ns);
+	if (call->worker->access != NULL)
+		note_refused(call, problem);
 	call_let_go(call, false);
 	return CALL_OVER;
 }
@@ -186,6 +191,7 @@ void call_fail(struct call *call, enum problem problem, enum journal_outcome out
 	int64_t charge_nano;
 
 	count_problem(call->worker, problem);
+	call->failed_by = (uint8_t)problem;
 	if (call->upstream != NULL)
 		http_call_cancel(call->upstream);
 	call->upstream = NULL;

@@ -15,6 +15,8 @@ void gateway_counts_read(const struct gateway *gateway, struct gateway_counts *r
 #undef X
 		ret_counts->connections += atomic_load(&worker->connections);
 	}
+	if (gateway->access != NULL)
+		ret_counts->access_lines_dropped += access_lost(gateway->access);
 }
 
 uint32_t gateway_problem_counts(const struct gateway *gateway, uint32_t index,

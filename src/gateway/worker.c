@@ -377,6 +377,8 @@ int gateway_worker_run(struct gateway *gateway, uint32_t number,
 				  .nudge.deliver = on_nudge,
 				  .stop.deliver = on_stop,
 				  .hurry.deliver = on_hurry};
+	if (gateway->access != NULL)
+		worker->access = access_ring_of(gateway->access, number);
 	random_seeded_init(&worker->random, random_u64(gateway->options.random));
 	urcu_qsbr_register_thread();
 	int code = worker_open(worker, fault);

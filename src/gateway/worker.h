@@ -9,6 +9,7 @@
 #include <pthread.h>
 
 #include "base/random.h"
+#include "gateway/access.h"
 #include "gateway/directory.h"
 #include "gateway/gateway.h"
 #include "gateway/keep.h"
@@ -41,6 +42,7 @@ struct worker {
 	struct call *admitted_first;               /* all that call_let_go is owed, newest first */
 	uint32_t waiting_count;
 	struct worker_origin *first_origin;
+	struct access_ring *access; /* NULL: no access log */
 	uint32_t retry_credit;
 	uint64_t month_ends_ns; /* Unix; of the month that was looked at last */
 	uint32_t unsettled;     /* calls that will still need a record */
@@ -63,6 +65,7 @@ struct worker {
 struct gateway {
 	struct gateway_options options;
 	struct directory directory;
+	struct access_log *access; /* NULL: none */
 	/* Of workers[] and their starting and stopping, and of the endings. */
 	pthread_mutex_t lock;
 	uint32_t endings_open; /* told to a worker and not yet applied: see ending.h */

@@ -99,6 +99,14 @@ static const char *const durability_choices[] = {"interval", NULL};
 	  "A reader that takes nothing for so long is gone")                                       \
 	X(DURATION, connect_timeout, "http.connect_timeout", "1s", "10ms", "1m", NULL,             \
 	  "For a connection to an instance")                                                       \
+	X(TEXT, access_file, "access_log.file", "", NULL, "255", NULL,                             \
+	  "A line for each call, from the cloud's folder; empty: none")                            \
+	X(ENUM, access_format, "access_log.format", "logfmt", NULL, NULL, format_choices,          \
+	  "For people or for programs")                                                            \
+	X(BOOL, access_query, "access_log.query", "false", NULL, NULL, NULL,                       \
+	  "Whether its paths are followed by their queries, which may hold secrets of callers")    \
+	X(BYTES, access_file_bytes, "access_log.file_bytes", "64MiB", "64KiB", "1TiB", NULL,       \
+	  "How far it grows before it becomes FILE.1, whose last content is gone then")            \
 	X(ENUM, log_level, "log.level", "info", NULL, NULL, level_choices,                         \
 	  "The least that is logged")                                                              \
 	X(ENUM, log_format, "log.format", "logfmt", NULL, NULL, format_choices,                    \
@@ -215,6 +223,10 @@ static void take_values(const struct values *values, struct config *config)
 	config->limits.connect_timeout_ns = values->connect_timeout;
 	/* A plan's timeout decides how long an answer may take, not the connection. */
 	config->limits.answer_timeout_ns = 0;
+	snprintf(config->access_file, sizeof(config->access_file), "%s", values->access_file);
+	config->access_format = (enum log_format)values->access_format;
+	config->access_query = values->access_query;
+	config->access_file_bytes = values->access_file_bytes;
 	config->log_level = (enum log_level)values->log_level;
 	config->log_format = (enum log_format)values->log_format;
 	snprintf(config->log_file, sizeof(config->log_file), "%s", values->log_file);

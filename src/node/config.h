@@ -48,6 +48,10 @@ struct config {
 	uint64_t log_file_bytes;
 	uint64_t log_service_bytes;
 	uint64_t log_service_rate; /* bytes a second, of an instance */
+	char access_file[CONFIG_ADDRESS_MAX]; /* "": no access log */
+	enum log_format access_format;
+	bool access_query;
+	uint64_t access_file_bytes;
 };
 
 #define CONFIG_FILE "cloud.yaml"

@@ -85,11 +85,22 @@ static int journal_begin(struct node *node, struct fault *fault)
 	return code;
 }
 
+static void path_from_folder(const struct node *node, const char *file, char path[NODE_FILE_MAX])
+{
+	const bool whole = file[0] == '/';
+
+	snprintf(path, NODE_FILE_MAX, "%s%s%s", whole ? "" : node->folder, whole ? "" : "/", file);
+}
+
 /* ---- gateway ---- */
 
 static int gateway_begin(struct node *node, const struct node_options *options, struct fault *fault)
 {
 	const struct config *config = &node->config;
+	const bool has_access_log = config->access_file[0] != '\0';
+
+	if (has_access_log)
+		path_from_folder(node, config->access_file, node->access_path);
 	const struct gateway_options gateway_options = {
 		.clock = node->clock,
 		.random = node->random,
@@ -102,6 +113,10 @@ static int gateway_begin(struct node *node, const struct node_options *options, 
 		.instance_wait_ns = config->instance_wait_ns,
 		.waiting_max = config->waiting_max,
 		.ejection = config->ejection,
+		.access = {.path = has_access_log ? node->access_path : NULL,
+			   .format = config->access_format,
+			   .query = config->access_query,
+			   .bytes_max = config->access_file_bytes},
 		.tunnel_idle_ns = config->tunnel_idle_ns,
 		.tunnel_lifetime_ns = config->tunnel_lifetime_ns,
 		.on_lease_demand = posting_wake,
@@ -359,8 +374,7 @@ static int log_begin(struct node *node, struct fault *fault)
 	int descriptor;
 
 	if (file[0] != '\0')
-		snprintf(node->log_path, sizeof(node->log_path), "%s%s%s",
-			 file[0] == '/' ? "" : node->folder, file[0] == '/' ? "" : "/", file);
+		path_from_folder(node, file, node->log_path);
 	const int code = upkeep_log_open(&node->upkeep, node->log_path, node->config.log_file_bytes,
 					 &descriptor, fault);
 	if (code == 0)

@@ -22,6 +22,7 @@
 
 #define NODE_NUMBER   1u /* of this node in the ledger */
 #define NODE_PATH_MAX 4096
+#define NODE_FILE_MAX (NODE_PATH_MAX + CONFIG_ADDRESS_MAX)
 
 /* What the control thread knows of a published service beyond the store. */
 struct node_service {
@@ -50,6 +51,7 @@ struct node_leaving {
 struct node {
 	struct config config;
 	char folder[NODE_PATH_MAX];
+	char access_path[NODE_FILE_MAX];
 	char token[API_TOKEN_MAX];
 	char metrics_token[API_TOKEN_MAX]; /* opens GET /metrics alone */
 	int lock_descriptor;
@@ -58,7 +60,7 @@ struct node {
 	struct spawner_guarded spawner;
 	uint64_t started_ns; /* Unix */
 	struct upkeep upkeep;
-	char log_path[NODE_PATH_MAX + CONFIG_ADDRESS_MAX];
+	char log_path[NODE_FILE_MAX];
 
 	/* control */
 	struct loop *loop;
