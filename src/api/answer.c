@@ -29,6 +29,10 @@ void api_answer_pump(struct api_request *request)
 {
 	const struct slice output = text_slice(&request->output);
 
+	if (request->stream.next != NULL) {
+		api_stream_pump(request);
+		return;
+	}
 	while (request->sent < output.length && http_exchange_writable(request->exchange)) {
 		const struct slice part =
 			slice_part(output, request->sent, request->sent + SEND_BYTES);

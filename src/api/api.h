@@ -69,6 +69,7 @@ struct api_options {
 	struct store *store;
 	struct journal *journal;
 	struct audit_logs *logs; /* the journal's */
+	uint32_t node;           /* the ledger's number of it */
 	const struct clock *clock;
 	struct random *random;
 	struct billing_terms_source terms;

@@ -172,6 +172,17 @@ struct api_change_note {
 	json_t *facts;
 };
 
+/* An answer that comes piece by piece, so that its length has no bound. */
+struct api_stream {
+	/* Appends the next piece, which may be empty. After a fault the connection is cut, so that
+	 * the answer is seen not to be whole. NULL: the answer is not of this kind. */
+	int (*next)(void *context, struct text *output, bool *ret_done, struct fault *fault);
+	void (*close)(void *context);
+	void *context;
+	bool done;
+	struct loop_timer more; /* goes on in the next turn */
+};
+
 /* Lives in the exchange's state. */
 struct api_request {
 	struct api *api;
@@ -201,6 +212,7 @@ struct api_request {
 	bool key_reused;
 	struct text output;
 	size_t sent; /* bytes of output */
+	struct api_stream stream;
 };
 
 extern const struct http_server_events api_server_events;
@@ -263,6 +275,10 @@ json_t *api_error_json(const struct api_request *request, const char *at, const 
 /* Answers API_ARGUMENT with the first of request->errors, and all where there are several. */
 void api_answer_errors(struct api_request *request);
 void api_answer_fault(struct api_request *request, const struct fault *fault);
+/* stream.c: begins the answer that the handler put into `stream`; sends more of it; ends it. */
+void api_stream_begin(struct api_request *request);
+void api_stream_pump(struct api_request *request);
+void api_stream_close(struct api_request *request);
 /* Sends what the exchange takes now. */
 void api_answer_pump(struct api_request *request);
 size_t api_compose_refusal(struct http_server *server, const struct http_refusal *refusal,
@@ -306,6 +322,7 @@ int api_ledger_show(struct api_request *request, struct fault *fault);
 int api_journal_list(struct api_request *request, struct fault *fault);
 int api_usage_show(struct api_request *request, struct fault *fault);
 int api_changes_list(struct api_request *request, struct fault *fault);
+int api_accounts_bill(struct api_request *request, struct fault *fault);
 int api_audit_list(struct api_request *request, struct fault *fault);
 int api_audit_tile(struct api_request *request, struct fault *fault);
 int api_receipts_show(struct api_request *request, struct fault *fault);

@@ -115,6 +115,8 @@ static void handle(struct api_request *request)
 		api_answer_fault(request, &fault);
 	else if ((request->route->flags & API_METRICS) != 0)
 		api_answer_text(request);
+	else if (request->stream.next != NULL)
+		api_stream_begin(request);
 	else
 		api_answer_json(request);
 }
@@ -139,12 +141,14 @@ static void on_abort(struct http_exchange *exchange, enum http_abort reason)
 {
 	(void)reason;
 	request_of(exchange)->answered = true;
+	api_stream_close(request_of(exchange));
 }
 
 static void on_over(struct http_exchange *exchange)
 {
 	struct api_request *request = request_of(exchange);
 
+	api_stream_close(request);
 	if (request->has_secret && request->output.data != NULL)
 		sodium_memzero(request->output.data, request->output.length);
 	json_decref(request->json);

@@ -47,6 +47,12 @@ static const struct api_argument statement_arguments[] = {
 	{"service", API_QUERY, API_TEXT, false, 1, NAME_BYTES, NULL, "only this service"},
 };
 
+static const struct api_argument bill_arguments[] = {
+	ACCOUNT,
+	{"period", API_QUERY, API_MONTH, false, 0, 0, NULL,
+	 "a calendar month in UTC; this month where not given"},
+};
+
 static const struct api_argument app_create_arguments[] = {
 	{"account", API_BODY, API_TEXT, true, 1, NAME_BYTES, NULL, "whose app it is"},
 	{"name", API_BODY, API_TEXT, true, 1, NAME_BYTES, NULL,
@@ -205,6 +211,9 @@ const struct api_route api_routes[] = {
 	{"GET", "/v1/accounts/{account}/statement",
 	 "What an account owes and is owed for a month, line by line.",
 	 0, TAKES(statement_arguments), "Statement", MAY(API_NOT_FOUND), CALLS(accounts_statement)},
+	{"GET", "/v1/accounts/{account}/bill",
+	 "The statement of a month with the proof of each call in it, as `stoa verify` checks it.",
+	 0, TAKES(bill_arguments), "Bill", MAY(API_NOT_FOUND), CALLS(accounts_bill)},
 	{"POST", "/v1/apps", "Makes an app, a consumer's program.",
 	 API_MAKES, TAKES(app_create_arguments), "App",
 	 MAY(API_NOT_FOUND) | MAY(API_CONFLICT), CALLS(apps_create)},

@@ -404,6 +404,101 @@ static const struct api_member receipt_members[] = {
 	{"receipt", API_IS_TEXT, 0, NULL, "record, proof and checkpoint: a C2SP tlog-proof"},
 };
 
+static const struct api_member bill_members[] = {
+	{"format", API_IS_CHOICE, 0, "stoa-bill/1", "of this document"},
+	{"cloud", API_IS_TEXT, 0, NULL, "the name of the key that signs"},
+	{"currency", API_IS_TEXT, 0, NULL, "of the amounts"},
+	{"account", API_IS_TEXT, 0, NULL, "whose bill it is"},
+	{"period", API_IS_MONTH, 0, NULL, "a calendar month in UTC"},
+	{"made", API_IS_TIME, 0, NULL, "when; later calls are not in it"},
+	{"cards", API_IS_OBJECT, API_LIST_OF, "BillCard", "the rate cards that were in force"},
+	{"phases", API_IS_OBJECT, API_LIST_OF, "BillPhase", "which was in force when"},
+	{"subscriptions", API_IS_OBJECT, API_LIST_OF, "BillSubscription", "the terms of each"},
+	{"lines", API_IS_OBJECT, API_LIST_OF, "BillLine", "one for each thing charged"},
+	{"total", API_IS_AMOUNT, 0, NULL, "the sum; below zero it is owed to the account"},
+	{"streams", API_IS_OBJECT, API_LIST_OF, "BillStream", "the calls, and that they are on record"},
+	{"signature", API_IS_TEXT, 0, NULL, "a note that signs all bytes before this member"},
+};
+
+static const struct api_member bill_card_members[] = {
+	{"card", API_IS_COUNT, 0, NULL, "its number"},
+	{"fee_ppm", API_IS_COUNT, 0, NULL, "the commission, in millionths of the usage"},
+	{"rates", API_IS_OBJECT, API_MAP_OF, "BillRate", "by cloud meter"},
+};
+
+static const struct api_member bill_rate_members[] = {
+	{"nano", API_IS_COUNT, 0, NULL, "billionths of the currency"},
+	{"per", API_IS_COUNT, 0, NULL, "so many of the meter's units"},
+};
+
+static const struct api_member bill_phase_members[] = {
+	{"phase", API_IS_COUNT, 0, NULL, "its number"},
+	{"card", API_IS_COUNT, 0, NULL, "the rate card of its records"},
+};
+
+static const struct api_member bill_named_members[] = {
+	{"id", API_IS_COUNT, 0, NULL, "as records have it; 0 for none"},
+	{"name", API_IS_TEXT, 0, NULL, "as people say it"},
+};
+
+static const struct api_member bill_subscription_members[] = {
+	{"subscription", API_IS_COUNT, 0, NULL, "its number, as records have it"},
+	{"account", API_IS_OBJECT, 0, "BillNamed", "the consumer"},
+	{"app", API_IS_OBJECT, 0, "BillNamed", "the consumer's app"},
+	{"provider", API_IS_OBJECT, 0, "BillNamed", "the service's account"},
+	{"service", API_IS_OBJECT, 0, "BillNamed", "what is called"},
+	{"plan", API_IS_OBJECT, 0, "BillNamed", "its price list"},
+	{"units", API_IS_OBJECT, API_LIST_OF, "BillUnit", "the service's own meters, by slot"},
+	{"max_charge", API_IS_AMOUNT, API_OR_NULL, NULL, "for one call; null: no bound"},
+	{"bill_always", API_IS_FLAG, 0, NULL, "answers of 500 and above are billed too"},
+	{"prices", API_IS_OBJECT, API_LIST_OF, "BillPrice", "what the meters cost"},
+};
+
+static const struct api_member bill_unit_members[] = {
+	{"name", API_IS_TEXT, 0, NULL, "of the meter; empty for a free slot"},
+	{"max", API_IS_COUNT, API_OR_NULL, NULL, "counted for one call; null: no bound"},
+};
+
+static const struct api_member bill_price_members[] = {
+	{"meter", API_IS_TEXT, 0, NULL, "what is counted; `unit_0` is the unit of slot 0"},
+	{"model", API_IS_TEXT, 0, NULL, "how the quantity becomes an amount"},
+	{"free", API_IS_COUNT, 0, NULL, "free of charge in each month"},
+	{"rate", API_IS_OBJECT, 0, "BillRate", "the price; of a graduated one the tiers have it"},
+	{"tiers", API_IS_OBJECT, API_LIST_OF, "BillTier", "of a graduated price"},
+};
+
+static const struct api_member bill_tier_members[] = {
+	{"up_to", API_IS_COUNT, API_OR_NULL, NULL, "the last of it; null: no end"},
+	{"rate", API_IS_OBJECT, 0, "BillRate", "the price within"},
+};
+
+static const struct api_member bill_line_members[] = {
+	{"role", API_IS_CHOICE, 0, "consumer|provider|operator", "the account's part in the trade"},
+	{"kind", API_IS_CHOICE, 0, "usage|cloud|fee",
+	 "the provider's price, the running cost, or the operator's commission"},
+	{"service", API_IS_OBJECT, 0, "BillNamed", "what was called"},
+	{"plan", API_IS_OBJECT, 0, "BillNamed", "its price list"},
+	{"app", API_IS_OBJECT, 0, "BillNamed", "who called; none in a provider's lines"},
+	{"subscription", API_IS_COUNT, 0, NULL, "its number; 0 in a provider's lines"},
+	{"meter", API_IS_TEXT, 0, NULL, "what was counted"},
+	{"model", API_IS_TEXT, 0, NULL, "how the quantity becomes an amount"},
+	{"quantity", API_IS_COUNT, 0, NULL, "how much, as records count it"},
+	{"amount", API_IS_AMOUNT, 0, NULL, "what it costs"},
+};
+
+static const struct api_member bill_stream_members[] = {
+	{"origin", API_IS_TEXT, 0, NULL, "the log's name"},
+	{"checkpoint", API_IS_TEXT, 0, NULL, "its signed head: a C2SP checkpoint"},
+	{"starts", API_IS_COUNT, API_LIST_OF, NULL, "the first position of each phase"},
+	{"late", API_IS_OBJECT, API_LIST_OF, "BillLate", "records of a later phase than that"},
+	{"tree", API_IS_TEXT, API_LIST_OF, NULL, "records and hashes from the left, in base64"},
+};
+
+static const struct api_member bill_late_members[] = {
+	{"position", API_IS_COUNT, 0, NULL, "of the record"},
+	{"phase", API_IS_COUNT, 0, NULL, "in which it was charged"},
+};
+
 #define SCHEMA(name, members, sentence) {name, sentence, members, COUNT_OF(members)}
 
 const struct api_schema api_schemas[] = {
@@ -419,6 +514,18 @@ const struct api_schema api_schemas[] = {
 	SCHEMA("Funding", funding_members, "Money that was put into an account."),
 	SCHEMA("Statement", statement_members, "What an account owes and is owed for a month."),
 	SCHEMA("StatementLine", statement_line_members, "One line of a statement."),
+	SCHEMA("Bill", bill_members, "A month's statement that anybody can check (receipts.md)."),
+	SCHEMA("BillCard", bill_card_members, "The operator's prices and commission."),
+	SCHEMA("BillRate", bill_rate_members, "A price."),
+	SCHEMA("BillPhase", bill_phase_members, "A stretch of the records under one card."),
+	SCHEMA("BillSubscription", bill_subscription_members, "What the bill's calls were rated by."),
+	SCHEMA("BillNamed", bill_named_members, "A number and its name."),
+	SCHEMA("BillUnit", bill_unit_members, "A meter of the service's own."),
+	SCHEMA("BillPrice", bill_price_members, "What a meter costs."),
+	SCHEMA("BillTier", bill_tier_members, "A part of a graduated price."),
+	SCHEMA("BillLine", bill_line_members, "One line of a bill."),
+	SCHEMA("BillStream", bill_stream_members, "The bill's calls in one stream of the journal."),
+	SCHEMA("BillLate", bill_late_members, "A record that waited for its terms."),
 	SCHEMA("App", app_members, "A consumer's program."),
 	SCHEMA("Key", key_members, "An API key, without its text."),
 	SCHEMA("KeyMade", key_made_members, "An API key that was just made."),

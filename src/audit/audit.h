@@ -34,6 +34,7 @@
 #include "base/slice.h"
 #include "base/text.h"
 #include "journal/journal.h"
+#include "rating/rating.h"
 
 #define AUDIT_HASH_BYTES     32
 #define AUDIT_HASH_TEXT_MAX  45          /* base64, with the NUL */
@@ -227,6 +228,30 @@ void audit_record_format(const struct journal_record *record, char text[AUDIT_RE
 /* NULL where its checksum, version and reserved bytes are in order, else what is wrong. */
 const char *audit_record_complaint(const struct journal_record *record);
 
+/* What a record counts under a plan: capped quantities, and those of the rate card. False where
+ * a number in it is out of range. */
+bool audit_quantities_of(const struct rating_plan *plan, const struct journal_record *record,
+			 struct rating_quantities *ret_call,
+			 struct rating_cloud_quantities *ret_cloud_call);
+
+/* ---- the parts of a tree that some of its leaves leave over ---- */
+
+/* Walks a tree of `size` leaves from the left, and gives the largest subtrees without one of the
+ * chosen leaves. Their hashes and those leaves give the root. */
+struct audit_cover {
+	struct audit_cover_part {
+		uint64_t from;
+		uint64_t to;
+	} parts[2 * AUDIT_PROOF_MAX]; /* what is still to be walked, the next one last */
+	unsigned part_count;
+};
+
+void audit_cover_begin(struct audit_cover *cover, uint64_t size);
+/* The next subtree before the chosen leaf (or, from the last one on, before the end: `leaf` is the
+ * size). False once the leaf, or the end, was reached. */
+bool audit_cover_next(struct audit_cover *cover, uint64_t leaf, uint64_t *ret_from,
+		      uint64_t *ret_to);
+
 /* ---- receipts (C2SP tlog-proof) ---- */
 
 /* Appends the record (as `extra`), its place, its proof and the checkpoint. */
@@ -237,3 +262,40 @@ int audit_receipt_verify(struct slice receipt, const struct audit_key *key,
 			 struct journal_record *ret_record, struct audit_head *ret_head,
 			 struct fault *fault);
 #define AUDIT_RECEIPT_FIRST_LINE "c2sp.org/tlog-proof@v1"
+
+/* ---- bills ---- */
+
+/* docs/receipts.md: a JSON document that ends in AUDIT_BILL_SIGNATURE and a note under the name of
+ * the key and AUDIT_BILL_ORIGIN, which signs the hash of all that stands before. */
+#define AUDIT_BILL_FORMAT    "stoa-bill/1"
+#define AUDIT_BILL_ORIGIN    "/bill"
+#define AUDIT_BILL_SIGNATURE ",\n\"signature\":"
+#define AUDIT_OPERATOR       "operator" /* the account that earns cloud and fee */
+#define AUDIT_BILL_MAX       (1u << 30) /* bytes of one: some four million calls */
+#define AUDIT_POINTER_MAX    256
+
+/* What a bill says, once it was checked. */
+struct audit_bill {
+	char cloud[AUDIT_NAME_MAX];
+	char currency[8];
+	char account[136];         /* whose it is */
+	char made[CLOCK_TEXT_MAX]; /* when */
+	uint32_t month;
+	int64_t total_nano;
+	uint64_t lines;
+	uint64_t records;
+};
+
+/* The first thing that is wrong with one. */
+struct audit_complaint {
+	char pointer[AUDIT_POINTER_MAX]; /* where, a JSON pointer (RFC 6901) */
+	char reason[FAULT_TEXT_MAX];     /* one sentence, no full stop */
+};
+
+/* Whether all of it holds: every record is whole, of the account and the month, in a tree that the
+ * key signed, and there once; quantities, lines and total are what the records come to under the
+ * terms that the bill states; and the key signed the bill as it stands. Nothing but the two is
+ * looked at. The file may be anything; memory is bounded by its largest value, its terms and lines,
+ * and 16 bytes a record. */
+bool audit_bill_verify(struct slice file, const struct audit_key *key, struct audit_bill *ret_bill,
+		       struct audit_complaint *ret_complaint);

@@ -15,6 +15,7 @@
 #include "base/check.h"
 
 #define TEMPORARY_SUFFIX ".XXXXXX"
+#define READ_BYTES       (64u << 10) /* of a file, at first */
 
 /* Tells apart what callers tell apart: not there, there already, all else. */
 static int path_fault(struct fault *fault, int error, const char *attempt, const char *path)
@@ -265,38 +266,44 @@ struct disk *disk_system(void)
 	return &system_disk;
 }
 
-/* Reads to the end; *ret_bytes is more than bytes_max when there was more. */
-static int read_up_to(int descriptor, char *text, size_t bytes_max, size_t *ret_bytes)
+/* Reads to the end into memory that grows with what comes, and ends it with a NUL; one byte more
+ * than bytes_max when there was more. */
+static int read_up_to(int descriptor, size_t bytes_max, char **text, size_t *used)
 {
-	size_t used = 0;
+	size_t capacity = 0;
 
-	while (used <= bytes_max) {
-		const ssize_t got = read(descriptor, text + used, bytes_max + 1 - used);
+	for (;;) {
+		if (*used == capacity) {
+			capacity = capacity == 0 ? READ_BYTES : 2 * capacity;
+			if (capacity > bytes_max + 1)
+				capacity = bytes_max + 1;
+			*text = realloc(*text, capacity + 1);
+			check(*text != NULL);
+		}
+		const ssize_t got = read(descriptor, *text + *used, capacity - *used);
 		if (got < 0 && errno == EINTR)
 			continue;
 		if (got < 0)
 			return -1;
-		if (got == 0)
-			break;
-		used += (size_t)got;
+		*used += (size_t)got;
+		(*text)[*used] = '\0';
+		if (got == 0 || *used > bytes_max)
+			return 0;
 	}
-	*ret_bytes = used;
-	return 0;
 }
 
 int disk_read_file(const char *path, size_t bytes_max, char **ret_text, size_t *ret_bytes,
 		   struct fault *fault)
 {
+	char *text = NULL;
 	size_t used = 0;
 	int code = 0;
 
-	check(bytes_max < SIZE_MAX);
+	check(bytes_max < SIZE_MAX / 2);
 	const int descriptor = open(path, O_RDONLY | O_CLOEXEC);
 	if (descriptor < 0)
 		return path_fault(fault, errno, "open", path);
-	char *text = malloc(bytes_max + 1);
-	check(text != NULL);
-	if (read_up_to(descriptor, text, bytes_max, &used) != 0)
+	if (read_up_to(descriptor, bytes_max, &text, &used) != 0)
 		code = path_fault(fault, errno, "read", path);
 	else if (used > bytes_max)
 		code = fault_set(fault, FAULT_LIMIT, "%s is longer than the %zu bytes allowed",
@@ -306,7 +313,6 @@ int disk_read_file(const char *path, size_t bytes_max, char **ret_text, size_t *
 		free(text);
 		return code;
 	}
-	text[used] = '\0';
 	*ret_text = text;
 	*ret_bytes = used;
 	return 0;

@@ -68,7 +68,8 @@ struct disk {
 
 struct disk *disk_system(void);
 
-/* Conveniences over a system disk, for small files. The text is malloc'ed, NUL-terminated. */
+/* Conveniences over a system disk, for files that fit into memory. The text is malloc'ed,
+ * NUL-terminated. */
 int disk_read_file(const char *path, size_t bytes_max, char **ret_text, size_t *ret_bytes,
 		   struct fault *fault);
 /* Writes beside, syncs, renames over: readers see the old or the new content, whole. */

@@ -43,11 +43,13 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "audit/audit.h"
 #include "base/amount.h"
 #include "base/clock.h"
 #include "base/fault.h"
 #include "base/ids.h"
 #include "base/slice.h"
+#include "base/text.h"
 #include "journal/journal.h"
 #include "ledger/ledger.h"
 #include "rating/rating.h"
@@ -117,12 +119,6 @@ struct billing_terms_source {
 
 /* From catalog and account. */
 struct billing_terms_source billing_terms_of_catalog(void);
-
-/* What a record counts for its subscription: capped quantities, and those of the rate card.
- * False where a number in it is out of range. */
-bool billing_quantities_of(const struct rating_plan *plan, const struct journal_record *record,
-			   struct rating_quantities *ret_call,
-			   struct rating_cloud_quantities *ret_cloud_call);
 
 /* What was posted for a subscription in a month, under the rate card now in force: where the
  * gateway starts counting from. After billing_poster_recover. */
@@ -311,3 +307,32 @@ int billing_statement_make(struct store *store, const struct billing_terms_sourc
 			   struct billing_statement **ret_statement, struct fault *fault);
 /* NULL is allowed. */
 void billing_statement_free(struct billing_statement *statement);
+
+/* ---- bills: a month's statement that anybody can check (audit_bill_verify) ---- */
+
+struct billing_bill_options {
+	struct store *store;
+	const struct billing_terms_source *terms;
+	struct journal *journal;
+	struct audit_logs *logs; /* the journal's */
+	uint32_t node;
+	const char *currency;
+	struct slice account_name;
+	uint32_t month;
+	uint64_t now_ns;
+};
+
+struct billing_bill;
+
+/* Takes what the bill says as the store has it now; later calls do not enter it. FAULT_BUSY where
+ * the logs have not caught up with its records yet. What `options` points to outlives the bill,
+ * but for the account's name. */
+int billing_bill_open(const struct billing_bill_options *options, struct billing_bill **ret_bill,
+		      struct fault *fault);
+/* NULL is allowed. */
+void billing_bill_close(struct billing_bill *bill);
+/* Appends the next piece, some ten KiB beyond the first, which has the lines; it may be empty, when
+ * nothing of the account was in what was read. *ret_done: that was the last. After a fault the
+ * bill cannot be made. */
+int billing_bill_next(struct billing_bill *bill, struct text *output, bool *ret_done,
+		      struct fault *fault);

@@ -352,7 +352,7 @@ static int64_t charge(struct testing *testing, struct testing_call *call, uint64
 		subscription->used = (struct rating_quantities){0};
 		subscription->cloud_used = (struct rating_cloud_quantities){0};
 	}
-	check(billing_quantities_of(&subscription->terms.rating, record, &quantities, &cloud));
+	check(audit_quantities_of(&subscription->terms.rating, record, &quantities, &cloud));
 	check(rating_plan_advance(&subscription->terms.rating, &subscription->used, &quantities,
 				  &usage_nano));
 	check(rating_cloud_advance(&testing->options.card, &subscription->cloud_used, &cloud,
@@ -387,6 +387,8 @@ int64_t testing_settle(struct testing *testing, struct testing_call *call, uint3
 		.cpu_milli_us = call->cpu_milli_us,
 	};
 
+	testing->call_count++;
+	memcpy(record.call.bytes, &testing->call_count, sizeof(testing->call_count));
 	memcpy(record.units, call->units, sizeof(record.units));
 	if (call->status < 500 || terms->rating.bill_always) {
 		record.flags = JOURNAL_BILLED;

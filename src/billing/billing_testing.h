@@ -54,7 +54,8 @@ struct testing {
 	size_t subscription_count;
 	struct testing_lease *leases[TESTING_LEASES_MAX];
 	size_t lease_count;
-	bool terms_hidden; /* the source knows nothing */
+	uint64_t call_count; /* settled; tells their ids apart */
+	bool terms_hidden;   /* the source knows nothing */
 	struct billing_options options;
 	struct billing_poster *poster;
 	struct fault fault;

@@ -264,7 +264,7 @@ static int charge_add(struct intake *intake, struct intake_subscription *subscri
 				 subscription->id.value, record->plan.value);
 	struct intake_posting *posting =
 		posting_meet(intake, subscription, month_of(intake, record->settled_ns));
-	if (!billing_quantities_of(subscription->rating, record, &call, &cloud_call) ||
+	if (!audit_quantities_of(subscription->rating, record, &call, &cloud_call) ||
 	    !posting_add(posting, &call, &cloud_call, record->charge_nano))
 		return fault_set(fault, FAULT_NOT_FOUND, "a quantity is out of range");
 	intake->records_billed++;

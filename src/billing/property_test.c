@@ -259,7 +259,7 @@ static void oracle_read(void)
 				assert_true(month - first_month < MONTHS);
 				if (!(record->flags & JOURNAL_BILLED))
 					continue;
-				assert_true(billing_quantities_of(
+				assert_true(audit_quantities_of(
 					&world.subscriptions[index].terms.rating, record, &call,
 					&cloud));
 				for (unsigned m = 0; m < RATING_METERS; m++)

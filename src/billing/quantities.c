@@ -1,4 +1,4 @@
-/* What a call record counts. The gateway charges by the same rules (gateway, admit_settle). */
+/* What was counted so far. */
 #include "billing/billing.h"
 
 #include "base/check.h"
@@ -8,44 +8,7 @@
 /* meter keeps quantities by slot number: rating's order. */
 static_assert(METER_SLOTS == RATING_METERS, "a slot for each meter");
 static_assert(METER_CLOUD_SLOTS == RATING_CLOUD_METERS, "a slot for each cloud meter");
-static_assert(JOURNAL_RECORD_UNITS == RATING_UNITS_MAX, "the same units");
 static_assert(sizeof(struct rating_quantities) == METER_SLOTS * sizeof(int64_t), "only slots");
-
-bool billing_quantities_of(const struct rating_plan *plan, const struct journal_record *record,
-			   struct rating_quantities *ret_call,
-			   struct rating_cloud_quantities *ret_cloud_call)
-{
-	uint64_t all = record->request_bytes | record->response_bytes | record->memory_mib_us |
-		       record->cpu_milli_us;
-	uint64_t bytes;
-
-	for (unsigned i = 0; i < JOURNAL_RECORD_UNITS; i++)
-		all |= record->units[i];
-	if (all > INT64_MAX || record->path >= RATING_PATHS || record->charge_nano < 0 ||
-	    __builtin_add_overflow(record->request_bytes, record->response_bytes, &bytes) ||
-	    bytes > INT64_MAX)
-		return false;
-	*ret_call = (struct rating_quantities){
-		.of = {
-			[RATING_CALLS] = 1,
-			[RATING_REQUEST_BYTES] = (int64_t)record->request_bytes,
-			[RATING_RESPONSE_BYTES] = (int64_t)record->response_bytes,
-			[RATING_DURATION_MS] = rating_milliseconds(record->service_us),
-		}};
-	for (unsigned i = 0; i < JOURNAL_RECORD_UNITS; i++)
-		ret_call->of[RATING_UNIT_0 + i] = (int64_t)record->units[i];
-	/* Units came through this in the gateway. A meter has one price (catalog), so the same once
-	 * more changes nothing. */
-	rating_call_cap(plan, ret_call);
-	*ret_cloud_call = (struct rating_cloud_quantities){
-		.of = {
-			[RATING_CLOUD_CALLS] = 1,
-			[RATING_CLOUD_MIB_US] = (int64_t)record->memory_mib_us,
-			[RATING_CLOUD_MCPU_US] = (int64_t)record->cpu_milli_us,
-		}};
-	ret_cloud_call->of[RATING_CLOUD_BYTES_HOST + record->path] = (int64_t)bytes;
-	return true;
-}
 
 int billing_used(struct store *store, struct subscription_id subscription, uint32_t month,
 		 struct rating_quantities *ret_used, struct rating_cloud_quantities *ret_cloud_used,

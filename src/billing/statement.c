@@ -1,4 +1,4 @@
-#include "billing/billing.h"
+#include "billing/statement.h"
 
 #include <inttypes.h>
 #include <stdlib.h>
@@ -24,6 +24,8 @@ struct making {
 	struct ledger_account_id account;
 	bool is_operator;
 	struct lines *lines;
+	statement_terms_fn each; /* or NULL */
+	void *context;
 	/* The subscription at hand. */
 	struct billing_terms terms;
 	bool is_consumer;
@@ -225,6 +227,8 @@ static int add_subscription(void *context, const struct party *party, struct fau
 					making, fault);
 	if (code == 0 && making->cloud_usage_nano != usage.usage_nano)
 		return damaged(making, "fee's base", fault);
+	if (code == 0 && making->each != NULL)
+		making->each(making->context, &making->terms, (uint64_t)usage.of[RATING_CALLS]);
 	return code;
 }
 
@@ -285,14 +289,25 @@ int billing_statement_make(struct store *store, const struct billing_terms_sourc
 			   const struct billing_statement_query *query,
 			   struct billing_statement **ret_statement, struct fault *fault)
 {
+	return statement_make(store, terms, query, NULL, NULL, ret_statement, fault);
+}
+
+int statement_make(struct store *store, const struct billing_terms_source *terms,
+		   const struct billing_statement_query *query, statement_terms_fn each,
+		   void *context, struct billing_statement **ret_statement, struct fault *fault)
+{
 	struct held_statement *held = calloc(1, sizeof(*held));
 	struct making *making = calloc(1, sizeof(*making));
 
 	check(held != NULL && making != NULL);
 	held->statement.month = query->month;
 	lines_init(&held->lines);
-	*making = (struct making){
-		.store = store, .terms_source = terms, .query = query, .lines = &held->lines};
+	*making = (struct making){.store = store,
+				  .terms_source = terms,
+				  .query = query,
+				  .lines = &held->lines,
+				  .each = each,
+				  .context = context};
 	int code = find_account(making, fault);
 	if (code == 0 && store_in_transaction(store))
 		code = collect(store, making, fault);

@@ -4,6 +4,7 @@
 #include <jansson.h>
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdio.h>
 
 #include "base/fault.h"
 #include "base/slice.h"
@@ -111,6 +112,8 @@ int cli_ask(struct cli *cli, const char *method, const char *path, json_t *body,
 	    const char *const *headers, json_t **ret_answer);
 /* GET of a document that is no JSON. *ret_answer is set up in any case and the caller's to free. */
 int cli_ask_text(struct cli *cli, const char *path, struct text *ret_answer);
+/* The same into a file, whatever its length. */
+int cli_download(struct cli *cli, const char *path, FILE *file);
 /* Page by page to the end of a list, which may be larger than memory. */
 typedef void (*cli_page_fn)(void *context, json_t *items);
 int cli_ask_pages(struct cli *cli, const char *path, cli_page_fn page, void *context);

@@ -93,7 +93,9 @@ void cli_query_append(struct text *path, const char *name, const char *value)
 /* ---- one request ---- */
 
 struct exchange {
+	CURL *curl;
 	struct text answer;
+	FILE *file; /* for the bytes of a 2xx answer, instead of `answer`; NULL: none */
 	struct curl_slist *headers;
 	char *body;
 	char error[CURL_ERROR_SIZE];
@@ -102,7 +104,12 @@ struct exchange {
 static size_t on_bytes(char *bytes, size_t size, size_t count, void *context)
 {
 	struct exchange *exchange = context;
+	long http_status = 0;
 
+	if (exchange->file != NULL)
+		curl_easy_getinfo(exchange->curl, CURLINFO_RESPONSE_CODE, &http_status);
+	if (http_status >= 200 && http_status < 300)
+		return fwrite(bytes, 1, size * count, exchange->file);
 	text_append(&exchange->answer, slice_make(bytes, size * count));
 	return exchange->answer.failed ? 0 : size * count;
 }
@@ -135,6 +142,7 @@ static void prepare(struct cli *cli, struct exchange *exchange, const char *meth
 	struct text whole;
 	const bool local = strncmp(cli->address, "unix:", 5) == 0;
 
+	exchange->curl = curl;
 	snprintf(authorization, sizeof(authorization), "Authorization: Bearer %s", cli->token);
 	add_header(exchange, authorization);
 	sodium_memzero(authorization, sizeof(authorization));
@@ -268,6 +276,20 @@ int cli_ask_text(struct cli *cli, const char *path, struct text *ret_answer)
 	}
 	*ret_answer = exchange.answer;
 	exchange.answer = (struct text){0};
+	exchange_fini(&exchange);
+	return status;
+}
+
+int cli_download(struct cli *cli, const char *path, FILE *file)
+{
+	struct exchange exchange = {.file = file};
+	int status = cli_connect(cli);
+
+	text_init(&exchange.answer, CLI_ANSWER_MAX);
+	if (status == CLI_DONE) {
+		prepare(cli, &exchange, "GET", path, NULL, NULL);
+		status = perform(cli, &exchange);
+	}
 	exchange_fini(&exchange);
 	return status;
 }

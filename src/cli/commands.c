@@ -72,6 +72,7 @@ static const struct cli_option statement_options[] = {
 	{"--period", "MONTH", false, "a calendar month (UTC) such as 2026-11; else this month"},
 	{"--app", "ACCOUNT/APP", false, "only this app"},
 	{"--service", "SERVICE", false, "only this service"},
+	{"--bill", "FILE", false, "write the bill, which proves each call in it"},
 };
 
 static const struct cli_option verify_options[] = {
@@ -200,9 +201,11 @@ const struct cli_command cli_commands[] = {
 	 "thumbs   acme/shop   1204       3  1.2 ms  2.5 ms  14 ms  2.1 GiB  9.4 MiB    ▁▃█▅▂\n",
 	 OPTIONS(usage_options), 0, 0, cli_usage},
 	{"statement", "ACCOUNT", "Show what an account owes and is owed for a month",
-	 "An amount below zero is owed to the account.",
+	 "An amount below zero is owed to the account. A bill can be checked by anybody who has it\n"
+	 "and the cloud's public key: see `stoa verify`.",
 	 "$ stoa statement acme\n"
-	 "$ stoa statement acme --period 2026-11 --app acme/shop\n",
+	 "$ stoa statement acme --period 2026-11 --app acme/shop\n"
+	 "$ stoa statement acme --bill bill.json && stoa verify bill.json\n",
 	 OPTIONS(statement_options), 1, 1, cli_statement},
 	{"receipt", "CALL", "Print the proof that a call is on record (a C2SP tlog-proof)",
 	 "CALL is what the answer's `Stoa-Call` said. Who has the cloud's public key can check the\n"
@@ -210,10 +213,10 @@ const struct cli_command cli_commands[] = {
 	 "$ stoa receipt 019b0c5e-7a4e-7c6f-8a51-0d6d1f2f9f3a > call.tlog-proof\n"
 	 "$ stoa verify call.tlog-proof\n",
 	 NO_OPTIONS, 1, 1, cli_receipt},
-	{"verify", "FILE", "Check a receipt; no cloud is asked",
+	{"verify", "FILE", "Check a bill or a receipt; no cloud is asked",
 	 "Exit status: 0 it holds, 1 it does not, or cannot be read, and the first thing that is\n"
 	 "wrong is told, 2 wrong usage. FILE is - for standard input.",
-	 "$ stoa verify call.tlog-proof --key log.pub\n",
+	 "$ stoa verify bill.json --key log.pub\n",
 	 OPTIONS(verify_options), 1, 1, cli_verify},
 	{"ledger", "", "Show every account of the ledger, and that it balances",
 	 NULL,

@@ -1,7 +1,12 @@
 #include "cli/cli_internal.h"
 
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "base/amount.h"
 #include "rating/rating.h"
@@ -70,11 +75,57 @@ static void print_statement(const json_t *statement)
 	cli_table_end(&table);
 }
 
+/* Written beside and renamed, so that the file is whole or not there. */
+static int write_bill(struct cli *cli, const char *path, const char *target)
+{
+	char beside[PATH_MAX];
+	int descriptor = -1;
+	FILE *file = NULL;
+
+	if ((size_t)snprintf(beside, sizeof(beside), "%s.XXXXXX", target) < sizeof(beside))
+		descriptor = mkostemp(beside, O_CLOEXEC);
+	if (descriptor >= 0)
+		file = fdopen(descriptor, "w");
+	if (file == NULL)
+		return cli_fail(cli, "cannot write %s: %s", target, strerror(errno));
+	int status = cli_download(cli, path, file);
+	const bool written = fflush(file) == 0 && fsync(descriptor) == 0;
+	if (fclose(file) != 0 || !written || (status == CLI_DONE && rename(beside, target) != 0))
+		status = status == CLI_DONE
+				 ? cli_fail(cli, "cannot write %s: %s", target, strerror(errno))
+				 : status;
+	if (status != CLI_DONE)
+		unlink(beside);
+	else if (!cli->json)
+		printf("the bill is in %s; `stoa verify %s` checks it\n", target, target);
+	return status;
+}
+
+static int cli_bill(struct cli *cli)
+{
+	struct text path;
+
+	if (cli_option(cli, "--app") != NULL || cli_option(cli, "--service") != NULL)
+		return cli_misuse(cli, "a bill is of the whole account: --bill goes without --app "
+				       "and --service");
+	text_init(&path, 8192);
+	text_append_text(&path, "/v1/accounts/");
+	cli_path_append(&path, cli->arguments[0]);
+	text_append_text(&path, "/bill");
+	cli_query_append(&path, "period", cli_option(cli, "--period"));
+	const int status = path.failed ? cli_misuse(cli, "an argument is too long")
+				       : write_bill(cli, path.data, cli_option(cli, "--bill"));
+	text_fini(&path);
+	return status;
+}
+
 int cli_statement(struct cli *cli)
 {
 	struct text path;
 	json_t *answer = NULL;
 
+	if (cli_option(cli, "--bill") != NULL)
+		return cli_bill(cli);
 	text_init(&path, 8192);
 	text_append_text(&path, "/v1/accounts/");
 	cli_path_append(&path, cli->arguments[0]);

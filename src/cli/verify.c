@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "audit/audit.h"
+#include "base/check.h"
 #include "base/disk.h"
 
 /* ---- the key ---- */
@@ -55,6 +56,9 @@ static int verify_receipt(struct cli *cli, struct slice receipt, const struct au
 	struct fault fault;
 	char call[CALL_ID_TEXT_MAX];
 
+	if (receipt.length > AUDIT_NOTE_MAX)
+		return cli_fail(cli, "%s: it is too long for a receipt, and no bill",
+				cli->arguments[0]);
 	if (audit_receipt_verify(receipt, key, &record, &head, &fault) < 0)
 		return cli_fail(cli, "%s: %s", cli->arguments[0], fault.text);
 	call_id_format(record.call, call);
@@ -72,6 +76,58 @@ static int verify_receipt(struct cli *cli, struct slice receipt, const struct au
 	return CLI_DONE;
 }
 
+/* ---- bills ---- */
+
+/* "/streams/0/tree/12" or "" for the document itself, and why. */
+static int tell_complaint(const struct cli *cli, const struct audit_complaint *complaint)
+{
+	if (cli->json) {
+		json_t *json =
+			json_pack("{s:b, s:s, s:s, s:s}", "verified", 0, "kind", "bill", "pointer",
+				  complaint->pointer, "reason", complaint->reason);
+		check(json != NULL);
+		cli_print_json(json);
+		json_decref(json);
+	}
+	return cli_fail(cli, "%s: %s%s%s", cli->arguments[0], complaint->pointer,
+			complaint->pointer[0] != '\0' ? ": " : "", complaint->reason);
+}
+
+static int verify_bill(struct cli *cli, struct slice file, const struct audit_key *key)
+{
+	struct audit_bill bill;
+	struct audit_complaint complaint;
+	char month[CLOCK_MONTH_TEXT_MAX];
+	char total[AMOUNT_TEXT_MAX];
+
+	if (!audit_bill_verify(file, key, &bill, &complaint))
+		return tell_complaint(cli, &complaint);
+	clock_month_format(bill.month, month);
+	amount_format(amount_nano(bill.total_nano), total);
+	if (cli->json) {
+		json_t *json = json_pack(
+			"{s:b, s:s, s:s, s:s, s:s, s:s, s:I, s:I, s:s, s:s}", "verified", 1, "kind",
+			"bill", "cloud", bill.cloud, "account", bill.account, "period", month,
+			"made", bill.made, "calls", (json_int_t)bill.records, "lines",
+			(json_int_t)bill.lines, "total", total, "currency", bill.currency);
+		check(json != NULL);
+		cli_print_json(json);
+		json_decref(json);
+		return CLI_DONE;
+	}
+	printf("the bill of %s for %s holds: %" PRIu64 " %s on record, %" PRIu64
+	       " %s, total %s %s, signed by %s\n",
+	       bill.account, month, bill.records, bill.records == 1 ? "call" : "calls", bill.lines,
+	       bill.lines == 1 ? "line" : "lines", total, bill.currency, key->name);
+	return CLI_DONE;
+}
+
+/* A bill is a JSON object, a receipt is none. */
+static bool is_bill(struct slice file)
+{
+	return slice_starts_with(slice_trim(slice_part(file, 0, 64)), slice_of("{"));
+}
+
 int cli_verify(struct cli *cli)
 {
 	const char *path = strcmp(cli->arguments[0], "-") == 0 ? "/dev/stdin" : cli->arguments[0];
@@ -83,9 +139,10 @@ int cli_verify(struct cli *cli)
 
 	if (status != CLI_DONE)
 		return status;
-	if (disk_read_file(path, AUDIT_NOTE_MAX, &text, &length, &fault) < 0)
+	if (disk_read_file(path, AUDIT_BILL_MAX, &text, &length, &fault) < 0)
 		return cli_fail(cli, "%s", fault.text);
-	status = verify_receipt(cli, slice_make(text, length), &key);
+	const struct slice file = slice_make(text, length);
+	status = is_bill(file) ? verify_bill(cli, file, &key) : verify_receipt(cli, file, &key);
 	free(text);
 	return status;
 }

@@ -250,6 +250,7 @@ static int api_begin(struct node *node, const struct node_options *options, stru
 		.store = node->store,
 		.journal = node->journal,
 		.logs = node->logs,
+		.node = NODE_NUMBER,
 		.clock = node->clock,
 		.random = node->random,
 		.terms = billing_terms_of_catalog(),

@@ -287,7 +287,7 @@ static void call(struct bench *bench, uint64_t now_ns)
 		.cpu_milli_us = 62 * (80 + chance % 4096),
 	};
 
-	check(billing_quantities_of(&terms->rating, &record, &quantities, &cloud));
+	check(audit_quantities_of(&terms->rating, &record, &quantities, &cloud));
 	check(rating_plan_advance(&terms->rating, &caller->used, &quantities, &usage_nano));
 	check(rating_cloud_advance(&bench->options.card, &caller->cloud_used, &cloud, &cloud_nano));
 	record.units[0] = (uint64_t)quantities.of[RATING_UNIT_0];

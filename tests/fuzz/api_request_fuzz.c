@@ -58,6 +58,11 @@ void http_exchange_finish(struct http_exchange *exchange, const struct http_head
 	(void)trailer_count;
 }
 
+void http_exchange_abort(struct http_exchange *exchange)
+{
+	(void)exchange;
+}
+
 /* ---- the request ---- */
 
 static void expect_arguments(const struct api_request *request)

@@ -1,0 +1,411 @@
+/* A bill's terms and lines as values. */
+#include "audit/bill_internal.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/check.h"
+
+void *bill_grow(void *list, size_t count, size_t item_bytes)
+{
+	if ((count & (count - 1)) != 0)
+		return list;
+	list = reallocarray(list, count == 0 ? 1 : 2 * count, item_bytes);
+	check(list != NULL);
+	return list;
+}
+
+/* Reads each item of a list of objects. */
+typedef bool (*item_fn)(struct bill *bill, const struct value *value);
+
+static bool read_list(struct bill *bill, struct reader *reader, const char *name, size_t most,
+		      item_fn take)
+{
+	char pointer[64];
+	bool more = true;
+
+	snprintf(pointer, sizeof(pointer), "/%s", name);
+	if (!read_name(reader, false, pointer) || !read_mark(reader, '[', pointer))
+		return false;
+	for (size_t i = 0;; i++) {
+		struct value value = {.pointer = pointer, .complaint = reader->complaint};
+		snprintf(pointer, sizeof(pointer), "/%s/%zu", name, i);
+		if (!read_item(reader, i, pointer, &more))
+			return false;
+		if (!more)
+			return true;
+		if (i == most)
+			return complain(reader->complaint, pointer,
+					"there are more than the %zu allowed", most);
+		if (!read_value(reader, JSON_OBJECT, pointer, &value.json))
+			return false;
+		const bool taken = take(bill, &value);
+		json_decref(value.json);
+		if (!taken)
+			return false;
+	}
+}
+
+/* ---- rate cards and phases ---- */
+
+static bool read_rate(const struct value *value, struct rating_rate *ret_rate)
+{
+	static const char *const names[] = {"nano", "per", NULL};
+
+	return value_has_only(value, names) &&
+	       value_number(value, "nano", 0, INT64_MAX, &ret_rate->nano) &&
+	       value_number(value, "per", 1, INT64_MAX, &ret_rate->per);
+}
+
+static bool take_card(struct bill *bill, const struct value *value)
+{
+	static const char *const names[] = {"card", "fee_ppm", "rates", NULL};
+	char pointer[AUDIT_POINTER_MAX];
+	struct bill_card card = {0};
+	int64_t number;
+	int64_t fee_ppm;
+	struct value rates = {.pointer = pointer, .complaint = value->complaint};
+
+	if (!value_has_only(value, names) || !value_number(value, "card", 0, INT64_MAX, &number) ||
+	    !value_number(value, "fee_ppm", 0, 1000000, &fee_ppm) ||
+	    !value_member(value, "rates", JSON_OBJECT, &rates.json))
+		return false;
+	snprintf(pointer, sizeof(pointer), "%s/rates", value->pointer);
+	if (json_object_size(rates.json) != RATING_CLOUD_METERS)
+		return complain(value->complaint, pointer, "it has not each of the %d rates",
+				RATING_CLOUD_METERS);
+	for (unsigned i = 0; i < RATING_CLOUD_METERS; i++) {
+		const char *name = rating_cloud_meter_name((enum rating_cloud_meter)i);
+		struct value rate = {.pointer = pointer, .complaint = value->complaint};
+		snprintf(pointer, sizeof(pointer), "%s/rates", value->pointer);
+		if (!value_member(&rates, name, JSON_OBJECT, &rate.json))
+			return false;
+		snprintf(pointer, sizeof(pointer), "%s/rates/%s", value->pointer, name);
+		if (!read_rate(&rate, &card.rates.of[i]))
+			return false;
+	}
+	for (size_t i = 0; i < bill->card_count; i++) {
+		if (bill->cards[i].number == (uint64_t)number)
+			return complain(value->complaint, value->pointer,
+					"the card is there twice");
+	}
+	card.number = (uint64_t)number;
+	card.fee_ppm = (uint32_t)fee_ppm;
+	bill->cards = bill_grow(bill->cards, bill->card_count, sizeof(*bill->cards));
+	bill->cards[bill->card_count++] = card;
+	return true;
+}
+
+bool bill_read_cards(struct bill *bill, struct reader *reader)
+{
+	return read_list(bill, reader, "cards", CARDS_MAX, take_card);
+}
+
+static bool take_phase(struct bill *bill, const struct value *value)
+{
+	static const char *const names[] = {"phase", "card", NULL};
+	int64_t number;
+	int64_t card;
+	size_t at = 0;
+
+	if (!value_has_only(value, names) || !value_number(value, "phase", 1, INT64_MAX, &number) ||
+	    !value_number(value, "card", 0, INT64_MAX, &card))
+		return false;
+	while (at < bill->card_count && bill->cards[at].number != (uint64_t)card)
+		at++;
+	if (at == bill->card_count)
+		return complain(value->complaint, value->pointer,
+				"its card %" PRId64 " is not among the cards", card);
+	if (bill->phase_count > 0 && bill->phases[bill->phase_count - 1].number >= (uint64_t)number)
+		return complain(value->complaint, value->pointer,
+				"it does not come behind the phase before it");
+	bill->phases = bill_grow(bill->phases, bill->phase_count, sizeof(*bill->phases));
+	bill->phases[bill->phase_count++] =
+		(struct bill_phase){.number = (uint64_t)number, .card = at};
+	return true;
+}
+
+bool bill_read_phases(struct bill *bill, struct reader *reader)
+{
+	return read_list(bill, reader, "phases", PHASES_MAX, take_phase);
+}
+
+/* ---- subscriptions ---- */
+
+static bool read_named(const struct value *value, const char *name, struct named *ret_named)
+{
+	static const char *const names[] = {"id", "name", NULL};
+	char pointer[AUDIT_POINTER_MAX];
+	struct value named = {.pointer = pointer, .complaint = value->complaint};
+	int64_t id;
+
+	if (!value_member(value, name, JSON_OBJECT, &named.json))
+		return false;
+	snprintf(pointer, sizeof(pointer), "%s/%s", value->pointer, name);
+	if (!value_has_only(&named, names) || !value_number(&named, "id", 0, INT64_MAX, &id) ||
+	    !value_text(&named, "name", ret_named->name, sizeof(ret_named->name)))
+		return false;
+	ret_named->id = (uint64_t)id;
+	return true;
+}
+
+static bool find_meter(const char *name, enum rating_meter *ret_meter)
+{
+	for (int i = 0; i < RATING_METERS; i++) {
+		if (strcmp(rating_meter_name((enum rating_meter)i), name) == 0) {
+			*ret_meter = (enum rating_meter)i;
+			return true;
+		}
+	}
+	return false;
+}
+
+static bool find_model(const char *name, enum rating_model *ret_model)
+{
+	for (int i = 0; i < RATING_MODELS; i++) {
+		if (strcmp(rating_model_name((enum rating_model)i), name) == 0) {
+			*ret_model = (enum rating_model)i;
+			return true;
+		}
+	}
+	return false;
+}
+
+static bool read_tiers(const struct value *price_value, json_t *tiers, struct rating_price *price)
+{
+	static const char *const names[] = {"up_to", "rate", NULL};
+	char pointer[AUDIT_POINTER_MAX];
+	char rate_pointer[AUDIT_POINTER_MAX];
+
+	if (json_array_size(tiers) > RATING_TIERS_MAX)
+		return complain(price_value->complaint, price_value->pointer,
+				"it has too many tiers");
+	price->tier_count = (uint32_t)json_array_size(tiers);
+	for (uint32_t i = 0; i < price->tier_count; i++) {
+		const struct value tier = {.json = json_array_get(tiers, i),
+					   .pointer = pointer,
+					   .complaint = price_value->complaint};
+		struct value rate = {.pointer = rate_pointer, .complaint = price_value->complaint};
+		snprintf(pointer, sizeof(pointer), "%s/tiers/%" PRIu32, price_value->pointer, i);
+		snprintf(rate_pointer, sizeof(rate_pointer), "%s/tiers/%" PRIu32 "/rate",
+			 price_value->pointer, i);
+		if (!json_is_object(tier.json))
+			return complain(tier.complaint, pointer, "it is not an object");
+		if (!value_has_only(&tier, names) ||
+		    !value_bound(&tier, "up_to", &price->tiers[i].up_to) ||
+		    !value_member(&tier, "rate", JSON_OBJECT, &rate.json) ||
+		    !read_rate(&rate, &price->tiers[i].rate))
+			return false;
+	}
+	return true;
+}
+
+static bool read_price(const struct value *value, struct rating_price *price)
+{
+	static const char *const names[] = {"meter", "model", "free", "rate", "tiers", NULL};
+	char pointer[AUDIT_POINTER_MAX];
+	struct value rate = {.pointer = pointer, .complaint = value->complaint};
+	char meter[32];
+	char model[16];
+	json_t *tiers;
+
+	snprintf(pointer, sizeof(pointer), "%s/rate", value->pointer);
+	if (!value_has_only(value, names) || !value_text(value, "meter", meter, sizeof(meter)) ||
+	    !value_text(value, "model", model, sizeof(model)) ||
+	    !value_number(value, "free", 0, INT64_MAX, &price->free_units) ||
+	    !value_member(value, "rate", JSON_OBJECT, &rate.json))
+		return false;
+	if (!find_meter(meter, &price->meter) || !find_model(model, &price->model))
+		return complain(value->complaint, value->pointer,
+				"its meter or its model is not one");
+	/* A rate that the model does not use is 0 for 0. */
+	if (price->model == RATING_FREE || price->model == RATING_GRADUATED) {
+		price->rate.per = 1;
+	} else if (!read_rate(&rate, &price->rate)) {
+		return false;
+	}
+	return value_member(value, "tiers", JSON_ARRAY, &tiers) && read_tiers(value, tiers, price);
+}
+
+static bool read_prices(const struct value *value, struct rating_plan *plan)
+{
+	char pointer[AUDIT_POINTER_MAX];
+	json_t *prices;
+
+	if (!value_member(value, "prices", JSON_ARRAY, &prices))
+		return false;
+	if (json_array_size(prices) > RATING_PRICES_MAX)
+		return complain(value->complaint, value->pointer, "it has too many prices");
+	plan->price_count = (uint32_t)json_array_size(prices);
+	for (uint32_t i = 0; i < plan->price_count; i++) {
+		const struct value price = {.json = json_array_get(prices, i),
+					    .pointer = pointer,
+					    .complaint = value->complaint};
+		snprintf(pointer, sizeof(pointer), "%s/prices/%" PRIu32, value->pointer, i);
+		if (!json_is_object(price.json))
+			return complain(value->complaint, pointer, "it is not an object");
+		if (!read_price(&price, &plan->prices[i]))
+			return false;
+	}
+	return true;
+}
+
+static bool read_units(const struct value *value, struct bill_subscription *subscription)
+{
+	static const char *const names[] = {"name", "max", NULL};
+	char pointer[AUDIT_POINTER_MAX];
+	json_t *units;
+
+	if (!value_member(value, "units", JSON_ARRAY, &units))
+		return false;
+	if (json_array_size(units) != RATING_UNITS_MAX)
+		return complain(value->complaint, value->pointer, "it has not each of the %d units",
+				RATING_UNITS_MAX);
+	for (unsigned i = 0; i < RATING_UNITS_MAX; i++) {
+		const struct value unit = {.json = json_array_get(units, i),
+					   .pointer = pointer,
+					   .complaint = value->complaint};
+		snprintf(pointer, sizeof(pointer), "%s/units/%u", value->pointer, i);
+		if (!json_is_object(unit.json))
+			return complain(value->complaint, pointer, "it is not an object");
+		if (!value_has_only(&unit, names) ||
+		    !value_text(&unit, "name", subscription->units[i], BILL_NAME_MAX) ||
+		    !value_bound(&unit, "max", &subscription->rating.max_units[i]))
+			return false;
+	}
+	return true;
+}
+
+static bool read_parties(const struct value *value, struct bill_subscription *subscription)
+{
+	return read_named(value, "account", &subscription->account) &&
+	       read_named(value, "app", &subscription->app) &&
+	       read_named(value, "provider", &subscription->provider) &&
+	       read_named(value, "service", &subscription->service) &&
+	       read_named(value, "plan", &subscription->plan);
+}
+
+static bool read_rating(const struct value *value, struct bill_subscription *subscription)
+{
+	struct rating_plan *plan = &subscription->rating;
+
+	plan->max_charge_nano = -1;
+	if (!json_is_null(json_object_get(value->json, "max_charge")) &&
+	    !value_amount(value, "max_charge", &plan->max_charge_nano))
+		return false;
+	if (!value_flag(value, "bill_always", &plan->bill_always) ||
+	    !read_units(value, subscription) || !read_prices(value, plan))
+		return false;
+	if (!rating_plan_valid(plan))
+		return complain(value->complaint, value->pointer,
+				"its prices are no plan that can be rated");
+	return true;
+}
+
+bool bill_concerns(const struct bill *bill, const struct bill_subscription *subscription)
+{
+	const char *account = bill->summary->account;
+
+	return strcmp(subscription->account.name, account) == 0 ||
+	       strcmp(subscription->provider.name, account) == 0 ||
+	       strcmp(account, AUDIT_OPERATOR) == 0;
+}
+
+static bool take_subscription(struct bill *bill, const struct value *value)
+{
+	static const char *const names[] = {"subscription", "account", "app",   "provider",
+					    "service",      "plan",    "units", "max_charge",
+					    "bill_always",  "prices",  NULL};
+	struct bill_subscription *subscription = calloc(1, sizeof(*subscription));
+	int64_t id;
+
+	check(subscription != NULL);
+	bill->subscriptions = bill_grow(bill->subscriptions, bill->subscription_count,
+					sizeof(*bill->subscriptions));
+	bill->subscriptions[bill->subscription_count++] = subscription;
+	if (!value_has_only(value, names) ||
+	    !value_number(value, "subscription", 1, INT64_MAX, &id) ||
+	    !read_parties(value, subscription) || !read_rating(value, subscription))
+		return false;
+	subscription->id = (uint64_t)id;
+	if (!bill_concerns(bill, subscription))
+		return complain(value->complaint, value->pointer, "it is none of %s",
+				bill->summary->account);
+	if (map_put(&bill->by_id, subscription->id, subscription) != NULL)
+		return complain(value->complaint, value->pointer,
+				"the subscription is there twice");
+	return true;
+}
+
+bool bill_read_subscriptions(struct bill *bill, struct reader *reader)
+{
+	return read_list(bill, reader, "subscriptions", SUBSCRIPTIONS_MAX, take_subscription);
+}
+
+/* ---- lines ---- */
+
+static const char *const role_names[] = {"consumer", "provider", "operator"};
+static const char *const kind_names[] = {"usage", "cloud", "fee"};
+
+const char *bill_role_name(enum bill_role role)
+{
+	return role_names[role];
+}
+
+const char *bill_kind_name(enum bill_kind kind)
+{
+	return kind_names[kind];
+}
+
+static bool read_choice(const struct value *value, const char *name, const char *const names[3],
+			unsigned *ret_choice)
+{
+	char text[16];
+	char pointer[AUDIT_POINTER_MAX];
+
+	if (!value_text(value, name, text, sizeof(text)))
+		return false;
+	for (unsigned i = 0; i < 3; i++) {
+		if (strcmp(text, names[i]) == 0) {
+			*ret_choice = i;
+			return true;
+		}
+	}
+	snprintf(pointer, sizeof(pointer), "%s/%s", value->pointer, name);
+	return complain(value->complaint, pointer, "\"%s\" is not known", text);
+}
+
+static bool take_line(struct bill *bill, const struct value *value)
+{
+	static const char *const names[] = {"role",     "kind",         "service", "plan",
+					    "app",      "subscription", "meter",   "model",
+					    "quantity", "amount",       NULL};
+	struct bill_line line = {0};
+	unsigned role;
+	unsigned kind;
+	int64_t subscription;
+
+	if (!value_has_only(value, names) || !read_choice(value, "role", role_names, &role) ||
+	    !read_choice(value, "kind", kind_names, &kind) ||
+	    !read_named(value, "service", &line.service) ||
+	    !read_named(value, "plan", &line.plan) || !read_named(value, "app", &line.app) ||
+	    !value_number(value, "subscription", 0, INT64_MAX, &subscription) ||
+	    !value_text(value, "meter", line.meter, sizeof(line.meter)) ||
+	    !value_text(value, "model", line.model, sizeof(line.model)) ||
+	    !value_number(value, "quantity", 1, INT64_MAX, &line.quantity) ||
+	    !value_amount(value, "amount", &line.amount_nano))
+		return false;
+	line.role = (enum bill_role)role;
+	line.kind = (enum bill_kind)kind;
+	line.subscription = (uint64_t)subscription;
+	bill->lines = bill_grow(bill->lines, bill->line_count, sizeof(*bill->lines));
+	bill->lines[bill->line_count++] = line;
+	return true;
+}
+
+bool bill_read_lines(struct bill *bill, struct reader *reader)
+{
+	return read_list(bill, reader, "lines", LINES_MAX, take_line);
+}
