@@ -4,7 +4,7 @@
 #include <stdio.h>
 #include <string.h>
 
-#define SUMMARY_COLUMN 17
+#define SUMMARY_COLUMN 19
 
 static void print_summaries(const char *group)
 {

@@ -9,7 +9,8 @@ import tree
 
 STOA = tree.ROOT / "build" / "stoa"
 # Words that open a command of the system's and not of this tree.
-FOREIGN = {"curl", "cd", "cat", "ls", "export", "python3", "kill", "jq", "git"}
+FOREIGN = {"curl", "cd", "cat", "ls", "export", "python3", "kill", "jq", "git",
+           "apt", "systemctl"}
 
 
 def commands_of(text):
