@@ -28,18 +28,13 @@ static int asks_for_help(int argc, char **argv)
 
 int main(int argc, char **argv)
 {
-	static char command[] = "serve", option[] = "--help";
-	char *serve_help[] = {command, option, NULL};
-
-	if (argc == 3 && strcmp(argv[1], "help") == 0 && strcmp(argv[2], "serve") == 0)
-		return node_main(2, serve_help);
 	for (size_t i = 0; i < sizeof(own_commands) / sizeof(own_commands[0]); i++) {
 		const char *second = own_commands[i].second;
 		if (argc < 2 || strcmp(argv[1], own_commands[i].first) != 0 ||
 		    (second != NULL && (argc < 3 || strcmp(argv[2], second) != 0)))
 			continue;
-		/* The table of commands knows how all but `serve` are used. */
-		if (own_commands[i].run != node_main && asks_for_help(argc, argv))
+		/* The table of commands knows how they are used. */
+		if (asks_for_help(argc, argv))
 			break;
 		return own_commands[i].run(argc - 1, argv + 1);
 	}

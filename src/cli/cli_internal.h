@@ -69,13 +69,16 @@ struct cli {
 	void *curl;
 	char address[CLI_ADDRESS_MAX];
 	char token[CLI_TOKEN_MAX];
-	bool given_again; /* the last answer is that of an earlier request with the same key */
+	uint32_t timeout_ms; /* of a request; 0: none */
+	bool given_again;    /* the last answer is that of an earlier request with the same key */
 };
 
 /* Splits into words and options; CLI_DONE, or CLI_WRONG_USAGE after telling. */
 int cli_parse(struct cli *cli, int argc, char **argv);
 /* Finds the command of the words and checks arguments and options against it. */
 int cli_parse_command(struct cli *cli);
+/* An option of any command, by its name or "-n" by its letter; NULL where there is none. */
+const struct cli_option *cli_find_option(struct slice name);
 /* The last value given, or NULL. */
 const char *cli_option(const struct cli *cli, const char *name);
 /* Whether an option without a value was given. */
@@ -100,6 +103,12 @@ int cli_unknown_command(struct cli *cli, const char *const *words, size_t count)
 
 /* Help on the command, or group of commands, that the words name; without words on all. */
 int cli_help_words(struct cli *cli, const char *const *words, size_t count);
+
+/* Appends what may stand in place of the last word, one a line: a word, a tab and what it is; or
+ * one of these, where files or folders may. It may ask the cloud, for at most two seconds. */
+#define CLI_COMPLETE_FILES   ":files"
+#define CLI_COMPLETE_FOLDERS ":folders"
+void cli_complete(struct cli *cli, const char *const *words, size_t count, struct text *lines);
 
 /* ---- the API ---- */
 
@@ -193,4 +202,5 @@ int cli_changes(struct cli *cli);
 int cli_status(struct cli *cli);
 int cli_metrics(struct cli *cli);
 int cli_logs(struct cli *cli);
+int cli_completion(struct cli *cli);
 int cli_help(struct cli *cli);

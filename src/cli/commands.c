@@ -9,6 +9,14 @@ const struct cli_option cli_global_options[] = {
 };
 const size_t cli_global_option_count = COUNT_OF(cli_global_options);
 
+static const struct cli_option serve_options[] = {
+	{"--gateway", "ADDR", true,
+	 "where calls come in, in place of cloud.yaml's; port 0: a free one"},
+	{"--api", "ADDR", false, "where the API listens, in place of cloud.yaml's"},
+	{"--workers", "N", false, "threads that serve calls, 1 to 64"},
+	{"--io", "auto|uring|epoll", false, "how the gateway waits for the network"},
+};
+
 static const struct cli_option fund_options[] = {
 	{"--idempotency-key", "KEY", false, "the same key again funds nothing more"},
 };
@@ -90,12 +98,13 @@ static const struct cli_option log_options[] = {
 
 /* clang-format off */
 const struct cli_command cli_commands[] = {
-	{"serve", "[--gateway ADDR]... [--api ADDR] [--workers N] [--io auto|uring|epoll]",
-	 "Run the cloud; its folder is made if there is none",
-	 NULL,
+	{"serve", "", "Run the cloud; its folder is made if there is none",
+	 "It runs until SIGINT or SIGTERM. A folder that is not there is made, with a cloud.yaml, an\n"
+	 "admin token and an empty ledger. When it is ready it prints one line.",
 	 "$ stoa serve --cloud ./cloud\n"
-	 "ready gateway=127.0.0.1:8080 api=127.0.0.1:7070\n",
-	 NO_OPTIONS, 0, 0, NULL},
+	 "ready gateway=127.0.0.1:8080 api=127.0.0.1:7070\n"
+	 "$ stoa serve --cloud /srv/cloud --gateway 0.0.0.0:80 --gateway unix:/run/stoa.sock\n",
+	 OPTIONS(serve_options), 0, 0, NULL},
 	{"account create", "NAME", "Make an account, which may provide, consume, or both",
 	 "A name is a DNS label (a-z, 0-9, '-') and never changes.",
 	 "$ stoa account create acme\n"
@@ -271,6 +280,13 @@ const struct cli_command cli_commands[] = {
 	 "name                      shop              line 2\n"
 	 "currency                  USD               line 3\n",
 	 NO_OPTIONS, 0, 1, NULL},
+	{"completion", "bash|zsh|fish", "Print what makes a shell complete commands and names",
+	 "Commands and options are completed, and the names of accounts, apps, services and keys of\n"
+	 "the cloud in --cloud or $STOA_CLOUD.",
+	 "$ eval \"$(stoa completion bash)\"        in ~/.bashrc\n"
+	 "$ source <(stoa completion zsh)          in ~/.zshrc, behind compinit\n"
+	 "$ stoa completion fish | source          in ~/.config/fish/config.fish\n",
+	 NO_OPTIONS, 1, CLI_ARGUMENTS_MAX, cli_completion},
 	{"help", "[COMMAND]", "Show how a command is used",
 	 NULL,
 	 "$ stoa help key create\n",

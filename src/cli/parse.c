@@ -25,8 +25,8 @@ static const struct cli_option *find_option(const struct cli_option *options, si
 	return NULL;
 }
 
-/* An option of any command: which words belong to it must be known before the command is. */
-static const struct cli_option *find_any_option(struct slice name)
+/* Which words belong to an option must be known before the command is. */
+const struct cli_option *cli_find_option(struct slice name)
 {
 	const struct cli_option *option =
 		find_option(cli_global_options, cli_global_option_count, name);
@@ -64,7 +64,7 @@ static int take_option(struct cli *cli, int argc, char **argv, int *at)
 	const struct slice text = slice_of(argv[*at]);
 	const size_t equals = slice_find_byte(text, '=', 0);
 	const struct slice name = slice_part(text, 0, equals);
-	const struct cli_option *option = find_any_option(name);
+	const struct cli_option *option = cli_find_option(name);
 	const char *value = equals < text.length ? argv[*at] + equals + 1 : NULL;
 
 	if (option == NULL)

@@ -7,25 +7,6 @@
 
 #include "base/slice.h"
 
-static const char help[] =
-	"usage: stoa serve [--cloud DIR] [--gateway ADDR]... [--api ADDR] [--workers N] [--io IO]\n"
-	"\n"
-	"Runs a node of the cloud in DIR until SIGINT or SIGTERM. A folder that is not there is\n"
-	"made, with a cloud.yaml, an admin token and an empty ledger.\n"
-	"\n"
-	"  --cloud DIR     the cloud's folder; $STOA_CLOUD, else ./cloud\n"
-	"  --gateway ADDR  where calls come in, in place of cloud.yaml's; may be given often\n"
-	"                  (127.0.0.1:8080, [::1]:8080, unix:/run/stoa.sock; port 0: a free one)\n"
-	"  --api ADDR      where the API listens, in place of cloud.yaml's\n"
-	"  --workers N     threads that serve calls, 1 to 64\n"
-	"  --io IO         auto, uring or epoll\n"
-	"\n"
-	"When it is ready it prints one line:\n"
-	"  ready gateway=127.0.0.1:8080 api=127.0.0.1:7070\n"
-	"\n"
-	"example:\n"
-	"  stoa serve --cloud /srv/cloud --gateway 0.0.0.0:80 --gateway unix:/run/stoa.sock\n";
-
 enum { EXIT_USAGE = 2 };
 
 static int wrong_usage(const char *what, const char *value)
@@ -54,11 +35,13 @@ static bool parse_io(const char *text, struct node_options *options)
 
 int node_main(int argc, char **argv)
 {
-	static const struct option long_options[] = {
-		{"cloud", required_argument, NULL, 'c'}, {"gateway", required_argument, NULL, 'g'},
-		{"api", required_argument, NULL, 'a'},   {"workers", required_argument, NULL, 'w'},
-		{"io", required_argument, NULL, 'i'},    {"json", no_argument, NULL, 'j'},
-		{"help", no_argument, NULL, 'h'},        {0}};
+	static const struct option long_options[] = {{"cloud", required_argument, NULL, 'c'},
+						     {"gateway", required_argument, NULL, 'g'},
+						     {"api", required_argument, NULL, 'a'},
+						     {"workers", required_argument, NULL, 'w'},
+						     {"io", required_argument, NULL, 'i'},
+						     {"json", no_argument, NULL, 'j'},
+						     {0}};
 	struct node_options options = {.folder = getenv("STOA_CLOUD")};
 	struct fault fault;
 	uint64_t workers;
@@ -92,9 +75,6 @@ int node_main(int argc, char **argv)
 			break;
 		case 'j':
 			break; /* the ready line and the log are for programs already */
-		case 'h':
-			fputs(help, stdout);
-			return 0;
 		default:
 			return wrong_usage("unknown option, or one without its value",
 					   argv[optind - 1]);
