@@ -110,6 +110,9 @@ int cli_help_words(struct cli *cli, const char *const *words, size_t count);
 #define CLI_COMPLETE_FOLDERS ":folders"
 void cli_complete(struct cli *cli, const char *const *words, size_t count, struct text *lines);
 
+/* Appends docs/cli.md. */
+void cli_document(struct text *text);
+
 /* ---- the API ---- */
 
 /* Reads DIR/api.address and DIR/admin.token. Told on standard error where it fails. */

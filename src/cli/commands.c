@@ -283,9 +283,9 @@ const struct cli_command cli_commands[] = {
 	{"completion", "bash|zsh|fish", "Print what makes a shell complete commands and names",
 	 "Commands and options are completed, and the names of accounts, apps, services and keys of\n"
 	 "the cloud in --cloud or $STOA_CLOUD.",
-	 "$ eval \"$(stoa completion bash)\"        in ~/.bashrc\n"
-	 "$ source <(stoa completion zsh)          in ~/.zshrc, behind compinit\n"
-	 "$ stoa completion fish | source          in ~/.config/fish/config.fish\n",
+	 "$ stoa completion fish > ~/.config/fish/completions/stoa.fish\n"
+	 "in ~/.bashrc:                  eval \"$(stoa completion bash)\"\n"
+	 "in ~/.zshrc, behind compinit:  source <(stoa completion zsh)\n",
 	 NO_OPTIONS, 1, CLI_ARGUMENTS_MAX, cli_completion},
 	{"help", "[COMMAND]", "Show how a command is used",
 	 NULL,

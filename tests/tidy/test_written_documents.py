@@ -9,6 +9,7 @@ from tree import ROOT
 BUILD = ROOT / os.environ.get("STOA_BUILD", "build")
 WRITTEN = {
     "docs/api.md": "src/api/api_document",
+    "docs/cli.md": "src/cli/command_document",
     "docs/metrics.md": "src/node/metrics_document",
     "docs/problems.md": "src/gateway/problem_document",
     "docs/settings.md": "src/node/settings_document",
