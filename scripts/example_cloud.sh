@@ -82,6 +82,19 @@ prepare_example() {
 	key=$(cat "$cloud/example.key")
 }
 
+# Until every call is in the ledger: some hundredths of a second.
+wait_until_posted() {
+	local tries
+	for tries in $(seq 100); do
+		ask status | grep -oE '"(written|posted)": *[0-9]+' |
+			awk -F '[": ]+' '{ sum[$2] += $3 } END { exit sum["written"] != sum["posted"] }' &&
+			return
+		sleep 0.05
+	done
+	say "the calls are not in the ledger yet: see $cloud/serve.log" >&2
+	return 1
+}
+
 # call_service SERVICE PATH [ARGUMENTS of curl]: a call by name, through the gateway.
 call_service() {
 	local service=$1 path=$2

@@ -278,6 +278,19 @@ static bool read_units(const struct value *value, struct bill_subscription *subs
 	return true;
 }
 
+/* As plans are published: a line tells the price by both. */
+static bool prices_differ(const struct rating_plan *plan)
+{
+	for (uint32_t i = 0; i < plan->price_count; i++) {
+		for (uint32_t k = 0; k < i; k++) {
+			if (plan->prices[i].meter == plan->prices[k].meter &&
+			    plan->prices[i].model == plan->prices[k].model)
+				return false;
+		}
+	}
+	return true;
+}
+
 static bool read_parties(const struct value *value, struct bill_subscription *subscription)
 {
 	return read_named(value, "account", &subscription->account) &&
@@ -298,7 +311,7 @@ static bool read_rating(const struct value *value, struct bill_subscription *sub
 	if (!value_flag(value, "bill_always", &plan->bill_always) ||
 	    !read_units(value, subscription) || !read_prices(value, plan))
 		return false;
-	if (!rating_plan_valid(plan))
+	if (!rating_plan_valid(plan) || !prices_differ(plan))
 		return complain(value->complaint, value->pointer,
 				"its prices are no plan that can be rated");
 	return true;

@@ -464,11 +464,21 @@ static uint64_t below(uint64_t bound)
 	return random_below(&chance.random, bound);
 }
 
+static enum rating_model random_model(void)
+{
+	static const enum rating_model models[] = {RATING_FREE, RATING_UNIT, RATING_PACKAGE,
+						   RATING_GRADUATED};
+
+	return models[below(4)];
+}
+
 static struct rating_plan random_plan(void)
 {
 	struct rating_plan plan;
 
 	do {
+		/* A flat price has a meter that another one may have too. */
+		const bool flat = below(3) == 0;
 		plan = (struct rating_plan){.price_count = 1 + (uint32_t)below(3),
 					    .max_charge_nano =
 						    below(3) == 0 ? (int64_t)below(100000) : -1,
@@ -476,8 +486,8 @@ static struct rating_plan random_plan(void)
 		for (uint32_t i = 0; i < plan.price_count; i++) {
 			struct rating_price *price = &plan.prices[i];
 			*price = (struct rating_price){
-				.meter = (enum rating_meter)((i * 3) % RATING_METERS),
-				.model = (enum rating_model)below(RATING_MODELS),
+				.meter = (enum rating_meter)(3 * (flat && i > 0 ? i - 1 : i)),
+				.model = flat && i == 0 ? RATING_FLAT : random_model(),
 				.free_units = (int64_t)below(20),
 				.rate = {(int64_t)below(3000), 1 + (int64_t)below(9)},
 			};

@@ -6,8 +6,9 @@ import re
 from decimal import Decimal
 
 import pytest
+import verifier
 from books import check_books, quiet
-from cloud import upstream_manifest
+from cloud import ROOT, upstream_manifest
 from upstream import Answer
 
 CONFIG = """\
@@ -28,10 +29,12 @@ PLANS = {
             {"meter": "pixels", "model": "graduated", "free": "100",
              "tiers": [{"up_to": "1k", "price": "0.10 per 1k"}, {"price": "0.04 per 1k"}]}],
         "max_charge": 0.20, "max_units": {"pixels": 500}},
-    "flat": {"prices": [{"model": "flat", "price": "3.00 per month"}]},
+    "flat": {"prices": [{"model": "flat", "price": "3.00 per month"},
+                        {"meter": "calls", "model": "unit", "free": 2, "price": 0.01}]},
     "packs": {"prices": [
         {"meter": "calls", "model": "package", "price": "0.30 per package", "size": 4}]},
 }
+APPS = (("acme/shop", "payg"), ("acme/back", "flat"), ("bert/shop", "packs"))
 
 
 @pytest.fixture
@@ -44,7 +47,7 @@ def town(clouds, upstreams):
     cloud.account("globex")
     cloud.publish(upstream_manifest("echo", upstream.address, PLANS, METERS), "globex")
     cloud.keys_of = {}
-    for app, plan in (("acme/shop", "payg"), ("acme/back", "flat"), ("bert/shop", "packs")):
+    for app, plan in APPS:
         account = app.split("/")[0]
         if account not in [item["name"] for item in cloud.items("/v1/accounts")]:
             cloud.account(account, "100.00")
@@ -58,6 +61,10 @@ def call(cloud, app, count=1):
         assert cloud.call("echo", "/", cloud.keys_of[app], content=b"abc").status_code == 200
 
 
+def public_key(cloud):
+    return (cloud.folder / "log.pub").read_text().strip()
+
+
 def bill(cloud, account, path, *arguments):
     """The bill's file; its statement's total and lines are in it."""
     quiet(cloud)
@@ -68,6 +75,8 @@ def bill(cloud, account, path, *arguments):
 def verified(cloud, account, path, *arguments):
     """What `stoa verify` tells of a bill that holds."""
     told = cloud.json("verify", bill(cloud, account, path, *arguments))
+    _, records = verifier.verify_bill(path.read_text(), public_key(cloud))
+    assert len(records) == told["calls"]
     statement = cloud.statement(account)
     assert told["verified"] and told["kind"] == "bill"
     assert (told["account"], told["total"]) == (account, statement["total"])
@@ -92,7 +101,7 @@ def test_consumers_providers_and_the_operator_verify_their_bills(town, tmp_path)
 def test_a_bill_is_checked_where_no_cloud_is(town, tmp_path):
     call(town, "acme/shop", 2)
     path = bill(town, "acme", tmp_path / "bill.json")
-    key = (town.folder / "log.pub").read_text().strip()
+    key = public_key(town)
     total = town.statement("acme")["total"]
     town.stop()
     done = town.cli("verify", path, "--key", key, "--cloud", tmp_path / "none")
@@ -100,3 +109,134 @@ def test_a_bill_is_checked_where_no_cloud_is(town, tmp_path):
                         rf"\d+ lines, total {re.escape(total)} USD, signed by test\n", done.stdout)
     done = town.cli("verify", "-", "--key", key, input=path.read_text())
     assert done.stdout.startswith("the bill of acme")
+
+
+def test_a_month_of_changing_cards_plans_and_kills_verifies(town, tmp_path):
+    """Rate card, fee and plan versions change, the node is killed: every bill holds each time."""
+    seen = 0
+    for call_rate, fee, price in (("0.000001", "3%", "0.05"), ("0.000007", "12.5%", "0.011"),
+                                  ("0", "0%", "0.0000007"), ("0.000001", "3%", "0.05")):
+        config = CONFIG.format(call=call_rate, fee=fee)
+        (town.folder / "cloud.yaml").write_text(config)
+        town.kill9()
+        town.start()
+        plans = json.loads(json.dumps(PLANS))
+        plans["payg"]["prices"][0]["price"] = price
+        town.publish(upstream_manifest("echo", town.upstream.address, plans, METERS), "globex")
+        for app, plan in APPS:
+            call(town, app, 3)  # still under the plan version of before
+            town.subscribe(app, "echo", plan)
+            call(town, app, 4)
+            seen += 7
+        for account in ("acme", "bert", "globex", "operator"):
+            told = verified(town, account, tmp_path / account)
+        assert told["calls"] == seen
+    cards = json.loads((tmp_path / "operator").read_text())["cards"]
+    assert len(cards) >= 3
+    check_books(town)
+
+
+def changed(text, at):
+    return text[:at] + chr(ord(text[at]) ^ 1) + text[at + 1:]
+
+
+def test_any_changed_character_of_a_bill_is_found(town, tmp_path):
+    call(town, "bert/shop", 3)
+    call(town, "acme/shop", 3)
+    path = bill(town, "acme", tmp_path / "bill.json")
+    text = path.read_text()
+    chance = random.Random(11)
+    for at in chance.sample(range(len(text)), 60):
+        path.write_text(changed(text, at))
+        done = town.cli("verify", path, check=False)
+        assert done.returncode == 1, at
+        assert done.stderr.startswith(f"stoa verify: {path}: ") and done.stdout == "", at
+        with pytest.raises((verifier.Wrong, ValueError, LookupError)):
+            verifier.verify_bill(path.read_text(), public_key(town))
+
+
+def first_record(text):
+    return next(item for item in json.loads(text)["streams"][0]["tree"] if len(item) == 256)
+
+
+@pytest.mark.parametrize("name, change, pointer", [
+    ("a quantity", lambda text: re.sub(r'"quantity":3\b', '"quantity":2', text, count=1),
+     r"/lines/\d+/quantity: the records come to 3"),
+    ("an amount", lambda text: re.sub(r'"amount":"0.15"', '"amount":"0.14"', text),
+     r"/lines/\d+/amount: the quantity comes to 0.15"),
+    ("the total", lambda text: re.sub(r'"total":"', '"total":"1', text),
+     "/total: the lines come to "),
+    ("a price", lambda text: text.replace('"nano":50000000,', '"nano":60000000,'),
+     r"/lines/\d+/amount: "),
+    ("the month", lambda text: re.sub(r'"period":"\d{4}', '"period":"2001', text),
+     r"/streams/0/tree/\d+: the call is of another month"),
+    ("the account", lambda text: text.replace('"account":"acme"', '"account":"bert"'),
+     "/subscriptions/0: it is none of bert"),
+    ("a record less", lambda text: text.replace(f'"{first_record(text)}",', "", 1), "/streams/0/"),
+    ("a record twice", lambda text: text.replace(
+        f'"{first_record(text)}"', f'"{first_record(text)}","{first_record(text)}"', 1),
+     r"/streams/0/tree/\d+: record \d+ does not come behind the one before"),
+    ("a line less", lambda text: re.sub(r'"lines":\[\n\{.*\},\n', '"lines":[\n', text),
+     "/lines: the line of echo's usage, meter calls, is missing"),
+    ("the signature", lambda text: re.sub(r'(made":".{10}T)..', r'\g<1>77', text), "/signature: "),
+    ("the end", lambda text: text[:-20], "/signature: "),
+    ("something behind", lambda text: text + "{}", "the file does not end behind its signature"),
+])
+def test_what_was_changed_is_named(town, tmp_path, name, change, pointer):
+    for app, _ in APPS:
+        call(town, app, 3)
+    path = bill(town, "acme", tmp_path / "bill.json")
+    text = path.read_text()
+    assert change(text) != text, name
+    path.write_text(change(text))
+    done = town.cli("verify", path, check=False)
+    assert done.returncode == 1
+    assert re.match(re.escape(f"stoa verify: {path}: ") + pointer, done.stderr), done.stderr
+    told = town.cli("verify", path, "--json", check=False)
+    assert told.returncode == 1
+    answer = json.loads(told.stdout)
+    assert not answer["verified"] and answer["kind"] == "bill" and answer["reason"] in done.stderr
+
+
+def test_commands_say_what_is_wrong_with_their_use(town, tmp_path):
+    path = tmp_path / "bill.json"
+    for arguments, status, what in [
+            (("statement", "nobody", "--bill", path), 1, "nobody"),
+            (("statement", "acme", "--bill", path, "--app", "acme/shop"), 2, "--bill goes without"),
+            (("statement", "acme", "--bill", path, "--period", "2026-13"), 1, "period"),
+            (("statement", "acme", "--bill", tmp_path / "none" / "x"), 1, "cannot write"),
+            (("verify", tmp_path / "missing"), 1, "missing"),
+            (("verify", tmp_path), 1, "cannot read"),
+            (("verify",), 2, "FILE")]:
+        done = town.cli(*arguments, check=False)
+        assert done.returncode == status and what in done.stderr, (arguments, done)
+        assert list(tmp_path.glob("bill.json*")) == []
+    assert "--bill FILE" in town.cli("statement", "--help").stdout
+    assert "stoa verify bill.json" in town.cli("verify", "--help").stdout
+    # A month without calls has a bill, too.
+    town.cli("statement", "acme", "--period", "2026-01", "--bill", path)
+    assert town.json("verify", path)["calls"] == 0
+
+
+def test_a_log_that_was_changed_gives_no_bill(town, tmp_path):
+    call(town, "acme/shop", 5)
+    bill(town, "acme", tmp_path / "before")
+    town.stop()
+    for tile in town.folder.glob("audit/*/tile/0/*.p/*"):
+        data = bytearray(tile.read_bytes())
+        data[3] ^= 1
+        tile.write_bytes(data)
+    town.start()
+    done = town.cli("statement", "acme", "--bill", tmp_path / "after", check=False)
+    assert done.returncode == 1 and "is not that of record" in done.stderr, done
+    assert list(tmp_path.glob("after*")) == []
+    # What was made before holds all the same.
+    assert town.json("verify", tmp_path / "before")["verified"]
+
+
+def test_the_second_verifier_accepts_the_bill_of_the_document():
+    text = (ROOT / "docs" / "receipts.md").read_text()
+    blocks = dict(re.findall(r"^```([a-z-]+)\n(.*?)^```", text, re.DOTALL | re.MULTILINE))
+    bill, records = verifier.verify_bill(blocks["bill"], blocks["public-key"])
+    assert [record.position for record in records] == [1, 2]
+    assert bill["total"] == "0.100000025"

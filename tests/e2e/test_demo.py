@@ -30,6 +30,9 @@ def test_demo_agrees_with_its_books_and_leaves_nothing(tmp_path):
                           capture_output=True, text=True, timeout=300)
     assert done.returncode == 0, done.stdout + done.stderr
     assert "Statement and ledger agree" in done.stdout
+    found = re.findall(r"^the bill of (\w+) for \S+ holds: (\d+) calls on record", done.stdout,
+                       re.M)
+    assert found == [("acme", "30"), ("atelier", "20")]
     assert list(tmp_path.iterdir()) == []
     assert processes_of(str(tmp_path)) == []
 
@@ -59,6 +62,24 @@ def run(tmp_path):
         if child.poll() is None:
             os.killpg(child.pid, signal.SIGKILL)  # it leads its session: the cloud ends too
             child.wait()
+
+
+def shape(text):
+    """The text without what is other each time: keys, months, numbers and the widths of columns."""
+    text = re.sub(r"stoa_\w+", "KEY", text)
+    text = re.sub(r"\d[\d.-]*", "N", text)
+    return re.sub(r" {2,}", "  ", text)
+
+
+def test_run_prints_what_the_readme_says(run, tmp_path):
+    child, text = run()
+    child.send_signal(signal.SIGINT)
+    assert child.wait(60) == 0
+    told = text.partition("\nCtrl-C stops")[0].replace(str(tmp_path / "cloud"), "./cloud")
+    readme = (ROOT / "README.md").read_text()
+    session = re.search(r"^```\n(Starting a cloud .*?)^```", readme, re.S | re.M).group(1)
+    assert shape(session).splitlines() == shape(told).splitlines()
+    assert "the bill of acme for " in told
 
 
 def test_run_prints_a_call_to_paste_and_is_found_again_as_it_was_left(run, tmp_path):

@@ -5,8 +5,10 @@ import os
 import random
 import signal
 import threading
+import uuid
 from decimal import Decimal
 
+import verifier
 import worker
 from books import balance, check_books, quiet, wait_until
 from callers import Load
@@ -69,7 +71,16 @@ def verify_receipt(cloud, call):
     assert told.startswith(f"call {call} is record ")
 
 
-def test_every_whole_answer_is_billed_once_over_many_kills(clouds, upstreams):
+def verify_bills(cloud, folder, calls):
+    """Consumer's and provider's bills prove exactly so many calls, and what they come to."""
+    for account in ("acme", "globex"):
+        cloud.cli("statement", account, "--bill", folder / account)
+        told = cloud.json("verify", folder / account)
+        assert told["calls"] == calls
+        assert told["total"] == cloud.statement(account)["total"]
+
+
+def test_every_whole_answer_is_billed_once_over_many_kills(clouds, upstreams, tmp_path):
     seed = random.randrange(1 << 32)
     print("seed", seed)
     chance = random.Random(seed)
@@ -107,12 +118,17 @@ def test_every_whole_answer_is_billed_once_over_many_kills(clouds, upstreams):
         assert billed <= set(answered), "a call was billed that the service had not answered"
         check_bill(cloud, len(billed))
         verify_receipt(cloud, chance.choice(sorted(billed)))
+        verify_bills(cloud, tmp_path, len(billed))
     assert len(answered) == len(set(answered)), "a call reached the service twice"
     assert len(whole) > KILLS
 
     quiet(cloud)
     calls = len(billed)
     check_bill(cloud, calls)
+    for account in ("acme", "globex"):
+        _, records = verifier.verify_bill((tmp_path / account).read_text(),
+                                          (cloud.folder / "log.pub").read_text())
+        assert {str(uuid.UUID(bytes=record.call)) for record in records} == billed
     assert balance(cloud, "globex") == calls * PRICE * Decimal("0.97")
     assert balance(cloud, "acme") == Decimal("100000.00") - calls * (PRICE + Decimal("0.000001"))
 

@@ -2,6 +2,7 @@
 
     head = open_checkpoint(note, vkey)
     record, head = verify_receipt(text, vkey)
+    bill, records = verify_bill(text, vkey)
 
 Nothing of Stoa is called. Wrong says what does not hold.
 """
@@ -9,9 +10,14 @@ Nothing of Stoa is called. Wrong says what does not hold.
 import base64
 import binascii
 import hashlib
+import json
 import re
 import struct
+from bisect import bisect_left
+from collections import deque
 from dataclasses import dataclass
+from datetime import datetime, timezone
+from fractions import Fraction
 
 from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
@@ -182,3 +188,249 @@ def verify_receipt(text, vkey):
                          [decode(line) for line in proof])
     demand(root == checkpoint.root, "the proof does not lead to the root")
     return record, checkpoint
+
+
+# ---- bills
+
+METERS = ("calls", "request_bytes", "response_bytes", "duration_ms",
+          "unit_0", "unit_1", "unit_2", "unit_3")
+PATHS = ("bytes_host", "bytes_zone", "bytes_cloud", "bytes_intercloud")
+NANO = 10**9
+# round() of a Fraction is half to even.
+
+
+def nano_of(amount):
+    value = Fraction(amount) * NANO
+    demand(value.denominator == 1, f"{amount} has more than nine decimals")
+    return int(value)
+
+
+def month_of(nanoseconds):
+    moment = datetime.fromtimestamp(nanoseconds // NANO, timezone.utc)
+    return f"{moment:%Y-%m}"
+
+
+def rate(price):
+    return Fraction(price["nano"], price["per"])
+
+
+def packages(price, units):
+    return -(-units // price["rate"]["per"]) * price["rate"]["nano"]
+
+
+def charge(price, quantity):
+    """R(Q), in nano."""
+    units = max(0, quantity - price["free"])
+    if price["model"] == "flat":
+        return price["rate"]["nano"] if quantity > 0 else 0
+    if price["model"] == "unit":
+        return round(units * rate(price["rate"]))
+    if price["model"] == "package":
+        return packages(price, units)
+    below, total = 0, Fraction(0)
+    for tier in price["tiers"]:
+        upper = units if tier["up_to"] is None else min(units, tier["up_to"])
+        total += max(0, upper - below) * rate(tier["rate"])
+        below = max(below, upper)
+    return round(total)
+
+
+def most(price, units):
+    """The most that so many units of one call can add."""
+    if price["model"] in ("free", "flat"):
+        return 0
+    if price["model"] == "package":
+        return packages(price, units)
+    rates = [rate(tier["rate"]) for tier in price["tiers"]] or [rate(price["rate"])]
+    product = units * max(rates)
+    rounds = any(one.denominator != 1 for one in rates)
+    return int(product) + (rounds and product > 0)
+
+
+def most_units(price, units, nano):
+    """The most of the units, of one call, that cost at most so much: most() ascends."""
+    low, high = 0, units
+    while low < high:
+        middle = (low + high + 1) // 2
+        low, high = (middle, high) if most(price, middle) <= nano else (low, middle - 1)
+    return low
+
+
+def count(record, subscription):
+    """What the record counts, by meter."""
+    counted = dict(zip(METERS, (1, record.request_bytes, record.response_bytes,
+                                -(-record.service_us // 1000), *record.units)))
+    for slot, unit in enumerate(subscription["units"]):
+        if unit["max"] is not None:
+            counted[f"unit_{slot}"] = min(counted[f"unit_{slot}"], unit["max"])
+    if subscription["max_charge"] is None:
+        return counted
+    prices = subscription["prices"]
+    left = nano_of(subscription["max_charge"])
+    left -= sum(most(price, 1) for price in prices if price["meter"] == "calls")
+    for price in prices:
+        if price["meter"] != "calls":
+            counted[price["meter"]] = most_units(price, counted[price["meter"]], left)
+            left -= most(price, counted[price["meter"]])
+    return counted
+
+
+def count_cloud(record):
+    return {"calls": 1, "gib_seconds": record.memory_mib_us, "vcpu_seconds": record.cpu_milli_us,
+            PATHS[record.path]: record.request_bytes + record.response_bytes}
+
+
+def read_tree(items, start, end, positions):
+    """The hash of the subtree of the leaves from start to end, of the next items: each a position
+    of a record, or None, and a hash."""
+    demand(items, "the tree is cut short")
+    chosen = bisect_left(positions, end) - bisect_left(positions, start)
+    if chosen == 0 or end - start == 1:
+        position, digest = items.popleft()
+        demand(position == (start if chosen else None), "an item of the tree is not in its place")
+        return digest
+    middle = start + split(end - start)
+    left = read_tree(items, start, middle, positions)
+    return node_hash(left, read_tree(items, middle, end, positions))
+
+
+def open_stream(stream, vkey):
+    """Its records, which are leaves of the signed tree."""
+    head = open_checkpoint(stream["checkpoint"], vkey)
+    demand(head.origin == stream["origin"], "the checkpoint is another stream's")
+    items, records = deque(), []
+    for text in stream["tree"]:
+        data = decode(text)
+        if len(data) == 32:
+            items.append((None, data))
+            continue
+        record = parse_record(data)
+        demand(not records or record.position > records[-1].position, "records are out of order")
+        items.append((record.position, leaf_hash(data)))
+        records.append(record)
+    demand(not records or records[-1].position < head.size, "a record is beyond the tree")
+    root = read_tree(items, 0, head.size, [record.position for record in records])
+    demand(root == head.root and not items, "the tree is not the one that was signed")
+    return records
+
+
+def phase_of(bill, stream, position):
+    for late in stream["late"]:
+        if late["position"] == position:
+            return late["phase"]
+    found = bill["phases"][0]["phase"]
+    for phase, start in zip(bill["phases"], stream["starts"], strict=True):
+        if start <= position:
+            found = phase["phase"]
+    return found
+
+
+def check_belongs(bill, record, subscription):
+    demand(subscription, "a record is of no subscription")
+    ids = [subscription[name]["id"] for name in ("account", "app", "service", "plan")]
+    demand(ids == [record.account, record.app, record.service, record.plan],
+           "a record is not its subscription's")
+    demand(bill["account"] in (subscription["account"]["name"], subscription["provider"]["name"],
+                               "operator"), "a subscription is none of the account's")
+    demand(month_of(record.settled_ns) == bill["period"], "a record is of another month")
+    demand(record.flags & 1 and record.outcome in (1, 2, 4)
+           and (record.status < 500 or subscription["bill_always"]), "a record is not billed")
+
+
+def add(sums, quantities):
+    for name, quantity in quantities.items():
+        sums[name] = sums.get(name, 0) + quantity
+
+
+def charges_of(bill, subscription, phases):
+    """(kind, meter, model, quantity, nano) of a subscription; `phases` has its quantities."""
+    total, cloud, usage = {}, {}, {}
+    for phase in bill["phases"]:
+        counted, counted_cloud = phases.get(phase["phase"], ({}, {}))
+        before = [charge(price, total.get(price["meter"], 0)) for price in subscription["prices"]]
+        add(total, counted)
+        after = [charge(price, total.get(price["meter"], 0)) for price in subscription["prices"]]
+        usage[phase["card"]] = usage.get(phase["card"], 0) + sum(after) - sum(before)
+        add(cloud.setdefault(phase["card"], {}), counted_cloud)
+    for price in subscription["prices"]:
+        quantity = total.get(price["meter"], 0)
+        if quantity > 0:
+            slot = METERS.index(price["meter"]) - 4
+            name = subscription["units"][slot]["name"] if slot >= 0 else ""
+            yield "usage", name or price["meter"], price["model"], quantity, charge(price, quantity)
+    for card in bill["cards"]:
+        for meter, quantity in cloud.get(card["card"], {}).items():
+            if quantity > 0 and card["rates"][meter]["nano"] > 0:
+                yield ("cloud", meter, "", quantity,
+                       round(quantity * rate(card["rates"][meter])))
+        base = usage.get(card["card"], 0)
+        if base > 0 and card["fee_ppm"] > 0:
+            fee = round(Fraction(base * card["fee_ppm"], 10**6))
+            yield "fee", "usage", "", base, fee
+
+
+def expected_lines(bill, quantities):
+    """{what a line is: [quantity, nano]}"""
+    lines = {}
+    for subscription in bill["subscriptions"]:
+        phases = quantities.get(subscription["subscription"], {})
+        is_role = {"consumer": subscription["account"]["name"] == bill["account"],
+                   "provider": subscription["provider"]["name"] == bill["account"],
+                   "operator": bill["account"] == "operator"}
+        for kind, meter, model, quantity, nano in charges_of(bill, subscription, phases):
+            pays = "provider" if kind == "fee" else "consumer"
+            earns = "provider" if kind == "usage" else "operator"
+            for role, sign in ((pays, 1), (earns, -1)):
+                if not is_role[role]:
+                    continue
+                mine = role == "consumer"
+                app = subscription["app"] if mine else {"id": 0, "name": ""}
+                what = (role, kind, *pair(subscription["service"]), *pair(subscription["plan"]),
+                        *pair(app), subscription["subscription"] if mine else 0, meter, model)
+                line = lines.setdefault(what, [0, 0])
+                line[0] += quantity
+                line[1] += sign * nano
+    return lines
+
+
+def pair(named):
+    return named["id"], named["name"]
+
+
+def check_signature(text, bill, vkey):
+    covered, mark, rest = text.rpartition(',\n"signature":')
+    demand(mark and rest == json.dumps(bill["signature"], ensure_ascii=False) + "}\n",
+           "the signature is not the end of the file")
+    digest = base64.b64encode(hashlib.sha256(covered.encode()).digest()).decode()
+    demand(open_note(bill["signature"], vkey) ==
+           f"{bill['cloud']}/bill\n{bill['account']} {bill['period']}\n{digest}\n",
+           "the signature is of another bill")
+
+
+def verify_bill(text, vkey):
+    """(the bill, its records)"""
+    bill = json.loads(text)
+    demand(bill["format"] == "stoa-bill/1", "not a bill")
+    demand(bill["cloud"] == parse_key(vkey)[0], "the bill is another cloud's")
+    check_signature(text, bill, vkey)
+    subscriptions = {item["subscription"]: item for item in bill["subscriptions"]}
+    demand(len(subscriptions) == len(bill["subscriptions"]), "a subscription is there twice")
+    quantities, records = {}, []
+    for stream in bill["streams"]:
+        for record in open_stream(stream, vkey):
+            subscription = subscriptions.get(record.subscription)
+            check_belongs(bill, record, subscription)
+            phase = phase_of(bill, stream, record.position)
+            counted, cloud = quantities.setdefault(record.subscription, {}).setdefault(
+                phase, ({}, {}))
+            add(counted, count(record, subscription))
+            add(cloud, count_cloud(record))
+            records.append(record)
+    demand(len({record.call for record in records}) == len(records), "a call is there twice")
+    lines = {(line["role"], line["kind"], *pair(line["service"]), *pair(line["plan"]),
+              *pair(line["app"]), line["subscription"], line["meter"], line["model"]):
+             [line["quantity"], nano_of(line["amount"])] for line in bill["lines"]}
+    demand(len(lines) == len(bill["lines"]), "a line is there twice")
+    demand(lines == expected_lines(bill, quantities), "the lines are not what the records give")
+    demand(nano_of(bill["total"]) == sum(nano for _, nano in lines.values()), "the total is wrong")
+    return bill, records
