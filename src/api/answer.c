@@ -198,6 +198,8 @@ static enum api_problem problem_of_fault(const struct api_request *request, int 
 		return API_LIMIT;
 	case FAULT_BUSY:
 		return API_BUSY;
+	case FAULT_STORE:
+		return API_STORE;
 	default:
 		return API_INTERNAL;
 	}
@@ -207,7 +209,7 @@ void api_answer_fault(struct api_request *request, const struct fault *fault)
 {
 	const enum api_problem problem = problem_of_fault(request, fault->code);
 
-	if (problem == API_INTERNAL)
+	if (problem == API_INTERNAL || problem == API_STORE)
 		log_event(LOG_ERROR, "api.failed", log_text("method", request->route->method),
 			  log_text("route", request->route->path), log_text("fault", fault->text));
 	answer_problem(request, problem, request->at, fault->text);

@@ -62,6 +62,8 @@ struct api {
 	X(API_REFUSED, 403, "refused", "A rule forbids it")                                   \
 	X(API_LIMIT, 422, "limit-reached", "A limit of the cloud is reached")                 \
 	X(API_BUSY, 503, "busy", "The store is busy; try again")                              \
+	X(API_STORE, 503, "store-unavailable",                                                \
+	  "The store cannot be read or written; GET /v1/status says more")                    \
 	X(API_INTERNAL, 500, "internal", "The cloud could not do it")                         \
 	X(API_REQUEST, 400, "request-invalid", "The request is not valid HTTP, or beyond a limit")
 

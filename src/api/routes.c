@@ -270,7 +270,7 @@ const size_t api_route_count = COUNT_OF(api_routes);
 uint32_t api_route_problems(const struct api_route *route)
 {
 	uint32_t problems = route->problems | MAY(API_REQUEST) | MAY(API_MALFORMED) |
-			    MAY(API_ARGUMENT) | MAY(API_BUSY) | MAY(API_INTERNAL);
+			    MAY(API_ARGUMENT) | MAY(API_BUSY) | MAY(API_STORE) | MAY(API_INTERNAL);
 
 	if ((route->flags & API_OPEN) == 0)
 		problems |= MAY(API_UNAUTHORIZED);

@@ -49,6 +49,15 @@ static const struct api_member status_members[] = {
 	{"log_key", API_IS_TEXT, 0, NULL, "public key of what the cloud signs, a C2SP vkey"},
 	{"journal", API_IS_OBJECT, 0, "JournalState", "how far it is written, durable and posted"},
 	{"instances", API_IS_OBJECT, API_LIST_OF, "Instance", "the running copies of services"},
+	{"troubles", API_IS_OBJECT, API_LIST_OF, "Trouble", "what cannot do its work now"},
+};
+
+static const struct api_member trouble_members[] = {
+	{"part", API_IS_TEXT, 0, NULL, "which part of the node"},
+	{"since", API_IS_TIME, 0, NULL, "when it began"},
+	{"reason", API_IS_TEXT, 0, NULL, "why"},
+	{"effect", API_IS_TEXT, 0, NULL, "what that means for calls"},
+	{"advice", API_IS_TEXT, 0, NULL, "what to do about it"},
 };
 
 static const struct api_member journal_state_members[] = {
@@ -507,6 +516,7 @@ const struct api_schema api_schemas[] = {
 	SCHEMA("Complaint", complaint_members, "What is wrong with a manifest."),
 	SCHEMA("Health", health_members, "That the API answers."),
 	SCHEMA("Status", status_members, "The cloud and this node."),
+	SCHEMA("Trouble", trouble_members, "A part of the node that cannot do its work."),
 	SCHEMA("JournalState", journal_state_members, "How the journal does."),
 	SCHEMA("Stream", stream_members, "One of the journal's streams."),
 	SCHEMA("Instance", instance_members, "A running copy of a service."),

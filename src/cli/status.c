@@ -78,6 +78,24 @@ static void print_instances(const json_t *instances)
 	cli_table_end(&table);
 }
 
+static void print_troubles(const json_t *troubles)
+{
+	const json_t *trouble;
+	char time[CLI_TIME_MAX];
+	size_t i;
+
+	json_array_foreach(troubles, i, trouble)
+	{
+		print_row("TROUBLE");
+		printf("%s, since %s: %s\n", cli_text(trouble, "part"),
+		       cli_time(trouble, "since", time), cli_text(trouble, "reason"));
+		print_row("");
+		printf("it means: %s\n", cli_text(trouble, "effect"));
+		print_row("");
+		printf("to do: %s\n", cli_text(trouble, "advice"));
+	}
+}
+
 static void print_status(const json_t *status)
 {
 	char time[CLI_TIME_MAX];
@@ -88,6 +106,7 @@ static void print_status(const json_t *status)
 	printf("%s (%s), stoa %s, up since %s\n", cli_text(status, "cloud"),
 	       cli_text(status, "currency"), cli_text(status, "version"),
 	       cli_time(status, "started", time));
+	print_troubles(json_object_get(status, "troubles"));
 	print_row("gateway");
 	json_array_foreach(json_object_get(status, "gateway"), i, address)
 		printf("%s%s", i > 0 ? ", " : "", json_string_value(address));

@@ -28,34 +28,33 @@ int auditing_open(struct node *node, struct fault *fault)
 	return code < 0 ? code : audit_logs_open(&options, &node->logs, fault);
 }
 
-static bool stream_step(struct node *node, uint32_t stream, struct fault *fault)
+static int stream_step(struct node *node, uint32_t stream, struct fault *fault)
 {
 	uint64_t taken;
 
 	do {
-		if (audit_logs_advance(node->logs, stream, ADVANCE_RECORDS, &taken, fault) < 0)
-			return false;
+		const int code =
+			audit_logs_advance(node->logs, stream, ADVANCE_RECORDS, &taken, fault);
+		if (code < 0)
+			return code;
 	} while (taken == ADVANCE_RECORDS && !atomic_load(&node->stopping));
 	struct audit_log *log = audit_logs_find(node->logs, stream);
-	return log == NULL || audit_log_patrol(log, PATROL_TILES, fault) == 0;
+	return log == NULL ? 0 : audit_log_patrol(log, PATROL_TILES, fault);
 }
 
-/* Damage is told once, where it is found. */
 static void audit_round(struct node *node)
 {
-	struct fault fault;
-	bool failed = false;
+	const uint64_t now_ns = clock_wall_ns(node->clock);
+	struct fault failure = {0}, damage = {0};
 
 	for (uint32_t i = 0; i < journal_stream_count(node->journal); i++) {
-		if (stream_step(node, i, &fault) || fault.code == FAULT_DAMAGED)
-			continue;
-		if (!failed && !node->audit_failing)
-			log_event(LOG_ERROR, "audit.failed", log_text("fault", fault.text));
-		failed = true;
+		struct fault fault;
+		const int code = stream_step(node, i, &fault);
+		if (code < 0)
+			*(code == FAULT_DAMAGED ? &damage : &failure) = fault;
 	}
-	if (!failed && node->audit_failing)
-		log_event(LOG_INFO, "audit.recovered", log_text("folder", node->folder));
-	node->audit_failing = failed;
+	troubles_note(&node->troubles, TROUBLE_AUDIT, now_ns, failure.code < 0 ? &failure : NULL);
+	troubles_note(&node->troubles, TROUBLE_DAMAGE, now_ns, damage.code < 0 ? &damage : NULL);
 }
 
 static void *run_audit(void *context)

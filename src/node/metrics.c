@@ -42,6 +42,8 @@ static const char *const kind_names[] = {"counter", "gauge", "histogram"};
 	  "Call records written, and not yet durable or posted")                                 \
 	X(JOURNAL_FAILED, GAUGE, "stoa_journal_failed", "",                                      \
 	  "1 while the journal cannot be written: calls are refused")                            \
+	X(TROUBLE, GAUGE, "stoa_trouble", "part",                                                \
+	  "1 while the part cannot do its work; `stoa status` says why and what to do")          \
 	X(LEASES_FREE, GAUGE, "stoa_leases_free", "currency",                                    \
 	  "Money of the leases that no call holds, in whole units of the currency")              \
 	X(FLEET, GAUGE, "stoa_fleet_instances", "state",                                         \
@@ -232,6 +234,15 @@ static void append_journal(struct text *text, const struct node *node)
 	single(text, FAMILY_JOURNAL_FAILED, journal_is_failed(node->journal));
 }
 
+static void append_troubles(struct text *text, struct node *node)
+{
+	const char *name = family(text, FAMILY_TROUBLE);
+
+	for (enum trouble_kind kind = 0; kind < TROUBLE_KINDS; kind++)
+		text_printf(text, "%s{part=\"%s\"} %d\n", name, trouble_part(kind),
+			    troubles_present(&node->troubles, kind));
+}
+
 static void append_leases(struct text *text, const struct node *node)
 {
 	const char *name = family(text, FAMILY_LEASES_FREE);
@@ -312,7 +323,7 @@ static void append_process(struct text *text)
 
 void metrics_compose(void *context, struct text *text)
 {
-	const struct node *node = context;
+	struct node *node = context;
 	struct gateway_counts calls;
 	struct billing_counts poster;
 	const char *reason;
@@ -329,6 +340,7 @@ void metrics_compose(void *context, struct text *text)
 	append_problems(text, node);
 	append_services(text, node);
 	append_journal(text, node);
+	append_troubles(text, node);
 	append_leases(text, node);
 	billing_poster_counts(node->poster, &poster);
 #define X(kind, name, sentence) count(text, "stoa_poster", kind, #name, sentence, poster.name);

@@ -20,6 +20,9 @@
 
 #define JOURNAL_FOLDER "journal"
 #define STORE_FILE     "store.db"
+/* Much less than the store's own: the API's clients wait behind the control thread, and a poster
+ * that waits says nothing. */
+#define BUSY_TIMEOUT_MS 1000
 
 /* ---- store and journal ---- */
 
@@ -57,13 +60,13 @@ static int stores_open(struct node *node, struct fault *fault)
 	snprintf(address, sizeof(address), "%s", node->config.store);
 	if (address[0] == '\0')
 		snprintf(address, sizeof(address), "sqlite:%s/" STORE_FILE, node->folder);
-	int code = store_open(address, &node->store, fault);
+	int code = store_open_patient(address, BUSY_TIMEOUT_MS, &node->store, fault);
 	if (code == 0)
 		code = migrate(node->store, fault);
 	if (code == 0)
 		code = store_transaction(node->store, ensure_operator, node, fault);
 	if (code == 0)
-		code = store_open(address, &node->poster_store, fault);
+		code = store_open_patient(address, BUSY_TIMEOUT_MS, &node->poster_store, fault);
 	return code;
 }
 
@@ -532,6 +535,7 @@ int node_serve(const struct node_options *options, struct fault *fault)
 	sem_init(&node->workers_ready, 0, 0);
 	sem_init(&node->poster_wake, 0, 0);
 	sem_init(&node->audit_stop, 0, 0);
+	troubles_init(&node->troubles);
 	process_prepare();
 	gateway_publisher_enter();
 
@@ -568,6 +572,7 @@ int node_serve(const struct node_options *options, struct fault *fault)
 	sem_destroy(&node->workers_ready);
 	sem_destroy(&node->poster_wake);
 	sem_destroy(&node->audit_stop);
+	troubles_fini(&node->troubles);
 	free(node);
 	return code;
 }

@@ -17,6 +17,7 @@
 #include "journal/journal.h"
 #include "node/config.h"
 #include "node/node.h"
+#include "node/troubles.h"
 #include "node/upkeep.h"
 #include "store/store.h"
 
@@ -60,6 +61,7 @@ struct node {
 	struct spawner_guarded spawner;
 	uint64_t started_ns; /* Unix */
 	struct upkeep upkeep;
+	struct troubles troubles;
 	char log_path[NODE_FILE_MAX];
 
 	/* control */
@@ -104,14 +106,12 @@ struct node {
 	sem_t poster_wake;
 	_Atomic bool poster_woken;
 	_Atomic bool stopping;
-	_Atomic bool journal_failing; /* told once, until it works again */
 
 	/* audit */
 	struct audit_signer signer;
 	struct audit_logs *logs;
 	pthread_t audit_thread;
 	bool audit_running;
-	bool audit_failing; /* told once, until it works again */
 	sem_t audit_stop;
 };
 

@@ -97,23 +97,17 @@ static void wait_for_wake(struct node *node, uint64_t most_ns)
 static void *run_poster(void *context)
 {
 	struct node *node = context;
-	bool failing = false;
 
 	while (!atomic_load(&node->stopping)) {
 		struct fault fault;
 		uint64_t posted = 0;
 		if (billing_poster_turn(node->poster, &posted, &fault) < 0) {
-			if (!failing)
-				log_event(LOG_ERROR, "poster.failed",
-					  log_text("fault", fault.text));
-			failing = true;
+			troubles_note(&node->troubles, TROUBLE_POSTER, clock_wall_ns(node->clock),
+				      &fault);
 			wait_for_wake(node, FAULT_INTERVAL_NS);
 			continue;
 		}
-		if (failing)
-			log_event(LOG_INFO, "poster.recovered",
-				  log_number("posted", (int64_t)posted));
-		failing = false;
+		troubles_note(&node->troubles, TROUBLE_POSTER, clock_wall_ns(node->clock), NULL);
 		if (posted < BILLING_TURN_RECORDS)
 			wait_for_wake(node, TURN_INTERVAL_NS);
 	}
@@ -126,10 +120,8 @@ static void maintain(struct node *node)
 	bool synced;
 	const bool failed = journal_maintain(node->journal, &synced, &fault) < 0;
 
-	if (failed && !atomic_exchange(&node->journal_failing, true))
-		log_event(LOG_ERROR, "journal.failed", log_text("fault", fault.text));
-	else if (!failed && atomic_exchange(&node->journal_failing, false))
-		log_event(LOG_INFO, "journal.recovered", log_text("folder", node->folder));
+	troubles_note(&node->troubles, TROUBLE_JOURNAL, clock_wall_ns(node->clock),
+		      failed ? &fault : NULL);
 }
 
 static void *run_sync(void *context)

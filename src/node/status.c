@@ -105,10 +105,11 @@ json_t *status_compose(void *context)
 
 	clock_format_wall(node->started_ns, started);
 	audit_key_format(&node->signer.key, key);
-	return json_pack("{s:s, s:s, s:o, s:s, s:s, s:i, s:o, s:o, s:s, s:o, s:o}", "version",
+	return json_pack("{s:s, s:s, s:o, s:s, s:s, s:i, s:o, s:o, s:s, s:o, s:o, s:o}", "version",
 			 STOA_VERSION, "started", started, "gateway", addresses_json(node), "io",
 			 io == LOOP_IO_URING ? "uring" : "epoll", "io_reason", reason, "workers",
 			 (int)node->worker_count, "calls", calls_json(node), "poster",
 			 poster_json(node), "log_key", key, "journal", journal_json(node),
-			 "instances", instances_json(node));
+			 "instances", instances_json(node), "troubles",
+			 troubles_json(&node->troubles));
 }

@@ -53,6 +53,12 @@ static uint64_t text_hash(const char *text);
 
 int store_open(const char *address, struct store **ret_store, struct fault *fault)
 {
+	return store_open_patient(address, STORE_BUSY_TIMEOUT_MS, ret_store, fault);
+}
+
+int store_open_patient(const char *address, unsigned busy_timeout_ms, struct store **ret_store,
+		       struct fault *fault)
+{
 	static const char sqlite[] = "sqlite:";
 	const char *path = address;
 
@@ -66,7 +72,7 @@ int store_open(const char *address, struct store **ret_store, struct fault *faul
 				 address);
 
 	struct store_connection *connection;
-	const int code = store_sqlite_open(path, STORE_BUSY_TIMEOUT_MS, &connection, fault);
+	const int code = store_sqlite_open(path, busy_timeout_ms, &connection, fault);
 	if (code < 0)
 		return code;
 	*ret_store = store_over(connection);

@@ -57,6 +57,9 @@ struct store_statement;
 
 /* "sqlite:PATH" or just PATH; a missing file is created, readable by its owner only. */
 int store_open(const char *address, struct store **ret_store, struct fault *fault);
+/* As store_open, for who waits so long for another writer in each attempt and no longer. */
+int store_open_patient(const char *address, unsigned busy_timeout_ms, struct store **ret_store,
+		       struct fault *fault);
 /* Rolls back what is open. NULL is allowed. */
 void store_close(struct store *store);
 

@@ -340,7 +340,7 @@ def test_a_full_standard_output_is_a_failure(town):
 
 def test_help_lists_every_command_and_each_teaches_by_example(town):
     overview = town.cli("help").stdout
-    names = [line[2:18].strip() for line in overview.splitlines()
+    names = [line[2:21].strip() for line in overview.splitlines()
              if re.match(r"  [a-z]+( [a-z]+)? {2,}[A-Z]", line)]
     assert len(names) >= 20 and "serve" in names
     for name in names:
