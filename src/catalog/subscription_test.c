@@ -65,15 +65,18 @@ static void the_only_plan_need_not_be_named(void **state)
 		     "thumbs:paid");
 }
 
-static void the_same_terms_again_change_nothing(void **state)
+static void the_same_terms_again_write_nothing(void **state)
 {
 	struct bench *bench = *state;
+	static unsigned writes;
 	struct outcome first;
 	struct outcome again;
 
 	bench_publish(bench, THUMBS "plans: {paid: {}}\n");
 	must(bench, subscribe(bench, "thumbs", "paid", 7, CATALOG_BUDGET_ONCE, &first));
+	store_trace(bench->store, bench_count_writes, &writes);
 	must(bench, subscribe(bench, "thumbs", "", 7, CATALOG_BUDGET_ONCE, &again));
+	assert_int_equal(writes, 0);
 	assert_int_equal(again.how, CATALOG_SUBSCRIBED_SAME);
 	assert_int_equal(again.subscription.id.value, first.subscription.id.value);
 
@@ -209,7 +212,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		test_of(a_subscription_names_app_service_and_plan_version),
 		test_of(the_only_plan_need_not_be_named),
-		test_of(the_same_terms_again_change_nothing),
+		test_of(the_same_terms_again_write_nothing),
 		test_of(a_subscription_keeps_its_plan_version_until_it_is_renewed),
 		test_of(an_ended_subscription_stays_on_record_and_makes_room),
 		test_of(what_cannot_be_subscribed_to_is_told_with_the_nearest),

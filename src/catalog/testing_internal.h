@@ -93,3 +93,13 @@ static inline struct catalog_change bench_publish(struct bench *bench, const cha
 	must(bench, bench_publish_as(bench, text, bench->acme.id, &change));
 	return change;
 }
+
+/* For store_trace: counts in *context what writes, and what it could not know to be reading. */
+static inline void bench_count_writes(void *context, const struct store_trace *trace)
+{
+	unsigned *writes = context;
+
+	if (trace->operation == STORE_OPERATION_RUN ||
+	    (trace->operation == STORE_OPERATION_STEP && strncmp(trace->sql, "SELECT ", 7) != 0))
+		++*writes;
+}

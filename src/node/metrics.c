@@ -34,6 +34,12 @@ static const char *const kind_names[] = {"counter", "gauge", "histogram"};
 	  "Instances that calls may go to")                                                      \
 	X(SERVICE_LEFT_OUT, GAUGE, "stoa_service_instances_left_out", "service",                 \
 	  "Of them, those that are left out for a while since they failed")                      \
+	X(DIRECTORY_COMPLETE, GAUGE, "stoa_directory_complete", "",                              \
+	  "0 while the gateway may not know all that the store has: it answers 503, not 404")    \
+	X(DIRECTORY_ENTRIES, GAUGE, "stoa_directory_entries", "kind",                            \
+	  "Services, subscriptions and keys that the gateway knows")                             \
+	X(DIRECTORY_CHANGES, COUNTER, "stoa_directory_changes_total", "",                        \
+	  "What was added, changed and taken out; publishing the same again is none")            \
 	X(PROBLEMS, COUNTER, "stoa_problems_total", "type, status",                              \
 	  "Errors that the gateway answered itself, by the types of docs/problems.md")           \
 	X(JOURNAL_RECORDS, COUNTER, "stoa_journal_records_total", "stream, stage",               \
@@ -195,6 +201,18 @@ static void append_services(struct text *text, const struct node *node)
 
 /* ---- the rest ---- */
 
+static void append_directory(struct text *text, const struct node *node)
+{
+	const struct gateway_directory_state state = gateway_directory_read(node->gateway);
+
+	single(text, FAMILY_DIRECTORY_COMPLETE, state.complete);
+	const char *name = family(text, FAMILY_DIRECTORY_ENTRIES);
+	text_printf(text, "%s{kind=\"services\"} %" PRIu64 "\n", name, state.services);
+	text_printf(text, "%s{kind=\"subscriptions\"} %" PRIu64 "\n", name, state.subscriptions);
+	text_printf(text, "%s{kind=\"keys\"} %" PRIu64 "\n", name, state.keys);
+	single(text, FAMILY_DIRECTORY_CHANGES, state.changes);
+}
+
 static void append_problems(struct text *text, const struct node *node)
 {
 	const char *name = family(text, FAMILY_PROBLEMS), *type;
@@ -337,6 +355,7 @@ void metrics_compose(void *context, struct text *text)
 #define X(kind, name, sentence) count(text, "stoa_gateway", kind, #name, sentence, calls.name);
 	GATEWAY_COUNTS(X)
 #undef X
+	append_directory(text, node);
 	append_problems(text, node);
 	append_services(text, node);
 	append_journal(text, node);

@@ -10,19 +10,21 @@
 
 #define FIRST_UPSTREAM 0x80000000u /* the fleet's own ids stay below */
 #define PAGE           256
+#define PLANS_PAGE     16 /* of a service; a plan is large */
 
 /* ---- services, with plans and upstreams ---- */
 
 static int publish_plans(struct node *node, struct service_id id, struct fault *fault)
 {
-	struct catalog_plan *plans = calloc(PAGE, sizeof(*plans));
+	struct catalog_plan *plans = calloc(PLANS_PAGE, sizeof(*plans));
 	struct plan_id after = {0};
 	size_t count;
 	int code;
 
 	check(plans != NULL);
 	do {
-		code = catalog_plan_list(node->store, id, false, after, plans, PAGE, &count, fault);
+		code = catalog_plan_list(node->store, id, false, after, plans, PLANS_PAGE, &count,
+					 fault);
 		for (size_t i = 0; code == 0 && i < count; i++) {
 			const struct catalog_limits *limits = &plans[i].terms.limits;
 			const struct gateway_plan_entry entry = {
@@ -39,7 +41,7 @@ static int publish_plans(struct node *node, struct service_id id, struct fault *
 			code = gateway_publish_plan(node->gateway, &entry, fault);
 			after = plans[i].id;
 		}
-	} while (code == 0 && count == PAGE);
+	} while (code == 0 && count == PLANS_PAGE);
 	free(plans);
 	return code;
 }
@@ -120,26 +122,29 @@ static int publish_way(struct node *node, struct node_service *known,
 	return code;
 }
 
-static int publish_found_service(struct node *node, const struct catalog_service *service,
-				 struct fault *fault)
+/* What can be subscribed to and called, be there an instance or not. */
+static int publish_offer(struct node *node, const struct catalog_service *service,
+			 struct fault *fault)
 {
-	struct node_service *known = map_find(&node->services, service->id.value);
 	struct gateway_service_entry entry = {.id = service->id, .name = service->description.name};
 
 	for (unsigned i = 0; i < RATING_UNITS_MAX; i++)
 		entry.units[i] = service->description.units[i].name;
-	int code = gateway_publish_service(node->gateway, &entry, fault);
-	if (code == 0)
-		code = publish_plans(node, service->id, fault);
-	if (code < 0)
-		return code;
+	const int code = gateway_publish_service(node->gateway, &entry, fault);
+	return code < 0 ? code : publish_plans(node, service->id, fault);
+}
+
+static struct node_service *known_service(struct node *node, struct service_id id)
+{
+	struct node_service *known = map_find(&node->services, id.value);
+
 	if (known == NULL) {
 		known = calloc(1, sizeof(*known));
 		check(known != NULL);
-		known->id = service->id;
-		map_put(&node->services, service->id.value, known);
+		known->id = id;
+		map_put(&node->services, id.value, known);
 	}
-	return publish_way(node, known, service, fault);
+	return known;
 }
 
 int publish_service(struct node *node, struct service_id id, struct fault *fault)
@@ -149,23 +154,30 @@ int publish_service(struct node *node, struct service_id id, struct fault *fault
 
 	if (code < 0)
 		return code;
-	code = publish_found_service(node, service, fault);
+	code = publish_offer(node, service, fault);
+	if (code == 0)
+		code = publish_way(node, known_service(node, id), service, fault);
 	catalog_service_free(service);
 	return code;
 }
 
 /* A service that cannot be put in force (an upstream's name that does not resolve, a command that
- * is gone) must not keep the others from starting. */
-static int publish_services(struct node *node, struct fault *fault)
+ * is gone) must not keep the others from starting. *left_out grows by those that the gateway does
+ * not know. */
+static int publish_services(struct node *node, uint64_t *left_out, struct fault *fault)
 {
 	struct service_id after = {0};
 
 	for (;;) {
 		struct catalog_service *service;
-		const int code = catalog_service_next(node->store, after, &service, fault);
+		int code = catalog_service_next(node->store, after, &service, fault);
 		if (code < 0 || service == NULL)
 			return code;
-		if (publish_found_service(node, service, fault) < 0)
+		code = publish_offer(node, service, fault);
+		*left_out += code < 0;
+		if (code == 0)
+			code = publish_way(node, known_service(node, service->id), service, fault);
+		if (code < 0)
 			log_event(LOG_ERROR, "service.not_in_force",
 				  log_text("service", service->description.name),
 				  log_text("fault", fault->text));
@@ -175,18 +187,6 @@ static int publish_services(struct node *node, struct fault *fault)
 }
 
 /* ---- subscriptions, with leases ---- */
-
-struct ensure {
-	const char *account_name;
-	struct ledger_account_id id;
-};
-
-static int ensure_account(struct store *store, void *context, struct fault *fault)
-{
-	struct ensure *ensure = context;
-
-	return billing_account_ensure(store, slice_of(ensure->account_name), &ensure->id, fault);
-}
 
 static int lease_new(struct node *node, struct map *map, uint64_t id, struct node_lease **ret_lease,
 		     struct fault *fault)
@@ -207,19 +207,17 @@ static int lease_new(struct node *node, struct map *map, uint64_t id, struct nod
 static int account_lease(struct node *node, const char *account_name,
 			 struct gateway_lease **ret_lease, struct fault *fault)
 {
-	struct ensure ensure = {.account_name = account_name};
-	int code = billing_account_find(node->store, slice_of(account_name), &ensure.id, fault);
-	if (code == FAULT_NOT_FOUND)
-		code = store_transaction(node->store, ensure_account, &ensure, fault);
+	struct ledger_account_id id;
+	int code = billing_account_find(node->store, slice_of(account_name), &id, fault);
 
 	if (code < 0)
 		return code;
-	struct node_lease *lease = map_find(&node->account_leases, ensure.id.value);
+	struct node_lease *lease = map_find(&node->account_leases, id.value);
 	if (lease == NULL) {
-		code = lease_new(node, &node->account_leases, ensure.id.value, &lease, fault);
+		code = lease_new(node, &node->account_leases, id.value, &lease, fault);
 		if (code < 0)
 			return code;
-		billing_poster_lease_add(node->poster, ensure.id, lease);
+		billing_poster_lease_add(node->poster, id, lease);
 	}
 	*ret_lease = lease->lease;
 	return 0;
@@ -289,7 +287,8 @@ int publish_subscription(struct node *node, struct subscription_id id, struct fa
 	return publish_found_subscription(node, &subscription, fault);
 }
 
-static int publish_subscriptions(struct node *node, struct fault *fault)
+/* One that cannot be put in force, as its service could not, is left out. */
+static int publish_subscriptions(struct node *node, uint64_t *left_out, struct fault *fault)
 {
 	const struct catalog_subscription_filter active = {.only_active = true};
 	struct catalog_subscription *page = calloc(PAGE, sizeof(*page));
@@ -304,6 +303,13 @@ static int publish_subscriptions(struct node *node, struct fault *fault)
 		for (size_t i = 0; code == 0 && i < count; i++) {
 			code = publish_found_subscription(node, &page[i], fault);
 			after = page[i].id;
+			if (code != FAULT_NOT_FOUND)
+				continue;
+			log_event(LOG_ERROR, "subscription.not_in_force",
+				  log_text("app", page[i].app_path),
+				  log_text("fault", fault->text));
+			++*left_out;
+			code = 0;
 		}
 	} while (code == 0 && count == PAGE);
 	free(page);
@@ -338,44 +344,37 @@ int publish_keys(struct node *node, const struct account_key *keys, size_t count
 	return code;
 }
 
-/* All of one view of the store. */
-static int publish_all_keys(struct store *store, void *context, struct fault *fault)
+static int publish_all_keys(struct node *node, struct fault *fault)
 {
-	struct node *node = context;
 	uint64_t count;
-	int code = account_key_count(store, &count, fault);
+	int code = account_key_count(node->store, &count, fault);
 
 	if (code < 0)
 		return code;
 	gateway_reserve_keys(node->gateway, count);
-	return account_key_each(store, clock_wall_ns(node->clock), publish_key, node, &count,
+	return account_key_each(node->store, clock_wall_ns(node->clock), publish_key, node, &count,
 				fault);
 }
 
 /* ---- all of it ---- */
 
-int publish_everything(struct node *node, struct fault *fault)
+struct publishing {
+	struct node *node;
+	uint64_t left_out;
+};
+
+static int publish_view(struct store *store, void *context, struct fault *fault)
 {
-	const uint64_t begun_ns = clock_monotonic_ns(node->clock);
-	int code = publish_services(node, fault);
+	struct publishing *publishing = context;
+	struct node *node = publishing->node;
 
+	(void)store;
+	publishing->left_out = 0;
+	int code = publish_services(node, &publishing->left_out, fault);
 	if (code == 0)
-		code = publish_subscriptions(node, fault);
-	if (code == 0)
-		code = store_transaction_read(node->store, publish_all_keys, node, fault);
-	if (code < 0)
-		return code;
-	gateway_set_complete(node->gateway, true);
-	const struct gateway_directory_state state = gateway_directory_read(node->gateway);
-	log_event(LOG_INFO, "directory.complete", log_number("services", (int64_t)state.services),
-		  log_number("subscriptions", (int64_t)state.subscriptions),
-		  log_number("keys", (int64_t)state.keys),
-		  log_number("ms", (int64_t)((clock_monotonic_ns(node->clock) - begun_ns) /
-					     CLOCK_NS_PER_MS)));
-	return 0;
+		code = publish_subscriptions(node, &publishing->left_out, fault);
+	return code < 0 ? code : publish_all_keys(node, fault);
 }
-
-/* ---- what could not be published ---- */
 
 #define AGAIN_NS CLOCK_NS_PER_S
 
@@ -384,10 +383,36 @@ static void on_publish_again(struct loop_timer *timer)
 	struct node *node = (struct node *)((char *)timer - offsetof(struct node, publish_timer));
 	struct fault fault;
 
-	if (publish_everything(node, &fault) == 0)
-		return;
-	log_event(LOG_ERROR, "directory.incomplete", log_text("fault", fault.text));
-	loop_timer_set(node->loop, timer, loop_now_ns(node->loop) + AGAIN_NS);
+	publish_failed(node, publish_everything(node, &fault), &fault);
+}
+
+static void publish_again(struct node *node)
+{
+	gateway_set_complete(node->gateway, false);
+	node->publish_timer.on_due = on_publish_again;
+	loop_timer_set(node->loop, &node->publish_timer, loop_now_ns(node->loop) + AGAIN_NS);
+}
+
+int publish_everything(struct node *node, struct fault *fault)
+{
+	const uint64_t begun_ns = clock_monotonic_ns(node->clock);
+	struct publishing publishing = {.node = node};
+	const int code = store_transaction_read(node->store, publish_view, &publishing, fault);
+
+	if (code < 0)
+		return code;
+	if (publishing.left_out > 0)
+		publish_again(node);
+	else
+		gateway_set_complete(node->gateway, true);
+	const struct gateway_directory_state state = gateway_directory_read(node->gateway);
+	log_event(LOG_INFO, "directory.published", log_number("services", (int64_t)state.services),
+		  log_number("subscriptions", (int64_t)state.subscriptions),
+		  log_number("keys", (int64_t)state.keys),
+		  log_number("left_out", (int64_t)publishing.left_out),
+		  log_number("ms", (int64_t)((clock_monotonic_ns(node->clock) - begun_ns) /
+					     CLOCK_NS_PER_MS)));
+	return 0;
 }
 
 int publish_failed(struct node *node, int code, const struct fault *fault)
@@ -395,8 +420,6 @@ int publish_failed(struct node *node, int code, const struct fault *fault)
 	if (code == 0)
 		return 0;
 	log_event(LOG_ERROR, "directory.incomplete", log_text("fault", fault->text));
-	gateway_set_complete(node->gateway, false);
-	node->publish_timer.on_due = on_publish_again;
-	loop_timer_set(node->loop, &node->publish_timer, loop_now_ns(node->loop) + AGAIN_NS);
+	publish_again(node);
 	return code;
 }

@@ -22,8 +22,10 @@
 
 #include "base/check.h"
 #include "base/random.h"
+#include "billing/billing.h"
 #include "catalog/catalog.h"
 #include "gateway/directory.h"
+#include "ledger/ledger.h"
 
 #define MILLION     1000000u
 #define FINDS       1000000u
@@ -137,7 +139,8 @@ static int make_people(struct store *store, void *context, struct fault *fault)
 		code = account_app_create(store, consumer.id, slice_of("app"), making->now_ns,
 					  &making->app, fault);
 	making->provider = provider.id;
-	return code;
+	struct ledger_account_id id;
+	return code < 0 ? code : billing_account_ensure(store, slice_of("consumer"), &id, fault);
 }
 
 static int make_keys(struct store *store, void *context, struct fault *fault)
@@ -217,6 +220,7 @@ static int run_make(const char *folder, uint64_t keys, uint64_t services)
 	must(store_open(path, &store, &fault), &fault);
 	must(account_migrate(store, &fault), &fault);
 	must(catalog_migrate(store, &fault), &fault);
+	must(store_migrate(store, ledger_migrations, ledger_migration_count, &fault), &fault);
 	must(store_transaction(store, make_people, &making, &fault), &fault);
 	while (making.done < keys)
 		must(store_transaction(store, make_keys, &making, &fault), &fault);

@@ -23,7 +23,9 @@ APPLIED_MS_MAX = 100
 
 @pytest.fixture
 def market(clouds, upstreams):
-    return Market(clouds(TWO_WORKERS), upstream_manifest("echo", upstreams().address))
+    # Enough for callers that go on however long the machine takes for the rest.
+    return Market(clouds(TWO_WORKERS), upstream_manifest("echo", upstreams().address),
+                  amount="1000000")
 
 
 def keys_of(cloud, app="acme/shop"):

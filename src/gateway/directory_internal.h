@@ -1,0 +1,19 @@
+/*
+ * directory_internal: what the files of the directory share. The publisher's, but for entry_of.
+ */
+#pragma once
+
+#include "gateway/directory.h"
+
+#define entry_of(node, type, member) ((type *)((char *)(node)-offsetof(type, member)))
+
+/* NULL: not published. */
+struct directory_plan *directory_plan_by_id(struct directory *directory, struct plan_id id);
+struct directory_service *directory_service_by_id(struct directory *directory,
+						  struct service_id id);
+/* False: it does not fit. */
+bool directory_copy_name(char to[GATEWAY_NAME_MAX], const char *from);
+
+/* For table_fini. */
+void directory_free_subscription(struct cds_lfht_node *node);
+void directory_free_key(struct cds_lfht_node *node);
