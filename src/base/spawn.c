@@ -77,9 +77,17 @@ IN_CHILD _Noreturn static void child_fail(struct child *child, const char *step)
 IN_CHILD static void child_limit(struct child *child, __rlimit_resource_t resource, uint64_t most,
 				 const char *step)
 {
-	const struct rlimit limit = {.rlim_cur = most, .rlim_max = most};
+	struct rlimit limit;
 
-	if (most > 0 && setrlimit(resource, &limit) != 0)
+	if (most == 0)
+		return;
+	if (getrlimit(resource, &limit) != 0)
+		child_fail(child, step);
+	/* A limit that is lower already stays: only the privileged may raise it. */
+	if (limit.rlim_max > most)
+		limit.rlim_max = most;
+	limit.rlim_cur = limit.rlim_max;
+	if (setrlimit(resource, &limit) != 0)
 		child_fail(child, step);
 }
 
@@ -192,7 +200,7 @@ static int start(const struct spawn_request *request, int keeper_socket, pid_t *
 	sigfillset(&all);
 	check(pthread_sigmask(SIG_SETMASK, &all, &before) == 0);
 	const pid_t pid = clone_sharing(child_run, stack + CHILD_STACK_BYTES,
-				CLONE_VM | CLONE_VFORK | SIGCHLD, &child);
+					CLONE_VM | CLONE_VFORK | SIGCHLD, &child);
 	const int error = errno;
 	check(pthread_sigmask(SIG_SETMASK, &before, NULL) == 0);
 	check(munmap(stack, CHILD_STACK_BYTES) == 0);

@@ -24,17 +24,18 @@
 #define SPAWN_GUARDED_MAX 4096 /* processes alive at once, by a guarded spawner */
 
 struct spawn_request {
-	const char *folder;	      /* working directory */
+	const char *folder;           /* working directory */
 	const char *const *arguments; /* NULL-terminated; [0] is the program, as execve wants it */
 	const char *const *environment; /* NULL-terminated "NAME=value" */
-	int output;		      /* becomes descriptors 1 and 2 */
-	uint64_t memory_bytes_max;    /* RLIMIT_AS; 0: inherited */
-	uint64_t data_bytes_max;      /* RLIMIT_DATA; 0: inherited */
-	uint64_t stack_bytes;	      /* RLIMIT_STACK, also the size of a new thread's stack
-				       * where the program chooses none; it may raise it up to
-				       * what is inherited; 0: inherited */
-	uint64_t files_max;	      /* RLIMIT_NOFILE; 0: inherited */
-	uint64_t processes_max;	      /* RLIMIT_NPROC; 0: inherited */
+	int output;                     /* becomes descriptors 1 and 2 */
+	/* 0: inherited, as is what is lower already. */
+	uint64_t memory_bytes_max; /* RLIMIT_AS */
+	uint64_t data_bytes_max;   /* RLIMIT_DATA */
+	uint64_t stack_bytes;      /* RLIMIT_STACK, also the size of a new thread's stack
+				    * where the program chooses none; it may raise it up to
+				    * what is inherited; 0: inherited */
+	uint64_t files_max;        /* RLIMIT_NOFILE */
+	uint64_t processes_max;    /* RLIMIT_NPROC */
 };
 
 struct spawn_exit {

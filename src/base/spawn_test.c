@@ -238,10 +238,10 @@ static void what_it_leaves_behind_is_killed_when_its_exit_is_seen(void **state)
 
 static void limits_are_set_for_it_alone(void **state)
 {
-	struct run run = run_make(spawner_system(),
-				  ARGUMENTS("/bin/sh", "-c",
-					    "ulimit -n; ulimit -v; ulimit -d; ulimit -p;"
-					    " ulimit -Ss; ulimit -Ss 3072; ulimit -Ss"));
+	struct run run =
+		run_make(spawner_system(), ARGUMENTS("/bin/sh", "-c",
+						     "ulimit -n; ulimit -v; ulimit -d; ulimit -p;"
+						     " ulimit -Ss; ulimit -Ss 3072; ulimit -Ss"));
 	struct rlimit ours;
 
 	(void)state;
@@ -255,6 +255,21 @@ static void limits_are_set_for_it_alone(void **state)
 	assert_int_equal(run_wait(&run), 0);
 	assert_int_equal(getrlimit(RLIMIT_NOFILE, &ours), 0);
 	assert_true(ours.rlim_cur != 33);
+}
+
+static void a_limit_above_ours_is_not_reached_for(void **state)
+{
+	struct run run = run_make(spawner_system(), ARGUMENTS("/bin/sh", "-c", "ulimit -Hn"));
+	struct rlimit ours;
+	char expected[32];
+
+	(void)state;
+	assert_int_equal(getrlimit(RLIMIT_NOFILE, &ours), 0);
+	run.request.files_max = ours.rlim_max + 1;
+	run_start(&run);
+	snprintf(expected, sizeof(expected), "%llu\n", (unsigned long long)ours.rlim_max);
+	assert_string_equal(run_read_to_end(&run), expected);
+	assert_int_equal(run_wait(&run), 0);
 }
 
 static void what_cannot_start_says_why_and_leaves_no_process(void **state)
@@ -404,6 +419,7 @@ int main(void)
 		cmocka_unit_test(a_signal_reaches_what_it_has_started_too),
 		cmocka_unit_test(what_it_leaves_behind_is_killed_when_its_exit_is_seen),
 		cmocka_unit_test(limits_are_set_for_it_alone),
+		cmocka_unit_test(a_limit_above_ours_is_not_reached_for),
 		cmocka_unit_test(what_cannot_start_says_why_and_leaves_no_process),
 		cmocka_unit_test(it_dies_with_its_parent_however_that_ends),
 		cmocka_unit_test(guarded_its_whole_group_dies_with_its_parent),

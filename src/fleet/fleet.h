@@ -21,7 +21,8 @@
  *	orphans none: the kernel kills an instance with the fleet's thread; a process it left
  *	        behind is found at the next open by the pid and start time in DIR/instances
  *
- * Limits of an instance: RLIMIT_DATA from `memory_bytes` (README.md says why not RLIMIT_AS).
+ * Limits of an instance: RLIMIT_DATA from `memory_bytes` (README.md says why not RLIMIT_AS),
+ * RLIMIT_NOFILE from `concurrency`: 1,024 open files, and 8 for each call.
  * `cpu_milli` and `concurrency` are declared sizes: they price calls and guide admission.
  *
  * Threads: the fleet runs a thread of its own. Every function here may be called from any

@@ -203,6 +203,11 @@ static uint64_t data_bytes_max(const struct fleet_service *specification)
 		       : specification->memory_bytes + stacks * STACK_BYTES;
 }
 
+static uint64_t files_max(const struct fleet_service *specification)
+{
+	return FILES_OF_PROCESS + (uint64_t)FILES_OF_CALL * specification->concurrency;
+}
+
 static int start(const struct place *place, int output, pid_t *ret_pid, struct fault *fault)
 {
 	const struct fleet_service *specification = place->generation->specification;
@@ -224,6 +229,7 @@ static int start(const struct place *place, int output, pid_t *ret_pid, struct f
 			.arguments = arguments,
 			.environment = environment.all,
 			.output = output,
+			.files_max = files_max(specification),
 			.data_bytes_max = data_bytes_max(specification),
 			.stack_bytes = specification->memory_bytes == 0 ? 0 : STACK_BYTES,
 		};

@@ -28,6 +28,11 @@
 #define STACKS_OF_PROCESS 16
 #define STACKS_OF_CALL    4 /* times the declared concurrency */
 
+/* ---- open files: the node's own limit is far too high for a program that closes all it might
+ * have, or that waits with select ---- */
+#define FILES_OF_PROCESS 1024
+#define FILES_OF_CALL    8 /* times the declared concurrency */
+
 /* ---- output ---- */
 #define OUTPUT_LINE_BYTES     4096u /* a longer line is broken */
 #define OUTPUT_READ_BYTES     (64u * 1024)

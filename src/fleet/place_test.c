@@ -439,6 +439,19 @@ static void its_memory_is_limited_beside_the_stacks_of_its_threads(void **state)
 	rig_close(rig);
 }
 
+static void its_open_files_are_limited_by_its_concurrency(void **state)
+{
+	struct rig *rig = *state;
+	struct fleet_service service = script(rig, "#!/bin/sh\nulimit -Sn; ulimit -Hn\n");
+
+	service.concurrency = 10;
+	rig_open(rig);
+	rig_set(rig, &service);
+	const struct fleet_status status = rig_wait_status(rig, has_failed);
+	assert_non_null(strstr(status.last_lines, "1104\n1104\n"));
+	rig_close(rig);
+}
+
 /* A spawner without processes: one "ends" when it is sent a signal. No pidfd can be had of it. */
 #define NO_PROCESS 0x3ffffff0
 
@@ -522,6 +535,7 @@ int main(void)
 		TEST(what_cannot_be_executed_says_why_and_is_tried_again),
 		TEST(it_gets_its_variables_and_no_other),
 		TEST(its_memory_is_limited_beside_the_stacks_of_its_threads),
+		TEST(its_open_files_are_limited_by_its_concurrency),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
