@@ -93,7 +93,7 @@ static void open_journal(struct testing *testing)
 		.disk = &testing->disk.disk,
 		.clock = &testing->clock.clock,
 		.folder = "journal",
-		.segment_records = SEGMENT_RECORDS,
+		.segment_records = testing->segment_records,
 	};
 
 	must(journal_open(&options, &testing->journal, &testing->fault));
@@ -104,7 +104,13 @@ static void open_journal(struct testing *testing)
 
 void testing_init(struct testing *testing)
 {
+	testing_init_sized(testing, SEGMENT_RECORDS);
+}
+
+void testing_init_sized(struct testing *testing, uint32_t segment_records)
+{
 	memset(testing, 0, sizeof(*testing));
+	testing->segment_records = segment_records;
 	store_testing_init(&testing->files);
 	open_stores(testing);
 	must(store_migrate(testing->store, ledger_migrations, ledger_migration_count,

@@ -54,6 +54,7 @@ struct testing {
 	size_t subscription_count;
 	struct testing_lease *leases[TESTING_LEASES_MAX];
 	size_t lease_count;
+	uint32_t segment_records;
 	uint64_t call_count; /* settled; tells their ids apart */
 	bool terms_hidden;   /* the source knows nothing */
 	struct billing_options options;
@@ -64,6 +65,8 @@ struct testing {
 
 /* Opens everything but the poster. The rate card charges nothing, the fee is 3 %. */
 void testing_init(struct testing *testing);
+/* The journal's segments are of this size, for more records than tests have. */
+void testing_init_sized(struct testing *testing, uint32_t segment_records);
 void testing_fini(struct testing *testing);
 
 /* Opens a poster and recovers. */
