@@ -46,7 +46,7 @@ LIES = [
     ("when it was made", "22:13:21", "22:13:22", "/signature: it was signed for other bytes"),
     ("the ids of the account", '"account":{"id":1', '"account":{"id":7',
      "/streams/0/tree/1: the call is of none of the bill's subscriptions"),
-    ("no account's id", '"account":{"id":1', '"account":{"id":"1"', "/subscriptions/0/account/id: "),
+    ("no account's id", '"account":{"id":1', '"account":{"id":"1"', "/subscriptions/0/account/"),
     ("a line twice", LINE, LINE + LINE, "/lines/1: the line is there twice"),
     ("a line less", LINE, "", "/lines: the line of thumbs's usage, meter calls, is missing"),
     ("a line of another model", '"graduated","quantity"', '"unit","quantity"',
