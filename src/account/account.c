@@ -76,11 +76,8 @@ int account_name_not_found(struct store *store, const char *sql, int64_t owner, 
 		if (text_nearest(shown, candidates, 2) == known)
 			memcpy(nearest, known, sizeof(nearest));
 	}
-	if (nearest[0] != '\0')
-		return fault_set(fault, FAULT_NOT_FOUND,
-				 "there is no %s \"%s\"; did you mean \"%s\"", what, shown,
-				 nearest);
-	return fault_set(fault, FAULT_NOT_FOUND, "there is no %s \"%s\"", what, shown);
+	return fault_set_near(fault, FAULT_NOT_FOUND, nearest, "there is no %s \"%s\"", what,
+			      shown);
 }
 
 int account_id_not_found(const char *prefix, uint64_t id, struct fault *fault)

@@ -120,17 +120,20 @@ static void set_place(const struct api_request *request, json_t *json, const cha
 		json_object_set_new(json, "parameter", json_string(at));
 }
 
-json_t *api_error_json(const struct api_request *request, const char *at, const char *detail)
+json_t *api_error_json(const struct api_request *request, const char *at, const char *near,
+		       const char *detail)
 {
 	json_t *json = json_pack("{s:o}", "detail", api_json_shown(slice_of(detail)));
 
 	if (at != NULL)
 		set_place(request, json, at);
+	if (near != NULL && near[0] != '\0')
+		json_object_set_new(json, "suggestion", api_json_shown(slice_of(near)));
 	return json;
 }
 
-static void answer_problem(struct api_request *request, enum api_problem problem, const char *at,
-			   const char *detail)
+/* `error` is what api_error_json makes; stolen. */
+static void answer_problem(struct api_request *request, enum api_problem problem, json_t *error)
 {
 	static const struct http_header challenge = {
 		.name = {"WWW-Authenticate", 16},
@@ -144,7 +147,7 @@ static void answer_problem(struct api_request *request, enum api_problem problem
 	json_object_set_new(json, "type", json_string(text->type));
 	json_object_set_new(json, "title", json_string(text->title));
 	json_object_set_new(json, "status", json_integer(text->status));
-	json_object_update_new(json, api_error_json(request, at, detail));
+	json_object_update(json, error);
 	if (json_array_size(request->errors) > 1)
 		json_object_set(json, "errors", request->errors);
 	if (request->complaints != NULL)
@@ -152,12 +155,14 @@ static void answer_problem(struct api_request *request, enum api_problem problem
 	if (problem == API_UNAUTHORIZED)
 		more = &challenge;
 	if (problem == API_METHOD) {
-		allow.value = slice_of(detail + strlen(API_USE_METHODS));
+		allow.value = slice_of(json_string_value(json_object_get(error, "detail")) +
+				       strlen(API_USE_METHODS));
 		more = &allow;
 	}
 	request->status = text->status;
 	send_json(request, json, "application/problem+json", more);
 	json_decref(json);
+	json_decref(error);
 }
 
 void api_answer_problem(struct api_request *request, enum api_problem problem, const char *at,
@@ -169,18 +174,12 @@ void api_answer_problem(struct api_request *request, enum api_problem problem, c
 	va_start(arguments, detail);
 	vsnprintf(text, sizeof(text), detail, arguments);
 	va_end(arguments);
-	answer_problem(request, problem, at, text);
+	answer_problem(request, problem, api_error_json(request, at, NULL, text));
 }
 
-/* The first one's place is a pointer or a parameter's name already. */
 void api_answer_errors(struct api_request *request)
 {
-	const json_t *first = json_array_get(request->errors, 0);
-	const char *pointer = json_string_value(json_object_get(first, "pointer"));
-	const char *parameter = json_string_value(json_object_get(first, "parameter"));
-
-	answer_problem(request, API_ARGUMENT, pointer != NULL ? pointer : parameter,
-		       json_string_value(json_object_get(first, "detail")));
+	answer_problem(request, API_ARGUMENT, json_incref(json_array_get(request->errors, 0)));
 }
 
 static enum api_problem problem_of_fault(const struct api_request *request, int code)
@@ -212,7 +211,8 @@ void api_answer_fault(struct api_request *request, const struct fault *fault)
 	if (problem == API_INTERNAL || problem == API_STORE)
 		log_event(LOG_ERROR, "api.failed", log_text("method", request->route->method),
 			  log_text("route", request->route->path), log_text("fault", fault->text));
-	answer_problem(request, problem, request->at, fault->text);
+	answer_problem(request, problem,
+		       api_error_json(request, request->at, fault->near, fault->text));
 }
 
 size_t api_compose_refusal(struct http_server *server, const struct http_refusal *refusal,

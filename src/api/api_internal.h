@@ -272,8 +272,10 @@ void api_answer_text(struct api_request *request);
 #define API_USE_METHODS "Use "
 void api_answer_problem(struct api_request *request, enum api_problem problem, const char *at,
 			const char *detail, ...) __attribute__((format(printf, 4, 5)));
-/* One thing that is wrong with an argument; `at` as above. */
-json_t *api_error_json(const struct api_request *request, const char *at, const char *detail);
+/* One thing that is wrong with an argument; `at` as above. `near` is what was probably meant, or
+ * NULL or "". */
+json_t *api_error_json(const struct api_request *request, const char *at, const char *near,
+		       const char *detail);
 /* Answers API_ARGUMENT with the first of request->errors, and all where there are several. */
 void api_answer_errors(struct api_request *request);
 void api_answer_fault(struct api_request *request, const struct fault *fault);

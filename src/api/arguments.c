@@ -22,7 +22,17 @@ const struct api_value *api_argument(const struct api_request *request, const ch
 	check_failed(__FILE__, __LINE__, __func__, name);
 }
 
-/* Goes on, so that all that is wrong is told at once. Returns false. */
+/* Goes on, so that all that is wrong is told at once. */
+static void add_error(struct api_request *request, const char *at, const char *near,
+		      const char *detail)
+{
+	if (request->errors == NULL)
+		request->errors = json_array();
+	if (json_array_size(request->errors) < API_ERRORS_MAX)
+		json_array_append_new(request->errors, api_error_json(request, at, near, detail));
+}
+
+/* Returns false. */
 __attribute__((format(printf, 3, 4))) static bool complain(struct api_request *request,
 							   const char *at, const char *detail, ...)
 {
@@ -32,10 +42,27 @@ __attribute__((format(printf, 3, 4))) static bool complain(struct api_request *r
 	va_start(arguments, detail);
 	vsnprintf(text, sizeof(text), detail, arguments);
 	va_end(arguments);
-	if (request->errors == NULL)
-		request->errors = json_array();
-	if (json_array_size(request->errors) < API_ERRORS_MAX)
-		json_array_append_new(request->errors, api_error_json(request, at, text));
+	add_error(request, at, NULL, text);
+	return false;
+}
+
+/* Of a name that the route does not know, among those that it knows in the place. */
+static bool complain_of_name(struct api_request *request, const char *at, const char *what,
+			     const char *name, enum api_place place)
+{
+	const struct api_route *route = request->route;
+	const char *known[API_ARGUMENTS_MAX];
+	struct fault fault;
+	size_t count = 0;
+
+	for (size_t i = 0; i < route->argument_count; i++) {
+		if (route->arguments[i].place == place)
+			known[count++] = route->arguments[i].name;
+	}
+	fault_set_near(&fault, FAULT_INPUT, text_nearest(name, known, count),
+		       "the %s \"%s\" that %s %s does not know", what, name, route->method,
+		       route->path);
+	add_error(request, at, fault.near, fault.text);
 	return false;
 }
 
@@ -201,21 +228,11 @@ static bool read_value(struct api_request *request, const struct api_argument *a
 
 static bool refuse_unknown_parameter(struct api_request *request, struct slice name)
 {
-	const char *known[API_ARGUMENTS_MAX];
 	char shown[TEXT_SHOWN_MAX];
-	size_t count = 0;
 
-	for (size_t i = 0; i < request->route->argument_count; i++) {
-		if (request->route->arguments[i].place == API_QUERY)
-			known[count++] = request->route->arguments[i].name;
-	}
 	text_show(name, shown);
-	const char *nearest = text_nearest(shown, known, count);
-	complain(request, shown[0] != '\0' ? shown : NULL,
-		 "the query has a parameter \"%s\" that %s %s does not know%s%s%s", shown,
-		 request->route->method, request->route->path, nearest ? "; did you mean \"" : "",
-		 nearest ? nearest : "", nearest ? "\"" : "");
-	return false;
+	return complain_of_name(request, shown[0] != '\0' ? shown : NULL, "query has a parameter",
+				shown, API_QUERY);
 }
 
 static bool decode(struct api_request *request, struct slice encoded, struct slice *ret_text)
@@ -369,22 +386,12 @@ static void make_pointer(const char *name, char pointer[API_POINTER_MAX])
 
 static bool refuse_unknown_member(struct api_request *request, const char *name)
 {
-	const char *known[API_ARGUMENTS_MAX];
 	char pointer[API_POINTER_MAX];
 	char shown[TEXT_SHOWN_MAX];
-	size_t count = 0;
 
-	for (size_t i = 0; i < request->route->argument_count; i++) {
-		if (request->route->arguments[i].place == API_BODY)
-			known[count++] = request->route->arguments[i].name;
-	}
 	text_show(slice_of(name), shown);
 	make_pointer(shown, pointer);
-	const char *nearest = text_nearest(shown, known, count);
-	complain(request, pointer, "the body has a member \"%s\" that %s %s does not know%s%s%s",
-		 shown, request->route->method, request->route->path,
-		 nearest ? "; did you mean \"" : "", nearest ? nearest : "", nearest ? "\"" : "");
-	return false;
+	return complain_of_name(request, pointer, "body has a member", shown, API_BODY);
 }
 
 static bool parse_body(struct api_request *request)

@@ -161,7 +161,7 @@ void api_routes_document(struct text *text)
 		"`pointer`, a JSON pointer into the body, or `parameter`, the name of what stands "
 		"in the path, the query or a header. Where several arguments are wrong, "
 		"`errors` tells all of them; `complaints` tells all that is wrong with a manifest. "
-		"What is misspelt is answered with the nearest name.\n\n"
+		"For what is misspelt, `suggestion` is the nearest name.\n\n"
 		"| type | status | meaning |\n|---|---|---|\n");
 	for (int i = 0; i < API_PROBLEM_COUNT; i++) {
 		const struct api_problem_text *problem = api_problem_text((enum api_problem)i);

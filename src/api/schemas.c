@@ -5,6 +5,9 @@
 #define COUNT_OF(array) (sizeof(array) / sizeof((array)[0]))
 
 /* clang-format off */
+#define SUGGESTION                                                                                \
+	{"suggestion", API_IS_TEXT, API_MAY_LACK, NULL, "the name that was probably meant"}
+
 static const struct api_member problem_members[] = {
 	{"type", API_IS_TEXT, 0, NULL, "which problem it is; the list is above"},
 	{"title", API_IS_TEXT, 0, NULL, "the problem in a few words, always the same"},
@@ -12,6 +15,7 @@ static const struct api_member problem_members[] = {
 	{"detail", API_IS_TEXT, 0, NULL, "what is wrong here, and what to do"},
 	{"pointer", API_IS_TEXT, API_MAY_LACK, NULL, "where in the body, a JSON pointer (RFC 6901)"},
 	{"parameter", API_IS_TEXT, API_MAY_LACK, NULL, "which parameter of path, query or headers"},
+	SUGGESTION,
 	{"errors", API_IS_OBJECT, API_LIST_OF | API_MAY_LACK, "ArgumentError",
 	 "all that is wrong with the arguments, where that is more than one thing"},
 	{"complaints", API_IS_OBJECT, API_LIST_OF | API_MAY_LACK, "Complaint",
@@ -22,6 +26,7 @@ static const struct api_member argument_error_members[] = {
 	{"detail", API_IS_TEXT, 0, NULL, "what is wrong, and what is allowed"},
 	{"pointer", API_IS_TEXT, API_MAY_LACK, NULL, "where in the body, a JSON pointer (RFC 6901)"},
 	{"parameter", API_IS_TEXT, API_MAY_LACK, NULL, "which parameter of path, query or headers"},
+	SUGGESTION,
 };
 
 static const struct api_member complaint_members[] = {

@@ -14,8 +14,29 @@ int fault_set(struct fault *fault, int code, const char *format, ...)
 	va_list arguments;
 	va_start(arguments, format);
 	fault->code = code;
+	fault->near[0] = '\0';
 	vsnprintf(fault->text, sizeof(fault->text), format, arguments);
 	va_end(arguments);
+	return code;
+}
+
+int fault_set_near(struct fault *fault, int code, const char *near, const char *format, ...)
+{
+	va_list arguments;
+
+	check(code < 0);
+	if (fault == NULL)
+		return code;
+	va_start(arguments, format);
+	fault->code = code;
+	fault->near[0] = '\0';
+	vsnprintf(fault->text, sizeof(fault->text), format, arguments);
+	va_end(arguments);
+	if (near == NULL || near[0] == '\0')
+		return code;
+	const size_t used = strlen(fault->text);
+	snprintf(fault->near, sizeof(fault->near), "%s", near);
+	snprintf(fault->text + used, sizeof(fault->text) - used, "; did you mean \"%s\"", near);
 	return code;
 }
 
@@ -26,6 +47,7 @@ int fault_set_errno(struct fault *fault, int error, const char *format, ...)
 	va_list arguments;
 	va_start(arguments, format);
 	fault->code = FAULT_SYSTEM;
+	fault->near[0] = '\0';
 	vsnprintf(fault->text, sizeof(fault->text), format, arguments);
 	va_end(arguments);
 

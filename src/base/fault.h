@@ -13,6 +13,7 @@
 #include <stdint.h>
 
 #define FAULT_TEXT_MAX 1024 /* bytes, with the final NUL */
+#define FAULT_NEAR_MAX 128  /* bytes, with the final NUL */
 
 enum fault_code {
 	FAULT_SYSTEM = -1,      /* a system call failed */
@@ -30,12 +31,18 @@ enum fault_code {
 struct fault {
 	int code;		   /* 0 or an enum fault_code */
 	char text[FAULT_TEXT_MAX]; /* one sentence, no full stop, NUL-terminated */
+	char near[FAULT_NEAR_MAX]; /* the name that was probably meant; "": none is near */
 };
 
 /* Sets the fault and returns `code`, so that a function can `return fault_set(...)`.
  * A too long text is cut. `fault` may be NULL: then only the code is returned. */
 int fault_set(struct fault *fault, int code, const char *format, ...)
 	__attribute__((format(printf, 3, 4)));
+
+/* As fault_set; where `near` is neither NULL nor "", it is kept and the sentence asks whether it
+ * was meant. */
+int fault_set_near(struct fault *fault, int code, const char *near, const char *format, ...)
+	__attribute__((format(printf, 4, 5)));
 
 /* As fault_set with FAULT_SYSTEM; appends ": " and the name of `error` (an errno value). */
 int fault_set_errno(struct fault *fault, int error, const char *format, ...)

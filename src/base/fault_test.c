@@ -24,6 +24,22 @@ static void a_system_fault_ends_with_the_error_s_name(void **state)
 	assert_string_equal(fault.text, "cannot open x: No such file or directory");
 }
 
+static void a_near_name_is_asked_for_and_kept(void **state)
+{
+	struct fault fault;
+
+	(void)state;
+	assert_int_equal(fault_set_near(&fault, FAULT_NOT_FOUND, "acme", "there is no %s", "amce"),
+			 FAULT_NOT_FOUND);
+	assert_string_equal(fault.text, "there is no amce; did you mean \"acme\"");
+	assert_string_equal(fault.near, "acme");
+	fault_prefix(&fault, "account");
+	assert_string_equal(fault.near, "acme");
+	fault_set_near(&fault, FAULT_NOT_FOUND, "", "there is no %s", "x");
+	assert_string_equal(fault.text, "there is no x");
+	assert_string_equal(fault.near, "");
+}
+
 static void a_prefix_keeps_code_and_sentence(void **state)
 {
 	struct fault fault;
@@ -60,6 +76,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(a_fault_is_a_code_and_a_sentence),
 		cmocka_unit_test(a_system_fault_ends_with_the_error_s_name),
+		cmocka_unit_test(a_near_name_is_asked_for_and_kept),
 		cmocka_unit_test(a_prefix_keeps_code_and_sentence),
 		cmocka_unit_test(a_text_too_long_is_cut_and_terminated),
 		cmocka_unit_test(without_a_fault_only_the_code_is_returned),

@@ -1,6 +1,7 @@
 """What the API refuses, each with its problem, and that the cloud goes on unharmed."""
 
 import json
+import re
 import socket
 
 import httpx
@@ -208,6 +209,8 @@ def assert_problem(answer, status, kind, place, words):
     assert problem.get("pointer") == (place if place and place[0] == "/" else None)
     if place is None or place[0] != "/":
         assert problem.get("parameter") == place
+    meant = re.search(r'did you mean "(.+?)"', problem["detail"])
+    assert problem.get("suggestion") == (meant and meant.group(1))
 
 
 def unchanged(town):

@@ -275,6 +275,8 @@ def test_a_refusal_is_one_sentence_and_status_1(town, arguments, words):
 def test_a_refusal_is_told_as_json(town):
     problem = json.loads(failed(town, "statement", "nobody", "--json").stderr)
     assert problem["type"] == "urn:stoa:problem:not-found" and problem["parameter"] == "account"
+    problem = json.loads(failed(town, "catalog", "show", "ecko", "--json").stderr)
+    assert problem["suggestion"] == "echo"
 
 
 @pytest.mark.parametrize("arguments,words", [
@@ -340,8 +342,7 @@ def test_a_full_standard_output_is_a_failure(town):
 
 def test_help_lists_every_command_and_each_teaches_by_example(town):
     overview = town.cli("help").stdout
-    names = [line[2:21].strip() for line in overview.splitlines()
-             if re.match(r"  [a-z]+( [a-z]+)? {2,}[A-Z]", line)]
+    names = re.findall(r"^  ([a-z]+(?: [a-z]+)?) {2,}[A-Z]", overview, re.MULTILINE)
     assert len(names) >= 20 and "serve" in names
     for name in names:
         for arguments in ([*name.split(), "--help"], ["help", *name.split()]):
