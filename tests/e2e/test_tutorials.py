@@ -6,6 +6,7 @@ import pytest
 import sessions
 
 PAGES = sorted((sessions.ROOT / "docs" / "tutorials").glob("*.md"))
+OPERATIONS = sessions.ROOT / "docs" / "operations.md"
 SHORT = """\
 ```text dice.txt
 six
@@ -36,6 +37,11 @@ pytestmark = pytest.mark.skipif(not networks_are_allowed(),
 def test_what_a_tutorial_says_happens(page, tmp_path):
     (tmp_path / "here").mkdir()
     sessions.play(page.read_text(), tmp_path / "here")
+
+
+def test_what_the_page_for_operators_says_happens(tmp_path):
+    (tmp_path / "here").mkdir()
+    sessions.play(OPERATIONS.read_text(), tmp_path / "here")
 
 
 def test_there_is_a_tutorial_for_each_kind_of_user():
