@@ -46,9 +46,11 @@ struct api;
 struct api_ports {
 	/* Published anew or changed: runs, routes and plans follow. */
 	int (*service_changed)(void *context, struct service_id service, struct fault *fault);
-	/* Made, changed or ended. */
+	/* Made, changed or replaced. */
 	int (*subscription_changed)(void *context, struct subscription_id subscription,
 				    struct fault *fault);
+	/* Ended by its owner: its calls in flight are cut. */
+	void (*subscription_ended)(void *context, const struct catalog_subscription *subscription);
 	/* `count` keys, made or revoked. */
 	int (*keys_changed)(void *context, const struct account_key *keys, size_t count,
 			    struct fault *fault);

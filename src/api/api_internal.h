@@ -322,6 +322,7 @@ int api_services_show(struct api_request *request, struct fault *fault);
 int api_services_logs(struct api_request *request, struct fault *fault);
 int api_subscriptions_create(struct api_request *request, struct fault *fault);
 int api_subscriptions_list(struct api_request *request, struct fault *fault);
+int api_subscriptions_end(struct api_request *request, struct fault *fault);
 int api_ledger_show(struct api_request *request, struct fault *fault);
 int api_journal_list(struct api_request *request, struct fault *fault);
 int api_usage_show(struct api_request *request, struct fault *fault);
@@ -335,6 +336,9 @@ int api_openapi_show(struct api_request *request, struct fault *fault);
 /* The service that the argument `service` names. */
 int api_find_service(struct api_request *request, struct store *store, struct service_id *ret_id,
 		     struct fault *fault);
+/* Where the argument `wait` is given: waits until every worker has applied what changed, and sets
+ * `applied_us` of the answer to how long that took from the request on, if it came. */
+void api_wait_applied(struct api_request *request, uint64_t begun_ns);
 /* Of the arguments `account`, `app` and `service`, those given. */
 int api_subscription_filter(struct api_request *request, struct store *store,
 			    struct catalog_subscription_filter *filter, struct fault *fault);

@@ -355,13 +355,13 @@ static int revoke(struct store *store, void *context, struct fault *fault)
 	return 0;
 }
 
-/* Tells how long it took from the request on until every worker had applied it, if that came. */
-static void wait_applied(struct api_request *request, uint64_t begun_ns)
+void api_wait_applied(struct api_request *request, uint64_t begun_ns)
 {
 	const struct api_options *options = &request->api->options;
 	const uint64_t most_ns = api_argument_number(request, "wait", 0) * CLOCK_NS_PER_MS;
 
-	if (!options->ports.wait_applied(options->ports.context, most_ns))
+	if (!api_argument(request, "wait")->given ||
+	    !options->ports.wait_applied(options->ports.context, most_ns))
 		return;
 	const uint64_t took_ns = clock_monotonic_ns(options->clock) - begun_ns;
 	json_object_set_new(request->answer, "applied_us",
@@ -380,7 +380,7 @@ int api_keys_revoke(struct api_request *request, struct fault *fault)
 	if (code < 0 || request->given_again)
 		return code;
 	code = ports->keys_changed(ports->context, &revoking.key, 1, fault);
-	if (code == 0 && api_argument(request, "wait")->given)
-		wait_applied(request, begun_ns);
+	if (code == 0)
+		api_wait_applied(request, begun_ns);
 	return code;
 }

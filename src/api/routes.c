@@ -81,11 +81,14 @@ static const struct api_argument key_list_arguments[] = {
 	AFTER, LIMIT,
 };
 
+#define APPLIED                                                                                    \
+	{"wait", API_QUERY, API_COUNT, false, 1, 10000, NULL,                                      \
+	 "answer once every worker of the gateway has applied it, after so many milliseconds at "  \
+	 "the most"}
+
 static const struct api_argument key_revoke_arguments[] = {
 	{"id", API_PATH, API_TEXT, true, 1, ID_TEXT_MAX - 1, NULL, "the key's id"},
-	{"wait", API_QUERY, API_COUNT, false, 1, 10000, NULL,
-	 "answer once every worker of the gateway has applied it, after so many milliseconds at the "
-	 "most"},
+	APPLIED,
 };
 
 static const struct api_argument key_rotate_arguments[] = {
@@ -135,6 +138,11 @@ static const struct api_argument subscribe_arguments[] = {
 	{"budget_period", API_BODY, API_CHOICE, false, 0, 0, budget_periods,
 	 "what the budget is for: each calendar month, or (where not given) `once`"},
 	ONCE,
+};
+
+static const struct api_argument subscription_end_arguments[] = {
+	{"id", API_PATH, API_TEXT, true, 1, ID_TEXT_MAX - 1, NULL, "the subscription's id"},
+	APPLIED,
 };
 
 static const struct api_argument subscription_list_arguments[] = {
@@ -247,6 +255,9 @@ const struct api_route api_routes[] = {
 	{"GET", "/v1/subscriptions", "The subscriptions that are active.",
 	 API_LISTS, TAKES(subscription_list_arguments), "Subscription",
 	 MAY(API_NOT_FOUND), CALLS(subscriptions_list)},
+	{"DELETE", "/v1/subscriptions/{id}", "Ends a subscription, and cuts its calls in flight.",
+	 0, TAKES(subscription_end_arguments), "SubscriptionEnded",
+	 MAY(API_NOT_FOUND), CALLS(subscriptions_end)},
 	{"GET", "/v1/usage", "Calls, errors, bytes and latencies over time, as far as they are posted.",
 	 0, TAKES(usage_arguments), "Usage", MAY(API_NOT_FOUND), CALLS(usage_show)},
 	{"GET", "/v1/ledger", "Every account of every ledger, and whether each ledger balances.",

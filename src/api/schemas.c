@@ -170,12 +170,12 @@ static const struct api_member key_rotated_members[] = {
 	{"replaces", API_IS_OBJECT, 0, "Key", "the key before, with the end that it has now"},
 };
 
-static const struct api_member key_revoked_members[] = {
-	KEY_MEMBERS,
-	{"applied_us", API_IS_COUNT, API_OR_NULL, NULL,
-	 "how many microseconds after the request every worker had applied it; null: it was not "
-	 "waited for, or did not come"},
-};
+#define APPLIED_MEMBER                                                                            \
+	{"applied_us", API_IS_COUNT, API_OR_NULL, NULL,                                           \
+	 "how many microseconds after the request every worker had applied it; null: it was not " \
+	 "waited for, or did not come"}
+
+static const struct api_member key_revoked_members[] = {KEY_MEMBERS, APPLIED_MEMBER};
 
 static const struct api_member published_members[] = {
 	{"service", API_IS_TEXT, 0, NULL, "the service's name"},
@@ -289,6 +289,9 @@ static const struct api_member log_members[] = {
 	{"ended", API_IS_TIME, API_OR_NULL, NULL, "when it ended; null: it has not"}
 
 static const struct api_member subscription_members[] = {SUBSCRIPTION_MEMBERS};
+
+static const struct api_member subscription_ended_members[] = {SUBSCRIPTION_MEMBERS,
+							       APPLIED_MEMBER};
 
 static const struct api_member subscribed_members[] = {
 	SUBSCRIPTION_MEMBERS,
@@ -558,6 +561,7 @@ const struct api_schema api_schemas[] = {
 	SCHEMA("Limits", limits_members, "How much an app may call."),
 	SCHEMA("Log", log_members, "Lines that a service's instances wrote."),
 	SCHEMA("Subscription", subscription_members, "An app's right to call a service."),
+	SCHEMA("SubscriptionEnded", subscription_ended_members, "A subscription that was ended."),
 	SCHEMA("Subscribed", subscribed_members, "A subscription that was just made or changed."),
 	SCHEMA("Usage", usage_members, "How much was called over time, and how fast."),
 	SCHEMA("UsageSeries", usage_series_members, "A service's calls, or an app's of a service."),

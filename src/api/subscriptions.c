@@ -130,6 +130,77 @@ int api_subscriptions_create(struct api_request *request, struct fault *fault)
 	return code;
 }
 
+/* ---- ending ---- */
+
+struct end {
+	struct api_request *request;
+	struct subscription_id id;
+	struct catalog_subscription subscription;
+};
+
+static int read_id(struct api_request *request, struct subscription_id *ret_id, struct fault *fault)
+{
+	const struct slice id = api_argument(request, "id")->text;
+	char shown[TEXT_SHOWN_MAX];
+
+	if (id_parse("sub", id, &ret_id->value))
+		return 0;
+	return api_at(request, "id",
+		      fault_set(fault, FAULT_NOT_FOUND,
+				"there is no subscription \"%s\"; the list of subscriptions tells "
+				"their ids",
+				text_show(id, shown)));
+}
+
+static bool ended_now(const struct end *end)
+{
+	return end->subscription.ended_ns == end->request->now_ns;
+}
+
+static void tell_ended(const struct end *end)
+{
+	const struct catalog_subscription *subscription = &end->subscription;
+
+	api_changed(end->request, "subscription", subscription->app_path,
+		    json_pack("{s:o, s:s, s:o}", "id", api_json_id("sub", end->id.value), "service",
+			      subscription->service_name, "ended",
+			      api_json_time(subscription->ended_ns)));
+}
+
+static int unsubscribe(struct store *store, void *context, struct fault *fault)
+{
+	struct end *end = context;
+	struct api_request *request = end->request;
+	const int code = api_at(request, "id",
+				catalog_subscription_end(store, end->id, request->now_ns,
+							 &end->subscription, fault));
+
+	if (code < 0)
+		return code;
+	if (ended_now(end))
+		tell_ended(end);
+	request->answer = subscription_json(request, &end->subscription);
+	json_object_set_new(request->answer, "applied_us", json_null());
+	return 0;
+}
+
+int api_subscriptions_end(struct api_request *request, struct fault *fault)
+{
+	const struct api_ports *ports = &request->api->options.ports;
+	const uint64_t begun_ns = clock_monotonic_ns(request->api->options.clock);
+	struct end end = {.request = request};
+	int code = read_id(request, &end.id, fault);
+
+	if (code == 0)
+		code = api_change(request, unsubscribe, &end, fault);
+	if (code < 0)
+		return code;
+	if (ended_now(&end))
+		ports->subscription_ended(ports->context, &end.subscription);
+	api_wait_applied(request, begun_ns);
+	return 0;
+}
+
 /* ---- listing ---- */
 
 int api_subscription_filter(struct api_request *request, struct store *store,

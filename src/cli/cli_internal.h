@@ -148,6 +148,10 @@ int64_t cli_number(const json_t *object, const char *name);
 #define CLI_TIME_MAX 40
 const char *cli_time(const json_t *object, const char *name, char text[CLI_TIME_MAX]);
 
+/* Of commands with --wait: what it adds to the path, and what the answer says about it. */
+const char *cli_applied_query(const struct cli *cli);
+int cli_tell_applied(const struct cli *cli, const json_t *answer);
+
 #define CLI_COLUMNS_MAX 12
 
 enum cli_align {
@@ -190,6 +194,7 @@ int cli_key_rotate(struct cli *cli);
 int cli_key_revoke(struct cli *cli);
 int cli_publish(struct cli *cli);
 int cli_subscribe(struct cli *cli);
+int cli_unsubscribe(struct cli *cli);
 int cli_subscription_list(struct cli *cli);
 int cli_catalog_list(struct cli *cli);
 int cli_catalog_search(struct cli *cli);

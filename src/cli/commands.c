@@ -32,7 +32,7 @@ static const struct cli_option key_rotate_options[] = {
 	{"--overlap", "DURATION", false, "how long the old key goes on working; 1h, or 0 at once"},
 };
 
-static const struct cli_option key_revoke_options[] = {
+static const struct cli_option wait_options[] = {
 	{"--wait", NULL, false, "until every worker has applied it"},
 };
 
@@ -153,7 +153,7 @@ const struct cli_command cli_commands[] = {
 	 "$ stoa key revoke key_2 --wait\n"
 	 "key_2 of acme/shop is revoked since 2026-11-24 04:10:57 UTC\n"
 	 "every worker has applied it, after 3.2 ms\n",
-	 OPTIONS(key_revoke_options), 1, 1, cli_key_revoke},
+	 OPTIONS(wait_options), 1, 1, cli_key_revoke},
 	{"publish", "FILE", "Publish a service by its manifest, or what changed in it",
 	 "The service's command runs in the manifest's folder. Publishing the same again changes\n"
 	 "nothing. What is wrong with the manifest is told as file:line:column.",
@@ -171,6 +171,13 @@ const struct cli_command cli_commands[] = {
 	 "$ stoa subscribe acme/shop thumbs:payg --budget 5.00/month\n"
 	 "acme/shop may call thumbs on plan payg (version 1), for at most 5.00 USD a month\n",
 	 OPTIONS(subscribe_options), 2, 2, cli_subscribe},
+	{"unsubscribe", "ACCOUNT/APP SERVICE",
+	 "End an app's subscription to a service, and cut its calls in flight",
+	 "What was used stays on the bill. Subscribing again later starts anew.",
+	 "$ stoa unsubscribe acme/shop thumbs --wait\n"
+	 "acme/shop may not call thumbs any more, since 2026-11-24 04:10:57 UTC\n"
+	 "every worker has applied it, after 3.2 ms\n",
+	 OPTIONS(wait_options), 2, 2, cli_unsubscribe},
 	{"subscription list", "[ACCOUNT/APP]", "List the subscriptions that are active",
 	 NULL,
 	 "$ stoa subscription list acme/shop\n"

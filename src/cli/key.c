@@ -175,11 +175,8 @@ int cli_key_rotate(struct cli *cli)
 
 /* ---- revoke ---- */
 
-#define WAIT_MS "5000" /* far above what it takes */
-
-static int tell_revoked(const struct cli *cli, const json_t *answer, bool waited)
+static int tell_revoked(const struct cli *cli, const json_t *answer)
 {
-	const json_t *applied = json_object_get(answer, "applied_us");
 	char time[CLI_TIME_MAX];
 
 	if (cli->json)
@@ -187,27 +184,19 @@ static int tell_revoked(const struct cli *cli, const json_t *answer, bool waited
 	else
 		printf("%s of %s is revoked since %s\n", cli_text(answer, "id"),
 		       cli_text(answer, "app"), cli_time(answer, "revoked", time));
-	if (!waited)
-		return CLI_DONE;
-	if (!json_is_integer(applied))
-		return cli_fail(cli, "not every worker had applied it after " WAIT_MS " ms");
-	if (!cli->json)
-		printf("every worker has applied it, after %.1f ms\n",
-		       (double)json_integer_value(applied) / 1000);
-	return CLI_DONE;
+	return cli_tell_applied(cli, answer);
 }
 
 int cli_key_revoke(struct cli *cli)
 {
-	const bool wait = cli_has_option(cli, "--wait");
 	struct text path;
 	json_t *answer = NULL;
 
-	key_path(cli, wait ? "?wait=" WAIT_MS : "", &path);
+	key_path(cli, cli_applied_query(cli), &path);
 	int status = path.failed ? cli_misuse(cli, "the argument is too long")
 				 : cli_ask(cli, "DELETE", path.data, NULL, NULL, &answer);
 	if (status == CLI_DONE)
-		status = tell_revoked(cli, answer, wait);
+		status = tell_revoked(cli, answer);
 	text_fini(&path);
 	json_decref(answer);
 	return status;

@@ -153,3 +153,26 @@ void cli_table_end(struct cli_table *table)
 	free(table->cells);
 	*table = (struct cli_table){0};
 }
+
+/* ---- what is waited for ---- */
+
+#define WAIT_MS "5000" /* far above what it takes */
+
+const char *cli_applied_query(const struct cli *cli)
+{
+	return cli_has_option(cli, "--wait") ? "?wait=" WAIT_MS : "";
+}
+
+int cli_tell_applied(const struct cli *cli, const json_t *answer)
+{
+	const json_t *applied = json_object_get(answer, "applied_us");
+
+	if (!cli_has_option(cli, "--wait"))
+		return CLI_DONE;
+	if (!json_is_integer(applied))
+		return cli_fail(cli, "not every worker had applied it after " WAIT_MS " ms");
+	if (!cli->json)
+		printf("every worker has applied it, after %.1f ms\n",
+		       (double)json_integer_value(applied) / 1000);
+	return CLI_DONE;
+}

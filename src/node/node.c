@@ -226,6 +226,14 @@ static int port_subscription_changed(void *context, struct subscription_id id, s
 	return publish_failed(context, publish_subscription(context, id, fault), fault);
 }
 
+static void port_subscription_ended(void *context, const struct catalog_subscription *subscription)
+{
+	const struct node *node = context;
+
+	gateway_end_subscription(node->gateway, subscription->id, subscription->app,
+				 subscription->service);
+}
+
 static int port_keys_changed(void *context, const struct account_key *keys, size_t count,
 			     struct fault *fault)
 {
@@ -265,6 +273,7 @@ static int api_begin(struct node *node, const struct node_options *options, stru
 		.metrics_token = node->metrics_token,
 		.ports = {.service_changed = port_service_changed,
 			  .subscription_changed = port_subscription_changed,
+			  .subscription_ended = port_subscription_ended,
 			  .keys_changed = port_keys_changed,
 			  .wait_applied = port_wait_applied,
 			  .account_funded = port_account_funded,

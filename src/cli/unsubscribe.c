@@ -1,0 +1,65 @@
+#include "cli/cli_internal.h"
+
+#include <stdio.h>
+
+static int find_subscription(struct cli *cli, json_t **ret_items)
+{
+	struct text path;
+	int status;
+
+	text_init(&path, 4096);
+	text_append_text(&path, "/v1/subscriptions");
+	cli_query_append(&path, "app", cli->arguments[0]);
+	cli_query_append(&path, "service", cli->arguments[1]);
+	status = path.failed ? cli_misuse(cli, "an argument is too long")
+			     : cli_ask_list(cli, path.data, ret_items);
+	text_fini(&path);
+	return status;
+}
+
+static int end_subscription(struct cli *cli, const char *id, json_t **ret_answer)
+{
+	struct text path;
+
+	text_init(&path, 256);
+	text_append_text(&path, "/v1/subscriptions/");
+	cli_path_append(&path, id);
+	text_append_text(&path, cli_applied_query(cli));
+	const int status = path.failed ? cli_fail(cli, "the id \"%s\" is too long", id)
+				       : cli_ask(cli, "DELETE", path.data, NULL, NULL, ret_answer);
+	text_fini(&path);
+	return status;
+}
+
+static int tell_ended(const struct cli *cli, const json_t *answer)
+{
+	char time[CLI_TIME_MAX];
+
+	if (cli->json)
+		cli_print_json(answer);
+	else
+		printf("%s may not call %s any more, since %s\n", cli_text(answer, "app"),
+		       cli_text(answer, "service"), cli_time(answer, "ended", time));
+	return cli_tell_applied(cli, answer);
+}
+
+int cli_unsubscribe(struct cli *cli)
+{
+	json_t *found = NULL, *answer = NULL;
+	int status = find_subscription(cli, &found);
+
+	/* An app has at most one active subscription to a service. */
+	const json_t *item = json_array_get(json_object_get(found, "items"), 0);
+	if (status == CLI_DONE && item == NULL)
+		status = cli_fail(cli,
+				  "%s is not subscribed to %s; `stoa subscription list` shows what "
+				  "there is",
+				  cli->arguments[0], cli->arguments[1]);
+	if (status == CLI_DONE)
+		status = end_subscription(cli, cli_text(item, "id"), &answer);
+	if (status == CLI_DONE)
+		status = tell_ended(cli, answer);
+	json_decref(answer);
+	json_decref(found);
+	return status;
+}
