@@ -33,10 +33,10 @@ static int list(struct cli *cli, const char *words)
 	json_t *answer = NULL;
 
 	text_init(&path, 4096);
-	text_append_text(&path, "/v1/services?limit=1000");
+	text_append_text(&path, "/v1/services");
 	cli_query_append(&path, "search", words);
 	const int status = path.failed ? cli_misuse(cli, "the arguments are too long")
-				       : cli_ask(cli, "GET", path.data, NULL, NULL, &answer);
+				       : cli_ask_list(cli, path.data, &answer);
 	if (status == CLI_DONE && cli->json)
 		cli_print_json(answer);
 	else if (status == CLI_DONE)

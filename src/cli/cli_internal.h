@@ -71,6 +71,12 @@ struct cli {
 	char token[CLI_TOKEN_MAX];
 	uint32_t timeout_ms; /* of a request; 0: none */
 	bool given_again;    /* the last answer is that of an earlier request with the same key */
+
+	/* progress of what takes longer than a second */
+	uint64_t done, total; /* parts, where it has some */
+	uint64_t begun_ns;    /* monotonic; 0: nobody looks */
+	uint64_t told_ns;
+	bool is_told; /* a line stands there */
 };
 
 /* Splits into words and options; CLI_DONE, or CLI_WRONG_USAGE after telling. */
@@ -129,6 +135,11 @@ int cli_download(struct cli *cli, const char *path, FILE *file);
 /* Page by page to the end of a list, which may be larger than memory. */
 typedef void (*cli_page_fn)(void *context, json_t *items);
 int cli_ask_pages(struct cli *cli, const char *path, cli_page_fn page, void *context);
+/* Around what may take longer than a second: a line that is written over on a terminal's standard
+ * error. What has parts counts them in cli->done and ->total. cli_ask does it by itself. */
+void cli_progress_begin(struct cli *cli);
+void cli_progress_show(struct cli *cli);
+void cli_progress_end(struct cli *cli);
 /* All pages of a list as one {"items": [...], "next": null}. */
 int cli_ask_list(struct cli *cli, const char *path, json_t **ret_answer);
 void cli_disconnect(struct cli *cli);

@@ -125,6 +125,15 @@ static size_t on_header(char *bytes, size_t size, size_t count, void *context)
 	return size * count;
 }
 
+/* Curl asks about once a second. */
+static int on_waiting(void *context, curl_off_t download, curl_off_t downloaded, curl_off_t upload,
+		      curl_off_t uploaded)
+{
+	(void)download, (void)downloaded, (void)upload, (void)uploaded;
+	cli_progress_show(context);
+	return 0;
+}
+
 static void add_header(struct exchange *exchange, const char *header)
 {
 	struct curl_slist *longer = curl_slist_append(exchange->headers, header);
@@ -173,6 +182,9 @@ static void prepare(struct cli *cli, struct exchange *exchange, const char *meth
 	curl_easy_setopt(curl, CURLOPT_HEADERDATA, cli);
 	curl_easy_setopt(curl, CURLOPT_WRITEFUNCTION, on_bytes);
 	curl_easy_setopt(curl, CURLOPT_WRITEDATA, exchange);
+	curl_easy_setopt(curl, CURLOPT_NOPROGRESS, 0L);
+	curl_easy_setopt(curl, CURLOPT_XFERINFOFUNCTION, on_waiting);
+	curl_easy_setopt(curl, CURLOPT_XFERINFODATA, cli);
 	curl_easy_setopt(curl, CURLOPT_ERRORBUFFER, exchange->error);
 	curl_easy_setopt(curl, CURLOPT_TIMEOUT_MS, (long)cli->timeout_ms);
 	curl_easy_setopt(curl, CURLOPT_NOPROXY, "*");
@@ -220,8 +232,11 @@ static json_t *json_of(const struct text *answer)
 /* CLI_DONE where the answer is a 2xx. */
 static int perform(struct cli *cli, struct exchange *exchange)
 {
-	const CURLcode code = curl_easy_perform(cli->curl);
 	long http_status = 0;
+
+	cli_progress_begin(cli);
+	const CURLcode code = curl_easy_perform(cli->curl);
+	cli_progress_end(cli);
 
 	if (code == CURLE_COULDNT_CONNECT)
 		return cli_fail(cli,

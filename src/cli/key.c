@@ -61,10 +61,12 @@ int cli_key_create(struct cli *cli)
 	uint64_t left;
 	int status = cli_option_count(cli, "--count", 1, KEYS_MAX, 1, &left);
 
+	cli->total = left > KEYS_AT_ONCE ? left : 0;
 	while (status == CLI_DONE && left > 0) {
 		const uint64_t count = left < KEYS_AT_ONCE ? left : KEYS_AT_ONCE;
 		status = create_some(cli, count);
 		left -= count;
+		cli->done += count;
 	}
 	return status;
 }

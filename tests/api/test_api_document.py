@@ -117,3 +117,39 @@ def test_an_answer_is_noted_by_its_route(tmp_path, monkeypatch):
     assert [file.read_text() for file in tmp_path.iterdir()] == ["POST /v1/apps 201\n"]
     assert answers.route_of("GET", "/v1/services/a/logs") == "/v1/services/{name}/logs"
     assert answers.route_of("GET", "/v1/services/a/logs/b") is None
+
+
+# ---- the command line
+
+
+PATH_PIECE = re.compile(r'"(/(?:v1|metrics)[^"?]*)|cli_path_append\(&?path|text_append_text\(&?path,'
+                        r' "(/[a-z]+)"')
+DIRECT = re.compile(r'cli_ask\(\s*[\w>-]+,\s*"([A-Z]+)",\s*"(/[^"?]+)')
+
+
+def asked_by_the_command_line():
+    """{path with {}: a file that builds it}, and {(method, path)} where both are literal."""
+    paths, direct = {}, set()
+    for file in sorted((answers.ROOT / "src/cli").glob("*.c")):
+        if file.name in ("client.c", "cli_test.c"):
+            continue
+        text = re.sub(r"/\*.*?\*/", "", file.read_text(), flags=re.DOTALL)
+        direct |= set(DIRECT.findall(text))
+        found = []
+        for piece in PATH_PIECE.finditer(text):
+            if piece.group(1):
+                found.append(piece.group(1))
+            else:
+                found[-1] += piece.group(2) or "{}"
+        paths.update((path, file.name) for path in found)
+    return paths, direct
+
+
+def test_the_command_line_asks_only_for_routes_of_the_table():
+    routes = {(method.upper(), re.sub(r"\{\w+\}", "{}", path))
+              for path, method, _ in operations()}
+    known = {path for _, path in routes}
+    paths, direct = asked_by_the_command_line()
+    assert len(paths) >= 15 and len(direct) >= 6
+    assert {path: file for path, file in paths.items() if path not in known} == {}
+    assert direct - routes == set()
