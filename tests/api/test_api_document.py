@@ -122,8 +122,8 @@ def test_an_answer_is_noted_by_its_route(tmp_path, monkeypatch):
 # ---- the command line
 
 
-PATH_PIECE = re.compile(r'"(/(?:v1|metrics)[^"?]*)|cli_path_append\(&?path|text_append_text\(&?path,'
-                        r' "(/[a-z]+)"')
+PATH_PIECE = re.compile(r'"(/(?:v1|metrics)[^"?]*)|cli_path_append\(&?path'
+                        r'|text_append_text\(&?path, "(/[a-z]+)"')
 DIRECT = re.compile(r'cli_ask\(\s*[\w>-]+,\s*"([A-Z]+)",\s*"(/[^"?]+)')
 
 
