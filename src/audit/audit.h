@@ -292,10 +292,18 @@ struct audit_complaint {
 	char reason[FAULT_TEXT_MAX];     /* one sentence, no full stop */
 };
 
+/* Who waits for a long bill. */
+struct audit_progress {
+	/* So many bytes of the file were looked at; called every few thousand records. */
+	void (*tell)(void *context, size_t bytes);
+	void *context;
+};
+
 /* Whether all of it holds: every record is whole, of the account and the month, in a tree that the
  * key signed, and there once; quantities, lines and total are what the records come to under the
  * terms that the bill states; and the key signed the bill as it stands. Nothing but the two is
- * looked at. The file may be anything; memory is bounded by its largest value, its terms and lines,
- * and 16 bytes a record. */
-bool audit_bill_verify(struct slice file, const struct audit_key *key, struct audit_bill *ret_bill,
+ * looked at. `progress` may be NULL. The file may be anything; memory is bounded by its largest
+ * value, its terms and lines, and 16 bytes a record. */
+bool audit_bill_verify(struct slice file, const struct audit_key *key,
+		       const struct audit_progress *progress, struct audit_bill *ret_bill,
 		       struct audit_complaint *ret_complaint);

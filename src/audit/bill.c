@@ -151,12 +151,14 @@ static bool check_all(struct bill *bill, struct reader *reader)
 	return bill_check_calls(bill) && bill_check_lines(bill) && read_signature(bill, reader);
 }
 
-bool audit_bill_verify(struct slice file, const struct audit_key *key, struct audit_bill *ret_bill,
+bool audit_bill_verify(struct slice file, const struct audit_key *key,
+		       const struct audit_progress *progress, struct audit_bill *ret_bill,
 		       struct audit_complaint *ret_complaint)
 {
 	struct audit_bill summary = {0};
 	struct audit_complaint complaint = {0};
-	struct bill bill = {.summary = &summary, .complaint = &complaint, .key = key};
+	struct bill bill = {
+		.summary = &summary, .complaint = &complaint, .key = key, .progress = progress};
 	struct reader reader = {.file = file, .complaint = &complaint};
 
 	map_init(&bill.by_id);

@@ -109,6 +109,7 @@ struct bill {
 	struct audit_bill *summary;
 	struct audit_complaint *complaint;
 	const struct audit_key *key;
+	const struct audit_progress *progress; /* or NULL */
 	struct audit_hasher *hasher;
 	struct bill_card *cards;
 	size_t card_count;

@@ -8,9 +8,10 @@
 
 #include "base/check.h"
 
-#define HASHES_MAX (2 * AUDIT_PROOF_MAX) /* between two records */
-#define HASH_TEXT  (AUDIT_HASH_TEXT_MAX - 1)
-#define STACK_MAX  (2 * AUDIT_PROOF_MAX)
+#define HASHES_MAX      (2 * AUDIT_PROOF_MAX) /* between two records */
+#define HASH_TEXT       (AUDIT_HASH_TEXT_MAX - 1)
+#define ITEMS_A_TELLING 4096
+#define STACK_MAX       (2 * AUDIT_PROOF_MAX)
 
 /* A subtree whose hash is known. */
 struct known {
@@ -214,6 +215,8 @@ static bool read_tree(struct stream *stream, struct reader *reader, size_t index
 		return false;
 	for (size_t i = 0;; i++) {
 		json_t *item;
+		if (i % ITEMS_A_TELLING == 0 && stream->bill->progress != NULL)
+			stream->bill->progress->tell(stream->bill->progress->context, reader->at);
 		snprintf(pointer, sizeof(pointer), "/streams/%zu/tree/%zu", index, i);
 		if (!read_item(reader, i, pointer, &more))
 			return false;

@@ -260,7 +260,7 @@ static void the_bill_holds_and_has_the_logs_records(void **state)
 	text_append(&made, slice_make(shown.data, (size_t)(streams - shown.data) + mark.length));
 	append_stream(&world, &made);
 	append_signature(&world, &made);
-	if (!audit_bill_verify(text_slice(&made), &world.signer.key, &bill, &complaint))
+	if (!audit_bill_verify(text_slice(&made), &world.signer.key, NULL, &bill, &complaint))
 		fail_msg("%s: %s", complaint.pointer, complaint.reason);
 	assert_int_equal(bill.records, 2);
 	assert_int_equal(bill.total_nano, 100000025);

@@ -107,7 +107,7 @@ static struct audit_bill verify(const char *text)
 	struct audit_complaint complaint;
 	struct audit_bill bill;
 
-	if (!audit_bill_verify(slice_of(text), &signer.key, &bill, &complaint))
+	if (!audit_bill_verify(slice_of(text), &signer.key, NULL, &bill, &complaint))
 		fail_msg("%s: %s\n%s", complaint.pointer, complaint.reason, text);
 	return bill;
 }
@@ -117,7 +117,7 @@ static void refuse(struct slice text, const char *pointer, const char *reason)
 	struct audit_complaint complaint;
 	struct audit_bill bill;
 
-	assert_false(audit_bill_verify(text, &signer.key, &bill, &complaint));
+	assert_false(audit_bill_verify(text, &signer.key, NULL, &bill, &complaint));
 	if (pointer != NULL)
 		assert_string_equal(complaint.pointer, pointer);
 	if (reason != NULL && strstr(complaint.reason, reason) == NULL)
@@ -363,11 +363,11 @@ static void a_bill_of_another_cloud_or_format_is_refused(void **state)
 	char *text = make_bill("anna", MONTH);
 	other = signer;
 	snprintf(other.key.name, sizeof(other.key.name), "other");
-	assert_false(audit_bill_verify(slice_of(text), &other.key, &bill, &complaint));
+	assert_false(audit_bill_verify(slice_of(text), &other.key, NULL, &bill, &complaint));
 	assert_string_equal(complaint.pointer, "/cloud");
 	other = signer;
 	other.key.public_key[0] ^= 1;
-	assert_false(audit_bill_verify(slice_of(text), &other.key, &bill, &complaint));
+	assert_false(audit_bill_verify(slice_of(text), &other.key, NULL, &bill, &complaint));
 	assert_string_equal(complaint.pointer, "/streams/0/checkpoint");
 	lie(text, "stoa-bill/1", "stoa-bill/2", 0, "/format", NULL);
 	refuse(slice_of(""), "", NULL);

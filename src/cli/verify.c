@@ -93,6 +93,33 @@ static int tell_complaint(const struct cli *cli, const struct audit_complaint *c
 			complaint->pointer[0] != '\0' ? ": " : "", complaint->reason);
 }
 
+struct watch {
+	struct cli *cli;
+	size_t whole;
+};
+
+/* In percent. */
+static void tell_progress(void *context, size_t bytes)
+{
+	struct watch *watch = context;
+
+	watch->cli->done = 100 * (uint64_t)bytes / watch->whole;
+	cli_progress_show(watch->cli);
+}
+
+static bool check_bill(struct cli *cli, struct slice file, const struct audit_key *key,
+		       struct audit_bill *ret_bill, struct audit_complaint *ret_complaint)
+{
+	struct watch watch = {cli, file.length};
+	const struct audit_progress progress = {.tell = tell_progress, .context = &watch};
+
+	cli_progress_begin(cli);
+	cli->total = 100;
+	const bool holds = audit_bill_verify(file, key, &progress, ret_bill, ret_complaint);
+	cli_progress_end(cli);
+	return holds;
+}
+
 static int verify_bill(struct cli *cli, struct slice file, const struct audit_key *key)
 {
 	struct audit_bill bill;
@@ -100,7 +127,7 @@ static int verify_bill(struct cli *cli, struct slice file, const struct audit_ke
 	char month[CLOCK_MONTH_TEXT_MAX];
 	char total[AMOUNT_TEXT_MAX];
 
-	if (!audit_bill_verify(file, key, &bill, &complaint))
+	if (!check_bill(cli, file, key, &bill, &complaint))
 		return tell_complaint(cli, &complaint);
 	clock_month_format(bill.month, month);
 	amount_format(amount_nano(bill.total_nano), total);

@@ -1,11 +1,11 @@
 /*
- * How long it takes to make a month's bill of many calls, and to verify it.
+ * How much processor time it takes to make a month's bill of many calls, and to verify it.
  *
  *	bill_bench [CALLS]
  *
  * Every second call is another account's. The last line is JSON:
  *
- *	{"bill_calls": .., "bill_bytes": .., "bill_make_s": .., "bill_verify_s": ..}
+ *	{"bill_calls": .., "bill_bytes": .., "bill_make_cpu_s": .., "bill_verify_cpu_s": ..}
  */
 #include <ftw.h>
 #include <inttypes.h>
@@ -43,7 +43,7 @@ static double now_s(void)
 {
 	struct timespec now;
 
-	clock_gettime(CLOCK_MONOTONIC, &now);
+	clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &now);
 	return (double)now.tv_sec + (double)now.tv_nsec / 1e9;
 }
 
@@ -104,14 +104,14 @@ static void measure(struct audit_logs *logs, uint64_t calls)
 	const double began_s = now_s();
 	make(logs, &whole);
 	const double made_s = now_s();
-	if (!audit_bill_verify(text_slice(&whole), &signer.key, &bill, &complaint)) {
+	if (!audit_bill_verify(text_slice(&whole), &signer.key, NULL, &bill, &complaint)) {
 		fprintf(stderr, "bill_bench: %s: %s\n", complaint.pointer, complaint.reason);
 		exit(1);
 	}
 	const double verified_s = now_s();
 	check_equal(bill.records, calls);
-	printf("{\"bill_calls\": %" PRIu64 ", \"bill_bytes\": %zu, \"bill_make_s\": %.2f, "
-	       "\"bill_verify_s\": %.2f}\n",
+	printf("{\"bill_calls\": %" PRIu64 ", \"bill_bytes\": %zu, \"bill_make_cpu_s\": %.2f, "
+	       "\"bill_verify_cpu_s\": %.2f}\n",
 	       calls, whole.length, made_s - began_s, verified_s - made_s);
 	text_fini(&whole);
 }
