@@ -15,6 +15,24 @@ static void on_more(struct loop_timer *timer)
 		(struct api_request *)((char *)timer - offsetof(struct api_request, stream.more)));
 }
 
+static int make_piece(struct api_request *request, struct fault *fault)
+{
+	struct api_stream *stream = &request->stream;
+
+	text_clear(&request->output);
+	return stream->next(stream->context, &request->output, &stream->done, fault);
+}
+
+static void send_piece(struct api_request *request)
+{
+	if (request->output.length > 0)
+		http_exchange_send(request->exchange, text_slice(&request->output));
+	if (request->stream.done) {
+		api_stream_close(request);
+		http_exchange_finish(request->exchange, NULL, 0);
+	}
+}
+
 void api_stream_begin(struct api_request *request)
 {
 	const struct http_header headers[] = {
@@ -23,33 +41,35 @@ void api_stream_begin(struct api_request *request)
 		 .known = HTTP_CONTENT_TYPE},
 		{.name = slice_of("Cache-Control"), .value = slice_of("no-store")},
 	};
+	struct fault fault;
 
 	check(!request->answered);
+	/* While it can still be told. */
+	if (make_piece(request, &fault) < 0) {
+		api_stream_close(request);
+		request->stream.next = NULL;
+		api_answer_fault(request, &fault);
+		return;
+	}
 	request->answered = true;
 	request->stream.more.on_due = on_more;
 	http_exchange_respond(request->exchange, request->status, headers, 2, HTTP_LENGTH_UNKNOWN);
+	send_piece(request);
 	api_stream_pump(request);
 }
 
 static void next_piece(struct api_request *request)
 {
-	struct api_stream *stream = &request->stream;
 	struct fault fault;
 
-	text_clear(&request->output);
-	if (stream->next(stream->context, &request->output, &stream->done, &fault) < 0) {
-		log_event(LOG_ERROR, "api.cut", log_text("route", request->route->path),
-			  log_text("fault", fault.text));
-		api_stream_close(request);
-		http_exchange_abort(request->exchange);
+	if (make_piece(request, &fault) == 0) {
+		send_piece(request);
 		return;
 	}
-	if (request->output.length > 0)
-		http_exchange_send(request->exchange, text_slice(&request->output));
-	if (stream->done) {
-		api_stream_close(request);
-		http_exchange_finish(request->exchange, NULL, 0);
-	}
+	log_event(LOG_ERROR, "api.cut", log_text("route", request->route->path),
+		  log_text("fault", fault.text));
+	api_stream_close(request);
+	http_exchange_abort(request->exchange);
 }
 
 void api_stream_pump(struct api_request *request)

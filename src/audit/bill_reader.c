@@ -16,6 +16,7 @@ bool complain(struct audit_complaint *complaint, const char *pointer, const char
 	va_start(arguments, format);
 	vsnprintf(complaint->reason, sizeof(complaint->reason), format, arguments);
 	va_end(arguments);
+	text_tame(complaint->reason);
 	return false;
 }
 

@@ -259,3 +259,16 @@ const char *text_show(struct slice bytes, char text[TEXT_SHOWN_MAX])
 	text[used] = '\0';
 	return text;
 }
+
+void text_tame(char *text)
+{
+	const struct slice bytes = slice_of(text);
+
+	for (size_t at = 0; at < bytes.length;) {
+		const size_t length = text_utf8_length(bytes, at);
+		const size_t taken = length > 0 ? length : 1;
+		if (length == 0 || is_control(bytes, at, length))
+			memset(text + at, '?', taken);
+		at += taken;
+	}
+}

@@ -49,6 +49,9 @@ size_t text_utf8_length(struct slice text, size_t at);
 #define TEXT_SHOWN_MAX 68 /* bytes, with the NUL */
 const char *text_show(struct slice bytes, char text[TEXT_SHOWN_MAX]);
 
+/* The same in place, for a sentence that quotes somebody else somewhere; of any length. */
+void text_tame(char *text);
+
 /* The entry of `known` nearest to `word` by edit distance (Damerau-Levenshtein, optimal string
  * alignment), or NULL when none is within a third of the length of `word`: for "did you mean". */
 const char *text_nearest(const char *word, const char *const *known, size_t known_count);

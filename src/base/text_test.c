@@ -173,6 +173,15 @@ static void what_others_wrote_is_shown_without_its_tricks(void **state)
 	assert_string_equal(shown + 61, "xx...");
 }
 
+static void a_sentence_that_quotes_others_is_tamed_in_place(void **state)
+{
+	char text[] = "a\n\x1b[31m \xc3\xa9 \xc2\x9b \xff \xc3";
+
+	(void)state;
+	text_tame(text);
+	assert_string_equal(text, "a??[31m \xc3\xa9 ?? ? ?");
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -182,6 +191,7 @@ int main(void)
 		cmocka_unit_test(utf8_is_what_the_standard_calls_well_formed),
 		cmocka_unit_test(the_nearest_word_is_within_a_third_of_edits),
 		cmocka_unit_test(what_others_wrote_is_shown_without_its_tricks),
+		cmocka_unit_test(a_sentence_that_quotes_others_is_tamed_in_place),
 		cmocka_unit_test(nearness_agrees_with_the_definition_for_random_words),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
