@@ -101,16 +101,25 @@ void text_hex(const void *bytes, size_t length, char *text)
 	text[2 * length] = '\0';
 }
 
+#define DECIMAL_ROW(high) \
+	high "0" high "1" high "2" high "3" high "4" high "5" high "6" high "7" high "8" high "9"
+
+/* Two digits a division: several numbers are written on every call. */
 char *text_decimal(uint64_t value, char *text)
 {
-	char digits[20];
-	size_t count = 0;
+	static const char pairs[] = DECIMAL_ROW("0") DECIMAL_ROW("1") DECIMAL_ROW("2")
+		DECIMAL_ROW("3") DECIMAL_ROW("4") DECIMAL_ROW("5") DECIMAL_ROW("6") DECIMAL_ROW("7")
+			DECIMAL_ROW("8") DECIMAL_ROW("9");
+	char digits[20], *at = digits + sizeof(digits);
 
-	do {
-		digits[sizeof(digits) - ++count] = (char)('0' + value % 10);
-		value /= 10;
-	} while (value > 0);
-	memcpy(text, digits + sizeof(digits) - count, count);
+	for (; value >= 100; value /= 100)
+		memcpy(at -= 2, pairs + 2 * (value % 100), 2);
+	if (value >= 10)
+		memcpy(at -= 2, pairs + 2 * value, 2);
+	else
+		*--at = (char)('0' + value);
+	const size_t count = (size_t)(digits + sizeof(digits) - at);
+	memcpy(text, at, count);
 	return text + count;
 }
 

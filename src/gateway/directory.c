@@ -95,6 +95,10 @@ struct directory_service *directory_find_service(struct directory *directory, st
 
 bool directory_copy_name(char to[GATEWAY_NAME_MAX], const char *from)
 {
+	for (const char *at = from; *at != '\0'; at++) {
+		if ((uint8_t)*at < 0x20 || *at == 0x7f)
+			return false;
+	}
 	return slice_to_text(slice_of(from), to, GATEWAY_NAME_MAX);
 }
 

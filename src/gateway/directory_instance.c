@@ -113,7 +113,7 @@ int directory_put_instance(struct directory *directory, struct service_id id,
 	if (entry->authority != NULL &&
 	    !directory_copy_name(instance->authority, entry->authority)) {
 		free(instance);
-		return fault_set(fault, FAULT_LIMIT, "the upstream's name is too long");
+		return fault_set(fault, FAULT_LIMIT, "the upstream's name does not fit");
 	}
 
 	struct directory_instances *after = instances_new(count + 1);

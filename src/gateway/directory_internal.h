@@ -11,7 +11,8 @@
 struct directory_plan *directory_plan_by_id(struct directory *directory, struct plan_id id);
 struct directory_service *directory_service_by_id(struct directory *directory,
 						  struct service_id id);
-/* False: it does not fit. */
+/* False: it does not fit, or has a control character: names stand in fields of requests, which go
+ * out without being looked at. */
 bool directory_copy_name(char to[GATEWAY_NAME_MAX], const char *from);
 
 /* For table_fini. */

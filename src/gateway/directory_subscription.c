@@ -138,7 +138,7 @@ int directory_put_subscription(struct directory *directory,
 	if (!directory_copy_name(subscription->account_name, entry->account_name) ||
 	    !directory_copy_name(subscription->app_name, entry->app_name)) {
 		free(subscription);
-		return fault_set(fault, FAULT_LIMIT, "app %s: the name is too long",
+		return fault_set(fault, FAULT_LIMIT, "app %s: the name does not fit",
 				 entry->app_name);
 	}
 	const int code = refresh_hold(directory, subscription, fault);

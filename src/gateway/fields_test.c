@@ -111,6 +111,25 @@ static void rate_and_quota_are_told_with_each_answer(void **unused)
 	rig_end(&rig);
 }
 
+static void a_name_that_would_break_a_field_is_not_published(void **unused)
+{
+	(void)unused;
+	static const char *const names[] = {"a\r\nX-Forged: 1", "a\nb", "a\x7f"};
+	struct rig rig;
+	struct rig_options options = rig_options_default(PRICE);
+	struct fault fault;
+	rig_begin(&rig, &options);
+
+	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
+		const struct gateway_plan_entry plan = {.id = {900 + i},
+							.name = names[i],
+							.rating = options.plan,
+							.limits = options.limits};
+		assert_true(gateway_publish_plan(rig.gateway, &plan, &fault) < 0);
+	}
+	rig_end(&rig);
+}
+
 static void a_plan_without_rate_and_quota_has_nothing_to_tell(void **unused)
 {
 	(void)unused;
@@ -158,6 +177,7 @@ int main(void)
 		cmocka_unit_test(a_callers_trace_goes_on_with_its_state_under_a_new_span),
 		cmocka_unit_test(a_trace_that_is_none_is_replaced_and_its_state_dropped),
 		cmocka_unit_test(rate_and_quota_are_told_with_each_answer),
+		cmocka_unit_test(a_name_that_would_break_a_field_is_not_published),
 		cmocka_unit_test(a_plan_without_rate_and_quota_has_nothing_to_tell),
 		cmocka_unit_test(a_short_answer_that_comes_in_pieces_tells_its_charge_in_its_head),
 	};

@@ -19,6 +19,15 @@ static struct http_header header_of(enum http_name known, const char *name, stru
 	return (struct http_header){.name = slice_of(name), .value = value, .known = known};
 }
 
+/* Of a value that is ours, or of names that were checked when they were published. */
+static struct http_header own_header(enum http_name known, const char *name, struct slice value)
+{
+	struct http_header header = header_of(known, name, value);
+
+	header.sound = true;
+	return header;
+}
+
 static struct slice id_text(const struct call *call)
 {
 	return slice_make(call->id_text, CALL_ID_TEXT_MAX - 1);
@@ -65,8 +74,8 @@ static size_t put_trace(struct call *call, struct http_header *headers)
 	}
 	const bool goes_on =
 		trace_make(parents == 1 ? parent : (struct slice){0}, call->id, call->trace);
-	headers[count++] = header_of(HTTP_TRACEPARENT, "traceparent",
-				     slice_make(call->trace, sizeof(call->trace)));
+	headers[count++] = own_header(HTTP_TRACEPARENT, "traceparent",
+				      slice_make(call->trace, sizeof(call->trace)));
 	for (size_t i = 0; goes_on && states > 0 && i < keep->header_count; i++) {
 		if (keep->headers[i].known == HTTP_TRACESTATE)
 			headers[count++] = keep->headers[i];
@@ -82,19 +91,19 @@ void present_request(struct call *call, struct http_origin *origin)
 	size_t count = 0;
 
 	const char *authority = call->instance->authority;
-	headers[count++] = header_of(HTTP_HOST, "Host",
-				     authority[0] != '\0' ? slice_of(authority) : keep->authority);
+	headers[count++] = authority[0] != '\0' ? own_header(HTTP_HOST, "Host", slice_of(authority))
+						: header_of(HTTP_HOST, "Host", keep->authority);
 	for (size_t i = 0; i < keep->header_count; i++) {
 		if (is_kept_back(call, &keep->headers[i]))
 			continue;
 		headers[count++] = keep->headers[i];
 	}
-	headers[count++] = header_of(HTTP_STOA_RESERVED, "Stoa-Call", id_text(call));
+	headers[count++] = own_header(HTTP_STOA_RESERVED, "Stoa-Call", id_text(call));
 	headers[count++] =
-		header_of(HTTP_STOA_RESERVED, "Stoa-App", slice_of(subscription->app_name));
-	headers[count++] =
-		header_of(HTTP_STOA_RESERVED, "Stoa-Account", slice_of(subscription->account_name));
-	headers[count++] = header_of(HTTP_STOA_RESERVED, "Stoa-Plan", slice_of(call->plan->name));
+		own_header(HTTP_STOA_RESERVED, "Stoa-App", slice_of(subscription->app_name));
+	headers[count++] = own_header(HTTP_STOA_RESERVED, "Stoa-Account",
+				      slice_of(subscription->account_name));
+	headers[count++] = own_header(HTTP_STOA_RESERVED, "Stoa-Plan", slice_of(call->plan->name));
 	count += put_trace(call, headers + count);
 
 	const struct http_call_request request = {
@@ -169,9 +178,9 @@ static size_t put_allowance(const struct call *call, struct http_header *headers
 		worker->month_ends_ns = clock_month_start_ns(clock_month_of(wall_ns) + 1);
 	const size_t length = allowance_left(&plan->admit.limits, &call->left,
 					     worker->month_ends_ns - wall_ns, left);
-	headers[0] = header_of(HTTP_OTHER, "RateLimit-Policy",
-			       slice_make(plan->allowance, plan->allowance_bytes));
-	headers[1] = header_of(HTTP_OTHER, "RateLimit", slice_make(left, length));
+	headers[0] = own_header(HTTP_OTHER, "RateLimit-Policy",
+				slice_make(plan->allowance, plan->allowance_bytes));
+	headers[1] = own_header(HTTP_OTHER, "RateLimit", slice_make(left, length));
 	return 2;
 }
 
@@ -186,8 +195,8 @@ static size_t put_answer(struct call *call, struct http_header *headers, struct 
 		if (!header->hop_by_hop && header->known != HTTP_STOA_RESERVED)
 			headers[count++] = *header;
 	}
-	headers[count++] = header_of(HTTP_STOA_RESERVED, "Stoa-Call", id_text(call));
-	headers[count++] = header_of(HTTP_OTHER, "Server-Timing", put_timing(call, texts->timing));
+	headers[count++] = own_header(HTTP_STOA_RESERVED, "Stoa-Call", id_text(call));
+	headers[count++] = own_header(HTTP_OTHER, "Server-Timing", put_timing(call, texts->timing));
 	return count + put_allowance(call, headers + count, texts->left);
 }
 
@@ -200,8 +209,8 @@ void present_answer(struct call *call, int64_t body_bytes, const int64_t *charge
 	if (charge_nano != NULL) {
 		const size_t length =
 			present_charge(call, *charge_nano, texts.charge, sizeof(texts.charge));
-		headers[count++] = header_of(HTTP_STOA_RESERVED, "Stoa-Charge",
-					     slice_make(texts.charge, length));
+		headers[count++] = own_header(HTTP_STOA_RESERVED, "Stoa-Charge",
+					      slice_make(texts.charge, length));
 	}
 	http_exchange_respond(call->exchange, call->head->status, headers, count, body_bytes);
 	call->responded = true;
@@ -228,7 +237,7 @@ void present_problem(struct call *call, enum problem problem, uint64_t retry_aft
 	headers[count++] =
 		header_of(HTTP_CONTENT_TYPE, "Content-Type", slice_of("application/problem+json"));
 	if (call->id_text[0] != '\0')
-		headers[count++] = header_of(HTTP_STOA_RESERVED, "Stoa-Call", id_text(call));
+		headers[count++] = own_header(HTTP_STOA_RESERVED, "Stoa-Call", id_text(call));
 	if (text->status == 401)
 		headers[count++] = header_of(
 			HTTP_OTHER, "WWW-Authenticate",

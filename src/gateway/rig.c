@@ -370,6 +370,7 @@ void rig_begin(struct rig *rig, const struct rig_options *options)
 		.journal = rig->journal,
 		.card = options->card,
 		.currency = "USD",
+		.access = options->access,
 		.io = options->io,
 		.workers = options->workers,
 		.instance_wait_ns = CLOCK_NS_PER_S,

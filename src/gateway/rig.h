@@ -60,6 +60,7 @@ struct rig_options {
 	bool has_more;       /* the lease's source */
 	uint32_t instance_concurrency;
 	bool no_instance; /* the test publishes it */
+	struct gateway_access access;
 };
 
 /* Runs the tests on epoll, plain and batched, then on the best back end that there is. Returns how

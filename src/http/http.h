@@ -74,9 +74,9 @@ struct http_header {
 	struct slice value; /* without the white space around it */
 	enum http_name known;
 	bool hop_by_hop; /* set by the parser: hop by hop by its name, or named by Connection */
-	/* Set by the parser, and by nobody else: the name is a token and of the class `known`, the
-	 * value holds no control character. So it goes out again without being looked at; whoever
-	 * changes a field that the parser made clears it. */
+	/* The name is a token and of the class `known`, the value holds no control character: set
+	 * by the parser, and by who wrote the value itself, of parts that can hold none. So it goes
+	 * out without being looked at; whoever changes a field that the parser made clears it. */
 	bool sound;
 };
 
