@@ -300,7 +300,7 @@ void audit_checkpoint_sign(const struct audit_signer *signer, const struct audit
 int audit_checkpoint_open(const struct audit_key *key, struct slice note,
 			  struct audit_head *ret_head, struct fault *fault)
 {
-	struct audit_head head;
+	struct audit_head head = {0};
 	struct slice text;
 	struct slice origin;
 	struct slice size = {0};
