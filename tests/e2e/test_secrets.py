@@ -14,7 +14,7 @@ from cloud import PLAIN_CONFIG, upstream_manifest
 from processes import mentioning
 
 PASSWORD = "c0rrect-h0rse-battery-staple-of-the-service"
-LOUD = PLAIN_CONFIG + "log: {level: debug}\n"
+LOUD = PLAIN_CONFIG + "log: {level: debug}\naccess_log: {file: access.log, query: true}\n"
 
 
 class Session:
@@ -116,6 +116,11 @@ def test_secrets_stand_where_they_must_and_nowhere_else(clouds, upstreams, tmp_p
     wait_until(lambda: "hello" in cloud.cli("logs", "worker").stdout, "the service's log")
     assert search() == only_there  # with its write-ahead log and everything in use
     assert not [part for part in parts if part in cloud.serve_log()]
+    # A backup is for somebody else's eyes: not even the admin token is in it.
+    assert session.cli("backup", tmp_path / "backup").returncode == 0
+    backup = [path.read_bytes() for path in (tmp_path / "backup").rglob("*") if path.is_file()]
+    assert len(backup) > 3
+    assert not [part for part in parts for data in backup if part.encode() in data]
     cloud.restart()
     assert cloud.call("echo", "/call/y", keys[0]).status_code == 200  # digests are enough
     cloud.kill9()

@@ -10,6 +10,7 @@ TABLES = {
     "tests/wire/test_bad_answers.py": ["INVALID", "BROKEN", "UNITS"],
     "tests/e2e/test_bad_input.py": ["MANIFESTS", "WRONG_USAGE", "REFUSED", "CONFIGS"],
     "tests/e2e/test_bad_bills.py": ["LIES"],
+    "tests/e2e/test_bad_folders.py": ["MANIFESTS", "LOGS"],
     "tests/api/test_api_problems.py": ["BAD_BODIES", "BAD_QUERIES"],
 }
 ROWS_LEAST = 150
