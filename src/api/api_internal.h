@@ -324,6 +324,7 @@ int api_subscriptions_create(struct api_request *request, struct fault *fault);
 int api_subscriptions_list(struct api_request *request, struct fault *fault);
 int api_subscriptions_end(struct api_request *request, struct fault *fault);
 int api_ledger_show(struct api_request *request, struct fault *fault);
+int api_transfers_list(struct api_request *request, struct fault *fault);
 int api_journal_list(struct api_request *request, struct fault *fault);
 int api_usage_show(struct api_request *request, struct fault *fault);
 int api_changes_list(struct api_request *request, struct fault *fault);

@@ -165,6 +165,12 @@ static const struct api_argument change_arguments[] = {
 	AFTER, LIMIT,
 };
 
+static const struct api_argument transfer_arguments[] = {
+	{"account", API_PATH, API_TEXT, true, 1, LEDGER_NAME_MAX - 1, NULL,
+	 "an account of the ledger of money, by its name"},
+	AFTER, LIMIT,
+};
+
 static const struct api_argument tile_arguments[] = {
 	{"stream", API_PATH, API_COUNT, true, 0, JOURNAL_STREAMS_MAX - 1, NULL, "of the journal"},
 	{"level", API_PATH, API_COUNT, true, 0, 7, NULL, "0: hashes of records"},
@@ -262,6 +268,8 @@ const struct api_route api_routes[] = {
 	 0, TAKES(usage_arguments), "Usage", MAY(API_NOT_FOUND), CALLS(usage_show)},
 	{"GET", "/v1/ledger", "Every account of every ledger, and whether each ledger balances.",
 	 0, NONE, "Ledger", 0, CALLS(ledger_show)},
+	{"GET", "/v1/ledger/{account}/transfers", "The transfers from and to an account, newest first.",
+	 API_LISTS, TAKES(transfer_arguments), "Transfer", MAY(API_NOT_FOUND), CALLS(transfers_list)},
 	{"GET", "/v1/journal", "The call records, oldest first; an empty page is the end for now.",
 	 API_LISTS, TAKES(journal_arguments), "CallRecord", 0, CALLS(journal_list)},
 	{"GET", "/v1/changes", "Every change that was made, oldest first.",

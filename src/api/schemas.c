@@ -1,7 +1,5 @@
 #include "api/schemas.h"
 
-#include <string.h>
-
 #define COUNT_OF(array) (sizeof(array) / sizeof((array)[0]))
 
 /* clang-format off */
@@ -387,6 +385,20 @@ static const struct api_member call_record_members[] = {
 	{"position", API_IS_COUNT, 0, NULL, "in its stream"},
 };
 
+static const struct api_member transfer_members[] = {
+	{"id", API_IS_ID, 0, NULL, "of the transfer"},
+	{"at", API_IS_TIME, 0, NULL, "when"},
+	{"kind", API_IS_TEXT, 0, NULL, "what for, in a word"},
+	{"phase", API_IS_CHOICE, 0, "single|pending|post|void",
+	 "it moves money, reserves it, moves what was reserved, or releases it"},
+	{"amount", API_IS_AMOUNT, 0, NULL, "in the cloud's currency"},
+	{"debit", API_IS_TEXT, 0, NULL, "the account that it comes from"},
+	{"credit", API_IS_TEXT, 0, NULL, "the account that it goes to"},
+	{"resolves", API_IS_ID, API_OR_NULL, NULL, "the pending transfer that it posts or voids"},
+	{"subscription", API_IS_ID, API_OR_NULL, NULL, "what it is about"},
+	{"period", API_IS_MONTH, API_OR_NULL, NULL, "which month it counts to"},
+};
+
 static const struct api_member change_members[] = {
 	{"id", API_IS_ID, 0, NULL, "of the entry; later ones are larger"},
 	{"at", API_IS_TIME, 0, NULL, "when"},
@@ -571,6 +583,7 @@ const struct api_schema api_schemas[] = {
 	SCHEMA("Ledger", ledger_members, "Every account of every ledger."),
 	SCHEMA("LedgerAccount", ledger_account_members, "An account of a ledger."),
 	SCHEMA("LedgerSum", ledger_sum_members, "A ledger summed up."),
+	SCHEMA("Transfer", transfer_members, "An entry of the ledger; it never changes."),
 	SCHEMA("Change", change_members, "An entry of the change log."),
 	SCHEMA("AuditLog", audit_log_members, "A stream's transparency log."),
 	SCHEMA("Tile", tile_members, "Neighbouring hashes of a Merkle tree."),
@@ -579,12 +592,3 @@ const struct api_schema api_schemas[] = {
 };
 /* clang-format on */
 const size_t api_schema_count = COUNT_OF(api_schemas);
-
-const struct api_schema *api_schema_find(const char *name)
-{
-	for (size_t i = 0; i < api_schema_count; i++) {
-		if (strcmp(api_schemas[i].name, name) == 0)
-			return &api_schemas[i];
-	}
-	return NULL;
-}

@@ -50,6 +50,3 @@ struct api_schema {
 
 extern const struct api_schema api_schemas[];
 extern const size_t api_schema_count;
-
-/* NULL where no schema has the name. */
-const struct api_schema *api_schema_find(const char *name);

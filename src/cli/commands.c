@@ -88,6 +88,11 @@ static const struct cli_option verify_options[] = {
 	 "the cloud's public key, `name+id+base64`, or a file with it; else log.pub in --cloud"},
 };
 
+static const struct cli_option transfer_options[] = {
+	{"--lines", "N", false, "how many, 100 where not given", 'n'},
+	{"--after", "CURSOR", false, "go on where an earlier list ended"},
+};
+
 static const struct cli_option log_options[] = {
 	{"--lines", "N", false, "how many of the last lines, 100 where not given", 'n'},
 	{"--follow", NULL, false, "go on with what is written, until interrupted", 'f'},
@@ -238,6 +243,12 @@ const struct cli_command cli_commands[] = {
 	 NULL,
 	 "$ stoa ledger\n",
 	 NO_OPTIONS, 0, 0, cli_ledger},
+	{"ledger transfers", "ACCOUNT", "List the transfers from and to an account, newest first",
+	 "ACCOUNT may be any that `stoa ledger` shows under money.",
+	 "$ stoa ledger transfers acme\n"
+	 "TIME                     KIND     PHASE   FROM     TO    AMOUNT  PERIOD\n"
+	 "2026-11-24 04:10:57 UTC  funding  single  outside  acme   10.00  2026-11\n",
+	 OPTIONS(transfer_options), 1, 1, cli_ledger_transfers},
 	{"journal cat", "", "Print the call records, one JSON object a line",
 	 NULL,
 	 "$ stoa journal cat\n"
