@@ -15,6 +15,7 @@
 #define PHASES_MAX        10000
 #define SUBSCRIPTIONS_MAX 1000000
 #define LINES_MAX         1000000
+#define LATE_MAX          1000000 /* of a stream */
 #define BILL_NAME_MAX     136
 
 /* ---- reading ---- */
@@ -38,6 +39,12 @@ bool read_name(struct reader *reader, bool first, const char *pointer);
 bool read_value(struct reader *reader, json_type type, const char *pointer, json_t **ret_value);
 /* Whether a list has another item; the reader then stands at it. `index` is its number. */
 bool read_item(struct reader *reader, size_t index, const char *pointer, bool *ret_more);
+
+struct value;
+typedef bool (*item_fn)(void *context, const struct value *value);
+/* The next member, a list of at most so many objects: each is handed on. */
+bool read_list(struct reader *reader, const char *pointer, size_t most, item_fn take,
+	       void *context);
 
 /* ---- members of a value: false after a complaint where it is not as it must be ---- */
 

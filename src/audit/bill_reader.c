@@ -95,6 +95,32 @@ bool read_item(struct reader *reader, size_t index, const char *pointer, bool *r
 	return index == 0 || read_mark(reader, ',', pointer);
 }
 
+bool read_list(struct reader *reader, const char *pointer, size_t most, item_fn take, void *context)
+{
+	char item[AUDIT_POINTER_MAX];
+	struct value value = {.pointer = item, .complaint = reader->complaint};
+	bool more = true;
+
+	if (!read_name(reader, false, pointer) || !read_mark(reader, '[', pointer))
+		return false;
+	for (size_t i = 0;; i++) {
+		snprintf(item, sizeof(item), "%s/%zu", pointer, i);
+		if (!read_item(reader, i, item, &more))
+			return false;
+		if (!more)
+			return true;
+		if (i == most)
+			return complain(reader->complaint, item,
+					"there are more than the %zu allowed", most);
+		if (!read_value(reader, JSON_OBJECT, item, &value.json))
+			return false;
+		const bool taken = take(context, &value);
+		json_decref(value.json);
+		if (!taken)
+			return false;
+	}
+}
+
 /* ---- members ---- */
 
 static bool complain_member(const struct value *value, const char *name, const char *what)

@@ -17,37 +17,6 @@ void *bill_grow(void *list, size_t count, size_t item_bytes)
 	return list;
 }
 
-/* Reads each item of a list of objects. */
-typedef bool (*item_fn)(struct bill *bill, const struct value *value);
-
-static bool read_list(struct bill *bill, struct reader *reader, const char *name, size_t most,
-		      item_fn take)
-{
-	char pointer[64];
-	bool more = true;
-
-	snprintf(pointer, sizeof(pointer), "/%s", name);
-	if (!read_name(reader, false, pointer) || !read_mark(reader, '[', pointer))
-		return false;
-	for (size_t i = 0;; i++) {
-		struct value value = {.pointer = pointer, .complaint = reader->complaint};
-		snprintf(pointer, sizeof(pointer), "/%s/%zu", name, i);
-		if (!read_item(reader, i, pointer, &more))
-			return false;
-		if (!more)
-			return true;
-		if (i == most)
-			return complain(reader->complaint, pointer,
-					"there are more than the %zu allowed", most);
-		if (!read_value(reader, JSON_OBJECT, pointer, &value.json))
-			return false;
-		const bool taken = take(bill, &value);
-		json_decref(value.json);
-		if (!taken)
-			return false;
-	}
-}
-
 /* ---- rate cards and phases ---- */
 
 static bool read_rate(const struct value *value, struct rating_rate *ret_rate)
@@ -59,9 +28,10 @@ static bool read_rate(const struct value *value, struct rating_rate *ret_rate)
 	       value_number(value, "per", 1, INT64_MAX, &ret_rate->per);
 }
 
-static bool take_card(struct bill *bill, const struct value *value)
+static bool take_card(void *context, const struct value *value)
 {
 	static const char *const names[] = {"card", "fee_ppm", "rates", NULL};
+	struct bill *bill = context;
 	char pointer[AUDIT_POINTER_MAX];
 	struct bill_card card = {0};
 	int64_t number;
@@ -100,12 +70,13 @@ static bool take_card(struct bill *bill, const struct value *value)
 
 bool bill_read_cards(struct bill *bill, struct reader *reader)
 {
-	return read_list(bill, reader, "cards", CARDS_MAX, take_card);
+	return read_list(reader, "/cards", CARDS_MAX, take_card, bill);
 }
 
-static bool take_phase(struct bill *bill, const struct value *value)
+static bool take_phase(void *context, const struct value *value)
 {
 	static const char *const names[] = {"phase", "card", NULL};
+	struct bill *bill = context;
 	int64_t number;
 	int64_t card;
 	size_t at = 0;
@@ -129,7 +100,7 @@ static bool take_phase(struct bill *bill, const struct value *value)
 
 bool bill_read_phases(struct bill *bill, struct reader *reader)
 {
-	return read_list(bill, reader, "phases", PHASES_MAX, take_phase);
+	return read_list(reader, "/phases", PHASES_MAX, take_phase, bill);
 }
 
 /* ---- subscriptions ---- */
@@ -326,11 +297,12 @@ bool bill_concerns(const struct bill *bill, const struct bill_subscription *subs
 	       strcmp(account, AUDIT_OPERATOR) == 0;
 }
 
-static bool take_subscription(struct bill *bill, const struct value *value)
+static bool take_subscription(void *context, const struct value *value)
 {
 	static const char *const names[] = {"subscription", "account", "app",   "provider",
 					    "service",      "plan",    "units", "max_charge",
 					    "bill_always",  "prices",  NULL};
+	struct bill *bill = context;
 	struct bill_subscription *subscription = calloc(1, sizeof(*subscription));
 	int64_t id;
 
@@ -354,7 +326,7 @@ static bool take_subscription(struct bill *bill, const struct value *value)
 
 bool bill_read_subscriptions(struct bill *bill, struct reader *reader)
 {
-	return read_list(bill, reader, "subscriptions", SUBSCRIPTIONS_MAX, take_subscription);
+	return read_list(reader, "/subscriptions", SUBSCRIPTIONS_MAX, take_subscription, bill);
 }
 
 /* ---- lines ---- */
@@ -390,11 +362,12 @@ static bool read_choice(const struct value *value, const char *name, const char 
 	return complain(value->complaint, pointer, "\"%s\" is not known", text);
 }
 
-static bool take_line(struct bill *bill, const struct value *value)
+static bool take_line(void *context, const struct value *value)
 {
 	static const char *const names[] = {"role",     "kind",         "service", "plan",
 					    "app",      "subscription", "meter",   "model",
 					    "quantity", "amount",       NULL};
+	struct bill *bill = context;
 	struct bill_line line = {0};
 	unsigned role;
 	unsigned kind;
@@ -420,5 +393,5 @@ static bool take_line(struct bill *bill, const struct value *value)
 
 bool bill_read_lines(struct bill *bill, struct reader *reader)
 {
-	return read_list(bill, reader, "lines", LINES_MAX, take_line);
+	return read_list(reader, "/lines", LINES_MAX, take_line, bill);
 }

@@ -119,19 +119,29 @@ static bool may_be_billed(const struct journal_record *record,
 	       (record->status < 500 || subscription->rating.bill_always);
 }
 
+/* The last of the ascending numbers that is at most `most`; 0 where there is none. */
+static size_t last_within(const uint64_t *numbers, size_t count, uint64_t most)
+{
+	size_t low = 0;
+
+	while (count > 1) {
+		const size_t half = count / 2;
+		if (numbers[low + half] <= most)
+			low += half;
+		count -= half;
+	}
+	return low;
+}
+
 static size_t phase_of(struct stream *stream, uint64_t position)
 {
-	size_t phase = stream->bill->phase_count - 1;
-
 	while (stream->late_at < stream->late_count &&
 	       stream->late[stream->late_at].position < position)
 		stream->late_at++;
 	if (stream->late_at < stream->late_count &&
 	    stream->late[stream->late_at].position == position)
 		return stream->late[stream->late_at].phase;
-	while (phase > 0 && stream->starts[phase] > position)
-		phase--;
-	return phase;
+	return last_within(stream->starts, stream->bill->phase_count, position);
 }
 
 static void keep_call(struct bill *bill, struct call_id call)
@@ -282,20 +292,29 @@ static bool take_starts(struct stream *stream, const json_t *starts, const char 
 	return true;
 }
 
-static bool find_phase(const struct bill *bill, uint64_t number, size_t *ret_phase)
+static int compare_phase(const void *number, const void *phase)
 {
-	for (size_t i = 0; i < bill->phase_count; i++) {
-		if (bill->phases[i].number == number) {
-			*ret_phase = i;
-			return true;
-		}
-	}
-	return false;
+	const uint64_t wanted = *(const uint64_t *)number;
+	const uint64_t here = ((const struct bill_phase *)phase)->number;
+
+	return (wanted > here) - (wanted < here);
 }
 
-static bool take_late(struct stream *stream, const struct value *value)
+static bool find_phase(const struct bill *bill, uint64_t number, size_t *ret_phase)
+{
+	const struct bill_phase *found = bsearch(&number, bill->phases, bill->phase_count,
+						 sizeof(*bill->phases), compare_phase);
+
+	if (found == NULL)
+		return false;
+	*ret_phase = (size_t)(found - bill->phases);
+	return true;
+}
+
+static bool take_late(void *context, const struct value *value)
 {
 	static const char *const names[] = {"position", "phase", NULL};
+	struct stream *stream = context;
 	struct late entry;
 	int64_t position;
 	int64_t phase;
@@ -320,25 +339,9 @@ static bool take_late(struct stream *stream, const struct value *value)
 static bool read_late(struct stream *stream, struct reader *reader, size_t index)
 {
 	char pointer[AUDIT_POINTER_MAX];
-	struct value value = {.pointer = pointer, .complaint = reader->complaint};
-	bool more = true;
 
 	snprintf(pointer, sizeof(pointer), "/streams/%zu/late", index);
-	if (!read_name(reader, false, pointer) || !read_mark(reader, '[', pointer))
-		return false;
-	for (size_t i = 0;; i++) {
-		snprintf(pointer, sizeof(pointer), "/streams/%zu/late/%zu", index, i);
-		if (!read_item(reader, i, pointer, &more))
-			return false;
-		if (!more)
-			return true;
-		if (!read_value(reader, JSON_OBJECT, pointer, &value.json))
-			return false;
-		const bool taken = take_late(stream, &value);
-		json_decref(value.json);
-		if (!taken)
-			return false;
-	}
+	return read_list(reader, pointer, LATE_MAX, take_late, stream);
 }
 
 static bool read_starts(struct stream *stream, struct reader *reader, size_t index)
