@@ -20,6 +20,7 @@ KILLS = int(os.environ.get("STOA_KILLS", "100"))
 INSTANCE_KILLS = 10
 CALLERS = 16
 PRICE = Decimal("0.05")
+PARTIES = ("acme", "globex")  # consumer and provider
 CONFIG = """\
 name: test
 currency: USD
@@ -71,13 +72,12 @@ def verify_receipt(cloud, call):
     assert told.startswith(f"call {call} is record ")
 
 
-def verify_bills(cloud, folder, calls):
-    """Consumer's and provider's bills prove exactly so many calls, and what they come to."""
-    for account in ("acme", "globex"):
-        cloud.cli("statement", account, "--bill", folder / account)
-        told = cloud.json("verify", folder / account)
-        assert told["calls"] == calls
-        assert told["total"] == cloud.statement(account)["total"]
+def verify_bill(cloud, account, folder, calls):
+    """The account's bill proves exactly so many calls, and what they come to."""
+    cloud.cli("statement", account, "--bill", folder / account)
+    told = cloud.json("verify", folder / account)
+    assert told["calls"] == calls
+    assert told["total"] == cloud.statement(account)["total"]
 
 
 def test_every_whole_answer_is_billed_once_over_many_kills(clouds, upstreams, tmp_path):
@@ -118,14 +118,15 @@ def test_every_whole_answer_is_billed_once_over_many_kills(clouds, upstreams, tm
         assert billed <= set(answered), "a call was billed that the service had not answered"
         check_bill(cloud, len(billed))
         verify_receipt(cloud, chance.choice(sorted(billed)))
-        verify_bills(cloud, tmp_path, len(billed))
+        verify_bill(cloud, PARTIES[number % 2], tmp_path, len(billed))
     assert len(answered) == len(set(answered)), "a call reached the service twice"
     assert len(whole) > KILLS
 
     quiet(cloud)
     calls = len(billed)
     check_bill(cloud, calls)
-    for account in ("acme", "globex"):
+    for account in PARTIES:
+        verify_bill(cloud, account, tmp_path, calls)
         _, records = verifier.verify_bill((tmp_path / account).read_text(),
                                           (cloud.folder / "log.pub").read_text())
         assert {str(uuid.UUID(bytes=record.call)) for record in records} == billed
