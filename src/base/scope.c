@@ -1,7 +1,9 @@
 #include "base/scope.h"
 
 #include <stdio.h>
+#include <string.h>
 
+#include "base/check.h"
 #include "base/text.h"
 
 #define LABEL_BYTES_MAX  63
@@ -185,17 +187,50 @@ static const char *scope_read(struct slice scope, struct parts *ret_parts)
 	return NULL;
 }
 
+static unsigned sum_of(const char *word)
+{
+	unsigned sum = 0;
+
+	while (*word != '\0')
+		sum += (uint8_t)*word++;
+	return sum;
+}
+
+/* The common method that stands here with two letters swapped, one missing or one too many; NULL:
+ * none. With another letter it is another word: there may be a method SET. */
+static const char *misspelt(struct slice method)
+{
+	static const char *const common[] = {"GET",   "HEAD",   "POST",   "PUT",
+					     "PATCH", "DELETE", "OPTIONS"};
+	char word[METHOD_BYTES_MAX + 1];
+
+	check(slice_to_text(method, word, sizeof(word)));
+	const char *near = text_nearest_within(word, 1, common, sizeof(common) / sizeof(common[0]));
+	if (near == NULL || strcmp(near, word) == 0)
+		return NULL;
+	const bool other_letter = strlen(near) == method.length && sum_of(near) != sum_of(word);
+	return other_letter ? NULL : near;
+}
+
 int scope_check(struct slice scope, struct fault *fault)
 {
 	struct parts parts;
+	struct slice method;
 	char shown[TEXT_SHOWN_MAX];
 	const char *wrong = scope_read(scope, &parts);
 
-	if (wrong == NULL)
-		return 0;
-	return fault_set(fault, FAULT_INPUT,
-			 "scope \"%s\": %s; a scope is SERVICE[:METHODS[:PATH]]",
-			 text_show(scope, shown), wrong);
+	if (wrong != NULL)
+		return fault_set(fault, FAULT_INPUT,
+				 "scope \"%s\": %s; a scope is SERVICE[:METHODS[:PATH]]",
+				 text_show(scope, shown), wrong);
+	while (!is_any(parts.methods) && slice_cut(&parts.methods, ',', &method)) {
+		const char *near = misspelt(method);
+		if (near != NULL)
+			return fault_set_near(fault, FAULT_INPUT, near,
+					      "scope \"%s\": there is no method \"%.*s\"",
+					      text_show(scope, shown), SLICE_ARGS(method));
+	}
+	return 0;
 }
 
 static bool has_method(struct slice methods, struct slice wanted)

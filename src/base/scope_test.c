@@ -178,6 +178,28 @@ static void what_is_no_scope_is_refused_and_allows_nothing(void **unused)
 	assert_int_equal(scope_check(slice_make(long_scope, SCOPE_TEXT_MAX), &fault), FAULT_INPUT);
 }
 
+static void a_common_method_that_is_misspelt_is_told(void **unused)
+{
+	(void)unused;
+	static const char *const rows[][2] = {
+		{"t:GTE", "GET"},      {"t:GET,PSOT:/a", "POST"}, {"t:PTACH", "PATCH"},
+		{"t:DELET", "DELETE"}, {"*:OPTION", "OPTIONS"},   {"t:HEADD:/", "HEAD"},
+	};
+	static const char *const fine[] = {"t:SET", "t:PURGE,GET", "t:PROPPATCH", "t:LINK:/",
+					   "t:M-SEARCH"};
+	struct fault fault;
+
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+		assert_int_equal(scope_check(slice_of(rows[i][0]), &fault), FAULT_INPUT);
+		assert_string_equal(fault.near, rows[i][1]);
+	}
+	for (size_t i = 0; i < sizeof(fine) / sizeof(fine[0]); i++)
+		assert_int_equal(scope_check(slice_of(fine[i]), &fault), 0);
+	assert_int_equal(scope_check(slice_of("t:GTE"), &fault), FAULT_INPUT);
+	assert_string_equal(fault.text, "scope \"t:GTE\": there is no method \"GTE\"; "
+					"did you mean \"GET\"");
+}
+
 static void the_scope_that_is_needed_allows_what_needs_it(void **unused)
 {
 	(void)unused;
@@ -211,6 +233,7 @@ int main(void)
 		cmocka_unit_test(a_scope_names_service_methods_and_path),
 		cmocka_unit_test(a_path_that_reads_in_two_ways_is_in_no_scope_with_a_path),
 		cmocka_unit_test(what_is_no_scope_is_refused_and_allows_nothing),
+		cmocka_unit_test(a_common_method_that_is_misspelt_is_told),
 		cmocka_unit_test(the_scope_that_is_needed_allows_what_needs_it),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -11,6 +11,8 @@
 /* How long an idle connection is kept when the gateway stops, for a request on its way. */
 #define DRAIN_IDLE_NS (500 * CLOCK_NS_PER_MS)
 #define PENDING_MAX   4096u /* connections accepted when the listeners close */
+/* Closing is the kernel's affair, of microseconds; a turn waits for a millisecond. */
+#define CLOSING_TURNS_MAX 5000u
 
 /* ---- connections ---- */
 
@@ -336,8 +338,9 @@ static int listeners_open(struct worker *worker, struct fault *fault)
 	return 0;
 }
 
-/* After the server has drained: connections to instances and listeners end; messages that are
- * still on their way are delivered. */
+/* After the server has drained: connections to instances and listeners end, and messages that are
+ * still on their way are delivered. Nothing of the loop is open any more then (loop_free checks).
+ */
 static void worker_close(struct worker *worker)
 {
 	struct gateway *gateway = worker->gateway;
@@ -352,10 +355,11 @@ static void worker_close(struct worker *worker)
 		listeners_close(worker);
 	if (worker->server != NULL && !worker->stopping)
 		http_server_close(worker->server);
-	while (loop_turn(worker->loop, 0, &fault) == 0 &&
-	       ((worker->number == 0 && gateway->listeners_open > 0) ||
-		(worker->server != NULL && http_server_connections(worker->server) > 0)))
-		;
+	uint32_t turns = 1;
+	while (loop_turn(worker->loop, loop_is_empty(worker->loop) ? 0 : CLOCK_NS_PER_MS, &fault) ==
+		       0 &&
+	       !loop_is_empty(worker->loop) && turns < CLOSING_TURNS_MAX)
+		turns++;
 	if (worker->client != NULL)
 		http_client_free(worker->client);
 	if (worker->server != NULL)

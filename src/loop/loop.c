@@ -71,6 +71,11 @@ int loop_new(const struct loop_options *options, struct loop **ret_loop, struct 
 	return 0;
 }
 
+bool loop_is_empty(const struct loop *loop)
+{
+	return loop->objects == 0;
+}
+
 void loop_free(struct loop *loop)
 {
 	check(!loop->in_turn);

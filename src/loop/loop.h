@@ -81,7 +81,9 @@ struct loop_options {
 /* Call it in the thread that will run the loop. Asking for io_uring where it is refused is a
  * FAULT_UNSUPPORTED that names the missing part. */
 int loop_new(const struct loop_options *options, struct loop **ret_loop, struct fault *fault);
-/* Every stream, listener and watch must be closed before. */
+/* Whether every stream, listener and watch is closed. */
+bool loop_is_empty(const struct loop *loop);
+/* It must be empty. */
 void loop_free(struct loop *loop);
 
 /* Until loop_stop; may be run again after. A fault means that the back end is beyond repair. */

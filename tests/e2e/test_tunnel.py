@@ -234,6 +234,29 @@ def test_a_tunnel_is_cut_when_its_money_is_over(clouds, service):
     assert float(account["credits_posted"]) >= float(account["debits_posted"]) > 1
 
 
+@pytest.mark.parametrize("end", ["key", "subscription"])
+def test_a_tunnel_is_cut_when_its_right_is_over(clouds, service, end):
+    market = market_of(clouds, service, "workers: 2\n")
+    cloud = market.cloud
+    with connect(market, "/echo") as peer, connect(market, "/hold") as idle:
+        peer.send(b"hello")
+        assert peer.receive() == b"hello"
+        if end == "key":
+            key, = cloud.items("/v1/keys", app="acme/shop")
+            cloud.cli("key", "revoke", key["id"], "--wait")
+        else:
+            cloud.cli("unsubscribe", "acme/shop", "chat", "--wait")
+        assert cloud.status()["calls"]["tunnels"] == 0
+        peer.wait_for_end()
+        idle.wait_for_end()
+    service.wait_for_ended(2)
+    records = market.new_records()
+    assert [(record["outcome"], record["billed"], record["charge"]) for record in records] == [
+        ("cut", True, PRICE)] * 2
+    settle(cloud)
+    check_books(cloud)
+
+
 def test_a_tunnel_ends_with_the_node_and_is_on_record(clouds, service):
     market = market_of(clouds, service, "drain: 300ms\n")
     cloud = market.cloud
