@@ -110,6 +110,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		}
 	}
 	json_decref(request.json);
+	json_decref(request.errors);
 	text_fini(&request.body);
 	text_fini(&request.output);
 	arena_fini(&request.arena);
