@@ -414,6 +414,34 @@ static void an_identical_publish_changes_nothing(void **unused)
 	rig_end(&rig);
 }
 
+static void a_subscription_to_what_is_not_in_force_is_told(void **unused)
+{
+	(void)unused;
+	struct rig rig;
+	struct rig_options options = rig_options_default(PRICE);
+	struct fault fault;
+	rig_begin(&rig, &options);
+	struct gateway_subscription_entry entry = {.id = {99},
+						   .app = {5},
+						   .service = {77},
+						   .plan = {77},
+						   .account_name = "acme",
+						   .app_name = "acme/shop",
+						   .account_lease = rig.lease};
+
+	assert_int_equal(gateway_publish_subscription(rig.gateway, &entry, &fault),
+			 FAULT_NOT_FOUND);
+	assert_string_equal(fault.text,
+			    "the service that app acme/shop is subscribed to is not in force");
+	entry.service.value = 1;
+	assert_int_equal(gateway_publish_subscription(rig.gateway, &entry, &fault),
+			 FAULT_NOT_FOUND);
+	assert_string_equal(fault.text,
+			    "the plan that app acme/shop is subscribed to is not in force");
+	assert_int_equal(gateway_directory_read(rig.gateway).subscriptions, 1);
+	rig_end(&rig);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -427,6 +455,7 @@ int main(void)
 		cmocka_unit_test(an_ended_subscription_ends_its_calls),
 		cmocka_unit_test(a_gateway_that_does_not_know_denies_nothing),
 		cmocka_unit_test(an_identical_publish_changes_nothing),
+		cmocka_unit_test(a_subscription_to_what_is_not_in_force_is_told),
 	};
 
 	return rig_run_on_all(tests, sizeof(tests) / sizeof(*tests));
