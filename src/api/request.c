@@ -78,6 +78,22 @@ static bool admit(struct api_request *request, const struct http_request *head)
 	return !request->answered;
 }
 
+/* Which of the two would hold is nothing to guess. A problem is answered then. */
+static bool is_given_twice(struct api_request *request, const struct http_request *head,
+			   const char *name)
+{
+	size_t count = 0;
+
+	if (api_route_find_argument(request->route, API_HEADER, slice_of(name)) == NULL)
+		return false;
+	for (size_t i = 0; i < head->header_count; i++)
+		count += slice_equal_ignore_case(head->headers[i].name, slice_of(name));
+	if (count > 1)
+		api_answer_problem(request, API_ARGUMENT, name,
+				   "%s: it is given %zu times; send it once", name, count);
+	return count > 1;
+}
+
 static void on_request(struct http_exchange *exchange, const struct http_request *head)
 {
 	struct api_request *request = request_of(exchange);
@@ -90,6 +106,8 @@ static void on_request(struct http_exchange *exchange, const struct http_request
 	text_init(&request->body, API_BODY_MAX);
 	text_init(&request->output, API_ANSWER_MAX);
 	if (!admit(request, head))
+		return;
+	if (is_given_twice(request, head, "Idempotency-Key"))
 		return;
 	request->query = arena_copy(&request->arena, head->query);
 	request->idempotency_key =

@@ -368,6 +368,15 @@ def test_problems_show_what_was_sent_without_its_control_characters(town):
     assert answer.status_code == 404 and "\x1b" not in answer.json()["detail"]
 
 
+def test_an_idempotency_key_that_is_given_twice_is_refused(town):
+    before = town.ledger()
+    for other in ("a", "b"):
+        answer = town.client.post("/v1/accounts/acme/funds", json={"amount": "1.00"},
+                                  headers=[("Idempotency-Key", "a"), ("idempotency-key", other)])
+        assert_problem(answer, 422, "invalid-argument", "Idempotency-Key", "2 times")
+    assert town.ledger() == before
+
+
 def test_all_that_is_wrong_with_the_arguments_is_told_at_once(town):
     answer = town.client.post("/v1/accounts/acme/funds", json={"amount": 1, "currency": "USD"},
                               params={"dry": "1"}, headers={"Idempotency-Key": "x" * 300})
