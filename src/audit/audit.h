@@ -199,8 +199,9 @@ const struct audit_key *audit_logs_key(const struct audit_logs *logs);
 const struct audit_signer *audit_logs_signer(const struct audit_logs *logs);
 
 /* The record of a call, written by now: looked for among those that settled from a minute before
- * the call's own time on, `most` at the most (a clock that was set back hides them). *ret_whole
- * false: there were more. FAULT_NOT_FOUND where it is not among them. */
+ * the call's own time on, `most` at the most, then among the million before them, for the clock may
+ * have been set back. *ret_whole false: more follow those. FAULT_NOT_FOUND where it is in neither.
+ */
 int audit_call_find(struct journal *journal, uint32_t stream, struct call_id call, uint64_t most,
 		    bool *ret_whole, struct journal_record *ret_record, struct fault *fault);
 

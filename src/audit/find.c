@@ -5,6 +5,8 @@
 
 #define SLACK_NS  (60 * CLOCK_NS_PER_S)
 #define READ_MOST 4096
+/* Looked at before the place where the record should stand. */
+#define BEFORE_MOST (1u << 20)
 
 static int settled_at(struct journal *journal, uint32_t stream, uint64_t position,
 		      uint64_t *ret_settled_ns, struct fault *fault)
@@ -54,8 +56,8 @@ static uint64_t time_of_call(struct call_id call)
 	return unix_ms < UINT64_MAX / CLOCK_NS_PER_MS ? unix_ms * CLOCK_NS_PER_MS : UINT64_MAX;
 }
 
-static int search(struct journal_reader *reader, struct call_id call, uint64_t most,
-		  bool *ret_whole, struct journal_record *ret_record, struct fault *fault)
+static int look_through(struct journal_reader *reader, struct call_id call, uint64_t most,
+			bool *ret_whole, struct journal_record *ret_record, struct fault *fault)
 {
 	const struct journal_record *records;
 	uint32_t count = 1;
@@ -77,21 +79,37 @@ static int search(struct journal_reader *reader, struct call_id call, uint64_t m
 	return fault_set(fault, FAULT_NOT_FOUND, "no record of this call was found");
 }
 
+static int search(struct journal *journal, uint32_t stream, uint64_t position, struct call_id call,
+		  uint64_t most, bool *ret_whole, struct journal_record *ret_record,
+		  struct fault *fault)
+{
+	struct journal_reader *reader;
+	int code = journal_reader_open(journal, stream, position, &reader, fault);
+
+	if (code < 0)
+		return code;
+	code = look_through(reader, call, most, ret_whole, ret_record, fault);
+	journal_reader_close(reader);
+	return code;
+}
+
 int audit_call_find(struct journal *journal, uint32_t stream, struct call_id call, uint64_t most,
 		    bool *ret_whole, struct journal_record *ret_record, struct fault *fault)
 {
 	const uint64_t called_ns = time_of_call(call);
-	struct journal_reader *reader;
-	uint64_t position;
+	const uint64_t first = journal_stream_first(journal, stream);
+	uint64_t position = first;
+	bool whole_before;
 	int code = first_settled_from(
 		journal, stream, called_ns > SLACK_NS ? called_ns - SLACK_NS : 0, &position, fault);
 
 	*ret_whole = true;
 	if (code == 0)
-		code = journal_reader_open(journal, stream, position, &reader, fault);
-	if (code < 0)
+		code = search(journal, stream, position, call, most, ret_whole, ret_record, fault);
+	if (code != FAULT_NOT_FOUND || position <= first)
 		return code;
-	code = search(reader, call, most, ret_whole, ret_record, fault);
-	journal_reader_close(reader);
-	return code;
+	/* A clock that was set back settles a call among those that seem later or earlier. */
+	const uint64_t before = position - first < BEFORE_MOST ? position - first : BEFORE_MOST;
+	return search(journal, stream, position - before, call, before, &whole_before, ret_record,
+		      fault);
 }

@@ -329,6 +329,44 @@ static void a_receipt_is_verified_and_each_changed_byte_is_found(void **state)
 	text_fini(&receipt);
 }
 
+/* A record of a call that began and settled then, durable. */
+static struct call_id write_at(uint64_t second)
+{
+	const uint8_t entropy[10] = {(uint8_t)world.written, (uint8_t)(world.written >> 8)};
+	struct journal_record record = world_record(world.written++);
+	bool synced;
+
+	record.call = call_id_make(second * 1000, entropy);
+	record.started_ns = record.settled_ns = second * CLOCK_NS_PER_S;
+	journal_append(world.stream, &record);
+	assert_int_equal(journal_maintain(world.journal, &synced, &world.fault), 0);
+	return record.call;
+}
+
+static void a_call_is_found_though_the_clock_was_set_back(void **state)
+{
+	(void)state;
+	struct call_id calls[120], unknown;
+	struct journal_record record;
+	bool whole;
+
+	/* An hour back after the first half. */
+	for (unsigned i = 0; i < 120; i++)
+		calls[i] = write_at(i < 60 ? 100000 + 100 * i : 100000 - 3600 + 100 * i);
+	for (unsigned i = 0; i < 120; i++) {
+		assert_int_equal(audit_call_find(world.journal, 0, calls[i], 4096, &whole, &record,
+						 &world.fault),
+				 0);
+		assert_int_equal(record.position, i);
+	}
+	unknown = calls[7];
+	unknown.bytes[15] ^= 1;
+	assert_int_equal(
+		audit_call_find(world.journal, 0, unknown, 4096, &whole, &record, &world.fault),
+		FAULT_NOT_FOUND);
+	assert_true(whole);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -343,6 +381,7 @@ int main(void)
 		TEST(a_journal_that_was_changed_or_rolled_back_is_damage),
 		TEST(only_what_is_durable_enters),
 		TEST(a_receipt_is_verified_and_each_changed_byte_is_found),
+		TEST(a_call_is_found_though_the_clock_was_set_back),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
