@@ -52,6 +52,7 @@ static const struct api_member status_members[] = {
 	{"log_key", API_IS_TEXT, 0, NULL, "public key of what the cloud signs, a C2SP vkey"},
 	{"journal", API_IS_OBJECT, 0, "JournalState", "how far it is written, durable and posted"},
 	{"instances", API_IS_OBJECT, API_LIST_OF, "Instance", "the running copies of services"},
+	{"instances_are", API_IS_TEXT, 0, NULL, "how they are held together and limited, and why so"},
 	{"troubles", API_IS_OBJECT, API_LIST_OF, "Trouble", "what cannot do its work now"},
 };
 

@@ -156,6 +156,8 @@ IN_CHILD static int child_run(void *argument)
 		child_exit();
 	if (child->keeper_socket >= 0 && !keeper_tell(child->keeper_socket, getpid(), true))
 		child_fail(child, "tell the keeper");
+	if (request->group_file > 0 && write(request->group_file, "0", 1) != 1)
+		child_fail(child, "enter its control group");
 	if (chdir(request->folder) != 0)
 		child_fail(child, "enter the folder");
 	child_descriptors(child);
@@ -311,12 +313,12 @@ static void keeper_take(pid_t *groups, size_t *group_count, struct keeper_word w
 	}
 }
 
-/* A copy of a process that may have threads: system calls only. Its end of the socket reads
- * nothing more once the parent is gone, however it went. */
-_Noreturn static void keeper_run(int keeper_socket)
+/* Forked before the first thread, so it may allocate. Its end of the socket reads nothing more once
+ * the parent is gone, however it went. */
+_Noreturn static void keeper_run(int keeper_socket, const struct cgroups *groups)
 {
-	pid_t groups[SPAWN_GUARDED_MAX];
-	size_t group_count = 0;
+	pid_t alive[SPAWN_GUARDED_MAX];
+	size_t alive_count = 0;
 	struct keeper_word word;
 	sigset_t all;
 
@@ -330,16 +332,19 @@ _Noreturn static void keeper_run(int keeper_socket)
 	for (;;) {
 		const ssize_t got = recv(0, &word, sizeof(word), 0);
 		if (got == (ssize_t)sizeof(word))
-			keeper_take(groups, &group_count, word);
+			keeper_take(alive, &alive_count, word);
 		else if (got >= 0 || errno != EINTR)
 			break;
 	}
-	for (size_t i = 0; i < group_count; i++)
-		kill(-groups[i], SIGKILL);
+	for (size_t i = 0; i < alive_count; i++)
+		kill(-alive[i], SIGKILL);
+	if (groups != NULL)
+		cgroups_remove(groups->path);
 	_exit(0);
 }
 
-int spawner_guarded_open(struct spawner_guarded *guarded, struct fault *fault)
+int spawner_guarded_open(struct spawner_guarded *guarded, const struct cgroups *groups,
+			 struct fault *fault)
 {
 	int ends[2];
 
@@ -347,7 +352,7 @@ int spawner_guarded_open(struct spawner_guarded *guarded, struct fault *fault)
 		return fault_set_errno(fault, errno, "cannot make the keeper's socket");
 	const pid_t keeper = fork();
 	if (keeper == 0)
-		keeper_run(ends[1]);
+		keeper_run(ends[1], groups);
 	const int error = errno;
 	close(ends[1]);
 	if (keeper < 0) {

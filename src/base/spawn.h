@@ -8,7 +8,8 @@
  *
  * The kernel does that for the process itself, not for what it has started in turn. A guarded
  * spawner therefore has a keeper: a small process that knows the groups alive and kills them
- * once its parent is gone. What leaves its group (setsid) escapes both.
+ * once its parent is gone. What leaves its group (setsid) escapes both, but not a control group
+ * (base/cgroup.h), which the keeper ends too where there is one.
  *
  * Threads: start from one long-lived thread only (PR_SET_PDEATHSIG is bound to it).
  */
@@ -19,6 +20,7 @@
 #include <stdint.h>
 #include <sys/types.h>
 
+#include "base/cgroup.h"
 #include "base/fault.h"
 
 #define SPAWN_GUARDED_MAX 4096 /* processes alive at once, by a guarded spawner */
@@ -36,6 +38,7 @@ struct spawn_request {
 				    * what is inherited; 0: inherited */
 	uint64_t files_max;        /* RLIMIT_NOFILE */
 	uint64_t processes_max;    /* RLIMIT_NPROC */
+	int group_file;            /* of cgroup_make: its control group; 0: ours */
 };
 
 struct spawn_exit {
@@ -65,7 +68,9 @@ struct spawner_guarded {
 	size_t alive_count;
 };
 
-/* Forks the keeper: call it early, before the first thread and before memory is large. */
-int spawner_guarded_open(struct spawner_guarded *guarded, struct fault *fault);
+/* Forks the keeper: call it early, before the first thread and before memory is large. It ends the
+ * groups too; NULL: there are none. */
+int spawner_guarded_open(struct spawner_guarded *guarded, const struct cgroups *groups,
+			 struct fault *fault);
 /* Kills every group that is alive, ends the keeper and waits for it. */
 void spawner_guarded_close(struct spawner_guarded *guarded);

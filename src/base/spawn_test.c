@@ -302,7 +302,7 @@ _Noreturn static void run_between(struct run *run, bool guarded, int leave)
 	struct spawner_guarded spawner;
 	char byte;
 
-	if (guarded && spawner_guarded_open(&spawner, &fault) != 0)
+	if (guarded && spawner_guarded_open(&spawner, NULL, &fault) != 0)
 		_exit(1);
 	if (guarded)
 		run->spawner = &spawner.spawner;
@@ -370,7 +370,7 @@ static void a_guarded_spawner_ends_every_group_when_closed(void **state)
 	char line[16];
 
 	(void)state;
-	assert_int_equal(spawner_guarded_open(&guarded, &fault), 0);
+	assert_int_equal(spawner_guarded_open(&guarded, NULL, &fault), 0);
 	run = run_make(&guarded.spawner,
 		       ARGUMENTS("/bin/sh", "-c", "sleep 1000 & echo ready; wait"));
 	run_start(&run);
@@ -392,7 +392,7 @@ static void without_its_keeper_a_guarded_spawner_starts_nothing(void **state)
 	struct spawner_guarded guarded;
 
 	(void)state;
-	assert_int_equal(spawner_guarded_open(&guarded, &fault), 0);
+	assert_int_equal(spawner_guarded_open(&guarded, NULL, &fault), 0);
 	struct run run = run_make(&guarded.spawner, ARGUMENTS("/bin/true"));
 	siginfo_t info;
 	assert_int_equal(kill(guarded.keeper, SIGKILL), 0);

@@ -210,6 +210,9 @@ int fleet_open(const struct fleet_options *options, struct fleet **ret_fleet, st
 	if (code == 0)
 		code = leftover_sweep(fleet->instances_folder, fault);
 	if (code == 0)
+		code = leftover_groups(fleet->instances_folder,
+				       fleet_has_groups(fleet) ? options->groups : NULL, fault);
+	if (code == 0)
 		code = thread_start(fleet, fault);
 	if (code < 0) {
 		fleet_free(fleet);

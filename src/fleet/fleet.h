@@ -22,7 +22,9 @@
  *	        behind is found at the next open by the pid and start time in DIR/instances
  *
  * Limits of an instance: RLIMIT_DATA from `memory_bytes` (README.md says why not RLIMIT_AS),
- * RLIMIT_NOFILE from `concurrency`: 1,024 open files, and 8 for each call.
+ * RLIMIT_NOFILE from `concurrency`: 1,024 open files, and 8 for each call. Where control groups can
+ * be had, each instance has one: what it starts ends with it, even in a session of its own, and
+ * where memory and cpu are delegated they are hard bounds for all of its processes together.
  * `cpu_milli` and `concurrency` are declared sizes: they price calls and guide admission.
  *
  * Threads: the fleet runs a thread of its own. Every function here may be called from any
@@ -36,6 +38,7 @@
 #include <stdint.h>
 #include <sys/types.h>
 
+#include "base/cgroup.h"
 #include "base/clock.h"
 #include "base/fault.h"
 #include "base/ids.h"
@@ -117,8 +120,9 @@ struct fleet_events {
 struct fleet_options {
 	const char *folder; /* the cloud's: instances/ and log/ are made in it */
 	enum loop_io io;
-	const struct clock *clock; /* NULL: the system's */
-	struct spawner *spawner;   /* NULL: the system's */
+	const struct clock *clock;    /* NULL: the system's */
+	struct spawner *spawner;      /* NULL: the system's */
+	const struct cgroups *groups; /* NULL, or without a path: an instance is a process group */
 	const struct fleet_events *events;
 	void *owner;                 /* handed to the callbacks */
 	uint64_t log_bytes_max;      /* of SERVICE.log before it becomes SERVICE.log.1; 0: 8 MiB */

@@ -127,6 +127,8 @@ int leftover_write(const char *folder, struct instance_id instance, pid_t pid, s
 void leftover_remove(const char *folder, struct instance_id instance);
 /* Ends what is recorded and still runs, removes records and sockets. */
 int leftover_sweep(const char *folder, struct fault *fault);
+/* Ends the control group of an earlier life, and records this one's. NULL: there is none. */
+int leftover_groups(const char *folder, const struct cgroups *groups, struct fault *fault);
 /* Reserves instance ids that no earlier life has given: *ret_last + 1 and up, INSTANCES_RESERVED
  * of them. */
 int leftover_reserve(const char *folder, uint64_t *ret_last, struct fault *fault);
@@ -233,6 +235,11 @@ struct fleet {
 	pthread_mutex_t lock;
 	pthread_cond_t answered; /* a thread waits for the fleet's: its begin, a status */
 };
+
+static inline bool fleet_has_groups(const struct fleet *fleet)
+{
+	return fleet->options.groups != NULL && fleet->options.groups->path[0] != '\0';
+}
 
 /* An id that no life of this cloud has given. */
 int fleet_next_instance(struct fleet *fleet, struct instance_id *ret_id, struct fault *fault);

@@ -153,7 +153,7 @@ _Noreturn static void be_a_node(struct rig *rig, int output)
 	struct fault fault;
 	char body[256], text[64];
 
-	if (spawner_guarded_open(&guarded, &fault) < 0)
+	if (spawner_guarded_open(&guarded, NULL, &fault) < 0)
 		_exit(1);
 	rig->options.spawner = &guarded.spawner;
 	rig_open(rig);

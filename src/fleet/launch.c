@@ -211,17 +211,23 @@ static uint64_t files_max(const struct fleet_service *specification)
 static int start(const struct place *place, int output, pid_t *ret_pid, struct fault *fault)
 {
 	const struct fleet_service *specification = place->generation->specification;
-	struct spawner *spawner = place->generation->service->fleet->spawner;
+	const struct fleet *fleet = place->generation->service->fleet;
+	struct spawner *spawner = fleet->spawner;
 	const char *arguments[FLEET_ARGUMENTS_MAX + 1];
 	struct environment environment;
 	char *program = NULL;
 	size_t count = 0;
+	int group = 0;
 
 	for (; specification->command[count] != NULL; count++)
 		arguments[count] = specification->command[count];
 	arguments[count] = NULL;
 	environment_init(&environment, place);
 	int code = find_program(arguments[0], environment.all, &program, fault);
+	if (code == 0 && fleet_has_groups(fleet))
+		code = cgroup_make(fleet->options.groups, place->instance.value,
+				   specification->memory_bytes, specification->cpu_milli, &group,
+				   fault);
 	if (code == 0) {
 		arguments[0] = program;
 		const struct spawn_request request = {
@@ -229,12 +235,17 @@ static int start(const struct place *place, int output, pid_t *ret_pid, struct f
 			.arguments = arguments,
 			.environment = environment.all,
 			.output = output,
+			.group_file = group,
 			.files_max = files_max(specification),
 			.data_bytes_max = data_bytes_max(specification),
 			.stack_bytes = specification->memory_bytes == 0 ? 0 : STACK_BYTES,
 		};
 		code = spawner->start(spawner, &request, ret_pid, fault);
 	}
+	if (group > 0)
+		close(group);
+	if (group > 0 && code < 0)
+		cgroup_end(fleet->options.groups, place->instance.value);
 	free(program);
 	environment_fini(&environment);
 	return code;

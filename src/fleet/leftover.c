@@ -374,3 +374,25 @@ int leftover_reserve(const char *folder, uint64_t *ret_last, struct fault *fault
 	free(path);
 	return code;
 }
+
+int leftover_groups(const char *folder, const struct cgroups *groups, struct fault *fault)
+{
+	char path[PATH_MAX], earlier[CGROUP_PATH_MAX];
+	size_t length;
+
+	snprintf(path, sizeof(path), "%s/group", folder);
+	if (read_small(path, earlier, sizeof(earlier), &length, NULL) == 0)
+		cgroups_remove(earlier);
+	if (unlink(path) != 0 && errno != ENOENT)
+		return fault_set_errno(fault, errno, "cannot remove %s", path);
+	if (groups == NULL)
+		return 0;
+	const size_t wanted = strlen(groups->path);
+	const int descriptor = open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
+	int code = 0;
+	if (descriptor < 0 || write(descriptor, groups->path, wanted) != (ssize_t)wanted)
+		code = fault_set_errno(fault, errno, "cannot write %s", path);
+	if (descriptor >= 0)
+		close(descriptor);
+	return code;
+}

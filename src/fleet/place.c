@@ -130,6 +130,8 @@ static void on_exited(struct place *place, const char *how)
 	probe_close(&place->probe);
 	output_close(&place->output, how);
 	place->pid = 0;
+	if (fleet_has_groups(fleet))
+		cgroup_end(fleet->options.groups, place->instance.value);
 	leftover_remove(fleet->instances_folder, place->instance);
 	map_remove(&fleet->instances, place->instance.value);
 	back_off(place);

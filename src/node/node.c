@@ -373,6 +373,7 @@ static int fleet_begin(struct node *node, struct fault *fault)
 					      .io = node->config.io,
 					      .clock = node->clock,
 					      .spawner = &node->spawner.spawner,
+					      .groups = &node->groups,
 					      .log_bytes_max = node->config.log_service_bytes,
 					      .log_bytes_per_s = node->config.log_service_rate,
 					      .events = &instances_events,
@@ -444,13 +445,16 @@ static int node_start(struct node *node, const struct node_options *options, str
 static void print_ready(struct node *node)
 {
 	char gateway[LOOP_ADDRESS_TEXT_MAX], api[LOOP_ADDRESS_TEXT_MAX];
+	char isolation[CGROUP_WHY_MAX + 64];
 	const char *reason;
 	struct loop_address address;
 
 	const enum loop_io io = gateway_io(node->gateway, &reason);
+	cgroups_describe(&node->groups, isolation);
 	log_event(LOG_INFO, "node.ready", log_text("cloud", node->config.name),
 		  log_text("io", io == LOOP_IO_URING ? "uring" : "epoll"),
-		  log_text("reason", reason), log_number("workers", node->worker_count));
+		  log_text("reason", reason), log_number("workers", node->worker_count),
+		  log_text("instances_are", isolation));
 	loop_address_format(&node->api_address, api);
 	printf("ready ");
 	for (uint32_t i = 0; gateway_listener_address(node->gateway, i, &address); i++) {
@@ -549,10 +553,12 @@ int node_serve(const struct node_options *options, struct fault *fault)
 	gateway_publisher_enter();
 
 	/* Before the first thread: it forks, and the environment changes. */
+	cgroups_open(&node->groups);
 	int code = upkeep_open(&node->upkeep, fault);
 	if (code == 0)
-		code = spawner_guarded_open(&node->spawner, fault);
+		code = spawner_guarded_open(&node->spawner, &node->groups, fault);
 	if (code < 0) {
+		cgroups_close(&node->groups);
 		gateway_publisher_leave();
 		free(node);
 		return code;
@@ -574,6 +580,7 @@ int node_serve(const struct node_options *options, struct fault *fault)
 	}
 	node_stop(node);
 	spawner_guarded_close(&node->spawner);
+	cgroups_close(&node->groups);
 	if (code == 0)
 		log_event(LOG_INFO, "node.stopped", log_text("cloud", node->config.name));
 	upkeep_close(&node->upkeep);

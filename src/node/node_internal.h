@@ -59,6 +59,7 @@ struct node {
 	const struct clock *clock;
 	struct random *random;
 	struct spawner_guarded spawner;
+	struct cgroups groups;
 	uint64_t started_ns; /* Unix */
 	struct upkeep upkeep;
 	struct troubles troubles;

@@ -100,16 +100,18 @@ json_t *status_compose(void *context)
 {
 	struct node *node = context;
 	char started[CLOCK_TEXT_MAX], key[AUDIT_VKEY_MAX];
+	char isolation[CGROUP_WHY_MAX + 64];
 	const char *reason;
 	const enum loop_io io = gateway_io(node->gateway, &reason);
 
 	clock_format_wall(node->started_ns, started);
+	cgroups_describe(&node->groups, isolation);
 	audit_key_format(&node->signer.key, key);
-	return json_pack("{s:s, s:s, s:o, s:s, s:s, s:i, s:o, s:o, s:s, s:o, s:o, s:o}", "version",
-			 STOA_VERSION, "started", started, "gateway", addresses_json(node), "io",
-			 io == LOOP_IO_URING ? "uring" : "epoll", "io_reason", reason, "workers",
-			 (int)node->worker_count, "calls", calls_json(node), "poster",
-			 poster_json(node), "log_key", key, "journal", journal_json(node),
-			 "instances", instances_json(node), "troubles",
-			 troubles_json(&node->troubles));
+	return json_pack("{s:s, s:s, s:o, s:s, s:s, s:i, s:o, s:o, s:s, s:o, s:o, s:s, s:o}",
+			 "version", STOA_VERSION, "started", started, "gateway",
+			 addresses_json(node), "io", io == LOOP_IO_URING ? "uring" : "epoll",
+			 "io_reason", reason, "workers", (int)node->worker_count, "calls",
+			 calls_json(node), "poster", poster_json(node), "log_key", key, "journal",
+			 journal_json(node), "instances", instances_json(node), "instances_are",
+			 isolation, "troubles", troubles_json(&node->troubles));
 }

@@ -2,6 +2,7 @@
 
 import asyncio
 import hashlib
+import json
 import os
 import random
 import shutil
@@ -10,7 +11,7 @@ from decimal import Decimal
 from pathlib import Path
 
 import pytest
-from books import check_books, quiet
+from books import check_books, quiet, wait_until
 from callers import Load
 from cloud import STOA, upstream_manifest
 
@@ -123,6 +124,15 @@ def test_backups_under_load_restore_to_whole_clouds(clouds, upstreams, tmp_path)
         lines = copy.statement("acme")["lines"]
         assert sum(line["quantity"] for line in lines if line["kind"] == "usage") == billed
         assert Decimal(copy.statement("acme")["total"]) == billed * Decimal("0.050001")
+        # Its bill holds by the key of the original, with nothing but the file.
+        bill = tmp_path / f"bill{number}.json"
+        wait_until(lambda: copy.cli("statement", "acme", "--bill", bill, check=False)
+                   .returncode == 0, "its calls are signed")
+        key_text = (cloud.folder / "log.pub").read_text().strip()
+        verdict = json.loads(stoa("verify", bill, "--key", key_text, "--json",
+                                  "--cloud", tmp_path / "none").stdout)
+        assert verdict["verified"] and verdict["calls"] == len(copied)
+        assert Decimal(verdict["total"]) == billed * Decimal("0.050001")
         status = copy.status()["poster"]
         assert status["parked"] == 0 and status["owed"] == 0 and status["mismatches"] == 0
         check_books(copy)

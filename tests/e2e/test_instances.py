@@ -7,6 +7,7 @@ import signal
 import socket
 import threading
 from collections import Counter
+from pathlib import Path
 
 import pytest
 import worker
@@ -309,6 +310,28 @@ def test_kill_9_of_the_cloud_leaves_no_orphan_and_the_next_start_serves(run):
     market.cloud.start()
     market.normal_call()
     wait_until(lambda: all_healthy(market, 3), "three are healthy again")
+
+
+def test_what_leaves_its_session_ends_with_its_instance_and_with_the_cloud(run):
+    market = run({"CHILD": "away"})
+    if not market.cloud.status()["instances_are"].startswith("control groups"):
+        pytest.skip(market.cloud.status()["instances_are"])
+    first = about(market)
+    assert os.getsid(first["child"]) == first["child"] != os.getsid(first["pid"])
+    market.call("/crash")
+    wait_until(lambda: not any_alive([first["pid"], first["child"]]), "both are gone")
+    wait_until(lambda: all_healthy(market, 1), "another is healthy")
+    second = about(market)
+    market.cloud.kill9()
+    wait_until(lambda: not any_alive([second["pid"], second["child"]]), "both are gone")
+    market.cloud.start()
+    wait_until(lambda: all_healthy(market, 1), "another is healthy")
+    third = about(market)
+    group = Path((market.cloud.folder / "instances" / "group").read_text())
+    assert (group / "cgroup.kill").exists()
+    market.cloud.stop()
+    assert not any_alive([third["pid"], third["child"]])
+    assert not group.exists()
 
 
 def test_instances_come_back_with_the_cloud(run):

@@ -10,8 +10,8 @@ Run as a program it is an HTTP/1.1 server on STOA_SOCKET or PORT, on a thread a 
     /crash       ends with status 3, unanswered
     /exit        answers, then ends with status 0
 
-CHILD=yes starts a process of its own; STUBBORN=yes ignores SIGTERM; DEAF=yes never listens;
-BROKEN=yes ends at once with status 7.
+CHILD=yes starts a process of its own, CHILD=away one that leaves its session; STUBBORN=yes ignores
+SIGTERM; DEAF=yes never listens; BROKEN=yes ends at once with status 7.
 """
 
 import json
@@ -108,5 +108,6 @@ def main():
 CHILD = None
 if __name__ == "__main__":
     if os.environ.get("CHILD"):
-        CHILD = subprocess.Popen(["/usr/bin/sleep", "100000"])
+        CHILD = subprocess.Popen(["/usr/bin/sleep", "100000"],
+                                 start_new_session=os.environ["CHILD"] == "away")
     main()
