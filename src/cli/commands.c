@@ -80,7 +80,8 @@ static const struct cli_option statement_options[] = {
 	{"--period", "MONTH", false, "a calendar month (UTC) such as 2026-11; else this month"},
 	{"--app", "ACCOUNT/APP", false, "only this app"},
 	{"--service", "SERVICE", false, "only this service"},
-	{"--bill", "FILE", false, "write the bill, which proves each call in it"},
+	{"--bill", "FILE", false,
+	 "write the bill, which proves each call in it; - for standard output"},
 };
 
 static const struct cli_option verify_options[] = {

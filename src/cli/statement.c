@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "base/amount.h"
@@ -75,13 +76,22 @@ static void print_statement(const json_t *statement)
 	cli_table_end(&table);
 }
 
-/* Written beside and renamed, so that the file is whole or not there. */
+/* Written beside and renamed, so that the file is whole or not there. What is no regular file (a
+ * device, a link, a folder) would be replaced by that, so it is refused. */
 static int write_bill(struct cli *cli, const char *path, const char *target)
 {
 	char beside[PATH_MAX];
+	struct stat about;
 	int descriptor = -1;
 	FILE *file = NULL;
 
+	if (strcmp(target, "-") == 0)
+		return cli_download(cli, path, stdout);
+	if (lstat(target, &about) == 0 && !S_ISREG(about.st_mode))
+		return cli_fail(cli,
+				"cannot write %s: it is there and no regular file; "
+				"--bill - writes to standard output",
+				target);
 	if ((size_t)snprintf(beside, sizeof(beside), "%s.XXXXXX", target) < sizeof(beside))
 		descriptor = mkostemp(beside, O_CLOEXEC);
 	if (descriptor >= 0)

@@ -1,6 +1,7 @@
 """Bills: that anybody can check one, and that whatever is changed in one is found and named."""
 
 import json
+import os
 import random
 import re
 from decimal import Decimal
@@ -173,6 +174,23 @@ def test_commands_say_what_is_wrong_with_their_use(town, tmp_path):
     # A month without calls has a bill, too.
     town.cli("statement", "acme", "--period", "2026-01", "--bill", path)
     assert town.json("verify", path)["calls"] == 0
+
+
+def test_a_bill_replaces_no_device_and_no_link_and_goes_to_standard_output(town, tmp_path):
+    call(town, "acme/shop", 1)
+    quiet(town)
+    bills = tmp_path / "bills"
+    bills.mkdir()
+    os.mkfifo(bills / "pipe")
+    (bills / "link").symlink_to(bills / "elsewhere")
+    for name in ("pipe", "link", "."):
+        done = town.cli("statement", "acme", "--bill", bills / name, check=False)
+        assert done.returncode == 1 and "no regular file" in done.stderr, done
+    assert sorted(path.name for path in bills.iterdir()) == ["link", "pipe"]
+    assert (bills / "pipe").is_fifo() and (bills / "link").is_symlink()
+    printed = town.cli("statement", "acme", "--bill", "-").stdout
+    (tmp_path / "bill.json").write_text(printed)
+    assert town.json("verify", tmp_path / "bill.json")["calls"] == 1
 
 
 def test_a_log_that_was_changed_gives_no_bill(town, tmp_path):
