@@ -21,6 +21,7 @@
 /* Of a pipe, what is read before the call: a body that ends within it is sent with its length,
  * which many services need; a longer one is sent in chunks as it comes. */
 #define AHEAD_BYTES_MAX 65536
+#define WORD_MAX        65536 /* bytes of SERVICE, PATH and KEY, each; the gateway takes less */
 
 struct call {
 	struct cli *cli;
@@ -200,11 +201,13 @@ static struct curl_slist *headers_of(const struct call *call, const char *key)
 	struct curl_slist *headers = NULL;
 	struct text text;
 
-	text_init(&text, 65536);
+	text_init(&text, WORD_MAX + 64);
 	text_printf(&text, "Host: %s.localhost", cli->arguments[0]);
+	check(!text.failed);
 	headers = curl_slist_append(headers, text.data);
 	text_clear(&text);
 	text_printf(&text, "Authorization: Bearer %s", key);
+	check(!text.failed);
 	headers = curl_slist_append(headers, text.data);
 	headers = curl_slist_append(headers, "Expect:");
 	for (size_t i = 0; i < cli->given_count; i++) {
@@ -221,7 +224,7 @@ static void set_target(const struct call *call, CURL *curl)
 	const bool local = strncmp(call->address, "unix:", 5) == 0;
 	struct text url;
 
-	text_init(&url, 65536);
+	text_init(&url, WORD_MAX + CLI_ADDRESS_MAX + 16);
 	text_printf(&url, "http://%s%s", local ? "localhost" : call->address,
 		    call->cli->arguments[1]);
 	check(!url.failed);
@@ -262,29 +265,66 @@ static int perform(struct call *call, const char *key)
 	const CURLcode code = curl_easy_perform(curl);
 	curl_slist_free_all(headers);
 	if (code != CURLE_OK)
-		return cli_fail(call->cli, "%s at %s: %s", curl_easy_strerror(code), call->address,
-				call->error);
+		return cli_fail(call->cli, "%s at %s%s%s", curl_easy_strerror(code), call->address,
+				call->error[0] != '\0' ? ": " : "", call->error);
 	curl_easy_getinfo(curl, CURLINFO_RESPONSE_CODE, &http_status);
 	fflush(stdout);
 	tell_charge(call, http_status);
 	return http_status < 400 ? CLI_DONE : CLI_FAILED;
 }
 
+/* What has another meaning in a request's head than to stand in one of its words. */
+static bool has_byte_up_to(const char *word, unsigned char most)
+{
+	for (; *word != '\0'; word++) {
+		if ((unsigned char)*word <= most || *word == 0x7f)
+			return true;
+	}
+	return false;
+}
+
+/* Whether the word can stand in a request's head; CLI_WRONG_USAGE after telling. */
+static int check_word(const struct cli *cli, const char *name, const char *word)
+{
+	if (strlen(word) > WORD_MAX)
+		return cli_misuse(cli, "%s has more than %d bytes", name, WORD_MAX);
+	if (has_byte_up_to(word, ' '))
+		return cli_misuse(cli, "%s has a space or a control character in it%s", name,
+				  strcmp(name, "PATH") == 0 ? "; a space is written %20" : "");
+	return CLI_DONE;
+}
+
+static int check_header(const struct cli *cli, const char *header)
+{
+	if (strchr(header, ':') == NULL || header[0] == ':')
+		return cli_misuse(cli, "--header %s: \"NAME: VALUE\" is allowed", header);
+	if (has_byte_up_to(header, '\t' - 1) || strpbrk(header, "\n\v\f\r") != NULL)
+		return cli_misuse(cli, "--header: a control character is in it");
+	return CLI_DONE;
+}
+
 /* What can be wrong with the words before anything is done. */
-static int read_words(struct call *call)
+static int read_words(struct call *call, const char *key)
 {
 	const struct cli *cli = call->cli;
 	const char *timeout = cli_option(cli, "--timeout");
+	int status = check_word(cli, "SERVICE", cli->arguments[0]);
 	uint64_t ns = 0;
 
+	if (status == CLI_DONE)
+		status = check_word(cli, "PATH", cli->arguments[1]);
+	if (status == CLI_DONE)
+		status = check_word(cli, "the key", key);
+	if (status == CLI_DONE && cli_option(cli, "--method") != NULL)
+		status = check_word(cli, "--method", cli_option(cli, "--method"));
+	for (size_t i = 0; status == CLI_DONE && i < cli->given_count; i++) {
+		if (strcmp(cli->given[i].name, "--header") == 0)
+			status = check_header(cli, cli->given[i].value);
+	}
+	if (status != CLI_DONE)
+		return status;
 	if (cli->arguments[1][0] != '/')
 		return cli_misuse(cli, "PATH begins with a slash: /%s", cli->arguments[1]);
-	for (size_t i = 0; i < cli->given_count; i++) {
-		if (strcmp(cli->given[i].name, "--header") == 0 &&
-		    strchr(cli->given[i].value, ':') == NULL)
-			return cli_misuse(cli, "--header %s: \"NAME: VALUE\" is allowed",
-					  cli->given[i].value);
-	}
 	if (timeout != NULL && (!units_parse_duration_ns(slice_of(timeout), &ns) ||
 				ns < CLOCK_NS_PER_MS || ns / CLOCK_NS_PER_MS > TIMEOUT_MS_MAX))
 		return cli_misuse(cli, "--timeout %s: a duration from 1ms to 1d is allowed",
@@ -303,7 +343,7 @@ int cli_call(struct cli *cli)
 	if (key == NULL || key[0] == '\0')
 		return cli_misuse(cli, "an API key is needed: --key KEY, or STOA_KEY in the "
 				       "environment; `stoa key create` makes one");
-	int status = read_words(&call);
+	int status = read_words(&call, key);
 	if (status == CLI_DONE)
 		status = open_body(&call);
 	if (status == CLI_DONE && call.body != NULL && call.body_bytes < 0)

@@ -116,6 +116,10 @@ static void print_samples(const struct cli *cli, struct slice page)
 int cli_metrics(struct cli *cli)
 {
 	struct text page;
+
+	if (cli_has_option(cli, "--page") && (cli->json || cli->argument_count > 0))
+		return cli_misuse(cli, "--page is the whole page as it is: it goes without WORD "
+				       "and --json");
 	const int status = cli_ask_text(cli, "/metrics", &page);
 
 	if (status == CLI_DONE && cli_has_option(cli, "--page"))

@@ -71,10 +71,12 @@ static int take_option(struct cli *cli, int argc, char **argv, int *at)
 		return unknown_option(cli, name);
 	if (option->value == NULL && value != NULL)
 		return cli_misuse(cli, "%s takes no value", option->name);
-	if (option->value != NULL && value == NULL) {
-		if (*at + 1 >= argc)
-			return cli_misuse(cli, "%s needs a value: %s", option->name, option->value);
+	if (option->value != NULL && value == NULL && *at + 1 < argc)
 		value = argv[++*at];
+	/* `--budget "$BUDGET"` of a variable that is not set must not mean: without one. */
+	if (option->value != NULL && (value == NULL || value[0] == '\0')) {
+		cli->command = cli_find_command(cli->words, cli->word_count);
+		return cli_misuse(cli, "%s needs a value: %s", option->name, option->value);
 	}
 	if (cli->given_count == CLI_OPTIONS_MAX)
 		return cli_misuse(cli, "there are more than %d options", CLI_OPTIONS_MAX);
@@ -240,6 +242,37 @@ static int too_many_words(struct cli *cli)
 	return cli_misuse(cli, "\"%s\" is too much", cli->arguments[command->most]);
 }
 
+/* JSON holds nothing else, and what it cannot hold must not be left out of a request. */
+static bool is_utf8(const char *word)
+{
+	const struct slice text = slice_of(word);
+	size_t length;
+
+	for (size_t at = 0; at < text.length; at += length) {
+		length = text_utf8_length(text, at);
+		if (length == 0)
+			return false;
+	}
+	return true;
+}
+
+static int check_text(struct cli *cli)
+{
+	char shown[TEXT_SHOWN_MAX];
+
+	for (size_t i = 0; i < cli->word_count; i++) {
+		if (!is_utf8(cli->words[i]))
+			return cli_misuse(cli, "\"%s\" is not UTF-8 text",
+					  text_show(slice_of(cli->words[i]), shown));
+	}
+	for (size_t i = 0; i < cli->given_count; i++) {
+		if (cli->given[i].value != NULL && !is_utf8(cli->given[i].value))
+			return cli_misuse(cli, "%s %s: this is not UTF-8 text", cli->given[i].name,
+					  text_show(slice_of(cli->given[i].value), shown));
+	}
+	return CLI_DONE;
+}
+
 /* The options given are the command's or for all. */
 static int check_options(struct cli *cli)
 {
@@ -279,5 +312,6 @@ int cli_parse_command(struct cli *cli)
 									    : "arguments are");
 	if (cli->argument_count > command->most)
 		return too_many_words(cli);
-	return check_options(cli);
+	const int status = check_options(cli);
+	return status == CLI_DONE ? check_text(cli) : status;
 }

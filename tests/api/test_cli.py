@@ -21,7 +21,7 @@ def unique(word):
 
 def name_of(value):
     """Of a parameter, in the test's name."""
-    return " ".join(value)[:40] if isinstance(value, list) else ""
+    return ascii(" ".join(value))[1:-1][:40] if isinstance(value, list) else ""
 
 
 def failed(town, *arguments, status=1, **more):
@@ -293,7 +293,24 @@ def test_a_refusal_is_told_as_json(town):
     (["call", "echo", "/x", "--key", "k", "--timeout", "2d"], "1d"),
     (["--cloud", "x", "serve"], "first"), (["nonsense"], "nonsense"),
     (["catalog", "serch", "words"], "stoa catalog search"),
-    (["statement", "acme", "--month", "2026-11"], "--period")],
+    (["statement", "acme", "--month", "2026-11"], "--period"),
+    (["metrics", "--page", "calls"], "--page"), (["metrics", "--page", "--json"], "--page"),
+    # An empty variable of a script must not mean that nothing was asked for.
+    (["fund", "acme", "1", "--idempotency-key", ""], "--idempotency-key needs a value"),
+    (["subscribe", "acme/shop", "echo", "--budget="], "--budget needs a value"),
+    (["account", "list", "--cloud", ""], "--cloud needs a value"),
+    # What JSON cannot hold: a scope left out would make a key that may do everything.
+    (["key", "create", "acme/shop", "--scope", "\udcff"], "--scope ?: this is not UTF-8"),
+    (["key", "create", "acme/shop", "--expires", "\udcff"], "--expires ?: this is not UTF-8"),
+    (["key", "create", "\udcff"], '"?" is not UTF-8'), (["fund", "acme", "\udcff"], "UTF-8"),
+    (["call", "a" * 70000, "/", "--key", "k"], "SERVICE has more than 65536 bytes"),
+    (["call", "echo", "/" * 70000, "--key", "k"], "PATH has more than 65536 bytes"),
+    (["call", "echo", "/", "--key", "k" * 70000], "key has more than 65536 bytes"),
+    (["call", "echo", "/a b", "--key", "k"], "a space is written %20"),
+    (["call", "echo\r\nX: y", "/", "--key", "k"], "control character"),
+    (["call", "echo", "/", "--key", "k", "-X", "GET /"], "--method has a space"),
+    (["call", "echo", "/", "--key", "k", "-H", "X: y\r\nZ: w"], "control character"),
+    (["call", "echo", "/", "--key", "k", "-H", ": y"], "NAME: VALUE")],
     ids=name_of)
 def test_wrong_usage_is_told_with_what_is_right_and_status_2(town, arguments, words):
     done = town.cli(*arguments, check=False)
