@@ -8,8 +8,8 @@ static void print_row(const char *name)
 	printf("%-10s", name);
 }
 
-/* "name 12, other 3": members that are not nothing. */
-static void print_members(const char *title, json_t *object)
+/* "name 12, other 3.00 USD": members that are not nothing; texts are amounts. */
+static void print_members(const char *title, json_t *object, const char *currency)
 {
 	const char *name;
 	json_t *value;
@@ -24,7 +24,7 @@ static void print_members(const char *title, json_t *object)
 		fputs(first ? "" : ", ", stdout);
 		first = false;
 		if (text != NULL)
-			printf("%s %s", name, text);
+			printf("%s %s %s", name, text, currency);
 		else
 			printf("%s %" PRId64, name, (int64_t)json_integer_value(value));
 	}
@@ -112,8 +112,8 @@ static void print_status(const json_t *status)
 		printf("%s%s", i > 0 ? ", " : "", json_string_value(address));
 	printf(" (%s, %" PRId64 " %s)\n", cli_text(status, "io"), cli_number(status, "workers"),
 	       cli_number(status, "workers") == 1 ? "worker" : "workers");
-	print_members("calls", json_object_get(status, "calls"));
-	print_members("poster", json_object_get(status, "poster"));
+	print_members("calls", json_object_get(status, "calls"), "");
+	print_members("poster", json_object_get(status, "poster"), cli_text(status, "currency"));
 	print_journal(json_object_get(status, "journal"));
 	print_row("log key");
 	puts(cli_text(status, "log_key"));
