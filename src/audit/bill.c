@@ -23,7 +23,10 @@ static bool read_text(struct reader *reader, bool first, const char *name, char 
 		slice_to_text(slice_make(json_string_value(json), json_string_length(json)), text,
 			      text_bytes_max);
 	json_decref(json);
-	return good || complain(reader->complaint, pointer, "the text is too long");
+	if (!good)
+		return complain(reader->complaint, pointer, "the text is too long");
+	return text_is_tame(text) ||
+	       complain(reader->complaint, pointer, "it has a control character");
 }
 
 static bool read_head(struct bill *bill, struct reader *reader)
@@ -31,6 +34,7 @@ static bool read_head(struct bill *bill, struct reader *reader)
 	struct audit_bill *summary = bill->summary;
 	char format[32];
 	char period[CLOCK_MONTH_TEXT_MAX];
+	uint64_t made_ns;
 
 	if (!read_mark(reader, '{', "") ||
 	    !read_text(reader, true, "format", format, sizeof(format)))
@@ -48,6 +52,8 @@ static bool read_head(struct bill *bill, struct reader *reader)
 				bill->key->name);
 	if (!clock_month_parse(slice_of(period), &summary->month))
 		return complain(reader->complaint, "/period", "it is not a month");
+	if (!clock_parse_wall(slice_of(summary->made), &made_ns))
+		return complain(reader->complaint, "/made", "it is not a time");
 	return true;
 }
 
@@ -164,17 +170,21 @@ bool audit_bill_verify(struct slice file, const struct audit_key *key,
 	map_init(&bill.by_id);
 	map_init(&bill.origins);
 	map_init(&bill.sums);
+	map_init(&bill.names);
 	bill.hasher = audit_hasher_new();
 	const bool good = check_all(&bill, &reader);
 	audit_hasher_free(bill.hasher);
-	for (size_t i = 0; i < bill.subscription_count; i++)
+	for (size_t i = 0; i < bill.subscription_count; i++) {
+		bill_sums_free(bill.subscriptions[i]);
 		free(bill.subscriptions[i]);
+	}
 	free(bill.subscriptions);
 	free(bill.cards);
 	free(bill.phases);
 	free(bill.lines);
 	free(bill.calls);
-	bill_sums_free(&bill);
+	map_fini(&bill.sums);
+	map_fini(&bill.names);
 	map_fini(&bill.origins);
 	map_fini(&bill.by_id);
 	if (good)

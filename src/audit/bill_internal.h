@@ -93,7 +93,11 @@ struct bill_subscription {
 	struct named plan;
 	char units[RATING_UNITS_MAX][BILL_NAME_MAX];
 	struct rating_plan rating;
+	size_t index;
+	struct sum *sums; /* bill_sums.c: of its records, by phase */
 };
+
+struct sum;
 
 enum bill_role { ROLE_CONSUMER, ROLE_PROVIDER, ROLE_OPERATOR };
 enum bill_kind { KIND_USAGE, KIND_CLOUD, KIND_FEE };
@@ -129,7 +133,8 @@ struct bill {
 	size_t line_count;
 	struct map origins;    /* of streams that were read */
 	struct call_id *calls; /* of all records */
-	struct map sums;       /* bill_sums.c */
+	struct map sums;       /* bill_sums.c: subscription's index and phase -> sum */
+	struct map names;      /* bill_terms.c: what was named, and the terms of each plan */
 };
 
 /* Grows the list for one more of its `count` items. */
@@ -154,8 +159,8 @@ bool bill_check_calls(struct bill *bill);
 /* ---- sums ---- */
 
 /* Counts a record for its subscription in the phase. */
-bool bill_sum_record(struct bill *bill, const struct bill_subscription *subscription, size_t phase,
+bool bill_sum_record(struct bill *bill, struct bill_subscription *subscription, size_t phase,
 		     const struct journal_record *record, const char *pointer);
 /* Works out all lines from the sums and compares them with those that the bill has. */
 bool bill_check_lines(struct bill *bill);
-void bill_sums_free(struct bill *bill);
+void bill_sums_free(struct bill_subscription *subscription);

@@ -151,6 +151,8 @@ bool value_text(const struct value *value, const char *name, char *text, size_t 
 	if (!json_is_string(json) || json_string_length(json) >= text_bytes_max ||
 	    strlen(json_string_value(json)) != json_string_length(json))
 		return complain_member(value, name, "it is not a text, or too long");
+	if (!text_is_tame(json_string_value(json)))
+		return complain_member(value, name, "it has a control character");
 	memcpy(text, json_string_value(json), json_string_length(json) + 1);
 	return true;
 }

@@ -13,7 +13,7 @@
 
 /* What a subscription's records of one phase count. */
 struct sum {
-	struct sum *next; /* of the subscription, by phase */
+	struct sum *next; /* of the subscription, another phase's */
 	size_t phase;
 	struct rating_quantities calls;
 	struct rating_cloud_quantities cloud_calls;
@@ -21,27 +21,23 @@ struct sum {
 
 /* ---- counting ---- */
 
-static struct sum *find_sum(struct bill *bill, uint64_t subscription, size_t phase)
+static struct sum *find_sum(struct bill *bill, struct bill_subscription *subscription, size_t phase)
 {
-	struct sum *first = map_find(&bill->sums, subscription);
-	struct sum *before = NULL;
-	struct sum *sum = first;
+	static_assert(PHASES_MAX <= 1 << 16, "a key holds a phase");
+	const uint64_t key = (uint64_t)subscription->index << 16 | phase;
 
-	while (sum != NULL && sum->phase < phase) {
-		before = sum;
-		sum = sum->next;
-	}
-	if (sum != NULL && sum->phase == phase)
+	if (subscription->sums != NULL && subscription->sums->phase == phase)
+		return subscription->sums;
+	struct sum *sum = map_find(&bill->sums, key);
+	if (sum != NULL)
 		return sum;
-	struct sum *made = calloc(1, sizeof(*made));
-	check(made != NULL);
-	made->phase = phase;
-	made->next = sum;
-	if (before != NULL)
-		before->next = made;
-	else
-		map_put(&bill->sums, subscription, made);
-	return made;
+	sum = calloc(1, sizeof(*sum));
+	check(sum != NULL);
+	sum->phase = phase;
+	sum->next = subscription->sums;
+	subscription->sums = sum;
+	map_put(&bill->sums, key, sum);
+	return sum;
 }
 
 static bool add_all(int64_t *sums, const int64_t *numbers, unsigned count)
@@ -53,10 +49,10 @@ static bool add_all(int64_t *sums, const int64_t *numbers, unsigned count)
 	return good;
 }
 
-bool bill_sum_record(struct bill *bill, const struct bill_subscription *subscription, size_t phase,
+bool bill_sum_record(struct bill *bill, struct bill_subscription *subscription, size_t phase,
 		     const struct journal_record *record, const char *pointer)
 {
-	struct sum *sum = find_sum(bill, subscription->id, phase);
+	struct sum *sum = find_sum(bill, subscription, phase);
 	struct rating_quantities call;
 	struct rating_cloud_quantities cloud_call;
 
@@ -72,28 +68,55 @@ bool bill_sum_record(struct bill *bill, const struct bill_subscription *subscrip
 	return true;
 }
 
-void bill_sums_free(struct bill *bill)
+void bill_sums_free(struct bill_subscription *subscription)
 {
-	size_t cursor = 0;
-	uint64_t key;
-	void *value;
+	struct sum *sum = subscription->sums;
 
-	while (map_next(&bill->sums, &cursor, &key, &value)) {
-		struct sum *sum = value;
-		while (sum != NULL) {
-			struct sum *next = sum->next;
-			free(sum);
-			sum = next;
-		}
+	while (sum != NULL) {
+		struct sum *next = sum->next;
+		free(sum);
+		sum = next;
 	}
-	map_fini(&bill->sums);
+}
+
+static int compare_phases(const void *left, const void *right)
+{
+	const struct sum *const *a = left;
+	const struct sum *const *b = right;
+
+	return (*a)->phase < (*b)->phase ? -1 : (*a)->phase > (*b)->phase;
+}
+
+/* A list of them in the order of their phases, freed by the caller. */
+static const struct sum **sums_by_phase(const struct bill_subscription *subscription,
+					size_t *ret_count)
+{
+	const struct sum **sums = NULL;
+	size_t count = 0;
+
+	for (const struct sum *sum = subscription->sums; sum != NULL; sum = sum->next) {
+		sums = bill_grow(sums, count, sizeof(struct sum *));
+		sums[count++] = sum;
+	}
+	if (count > 1)
+		qsort(sums, count, sizeof(struct sum *), compare_phases);
+	*ret_count = count;
+	return sums;
 }
 
 /* ---- lines that must be there ---- */
 
+/* What a subscription came to under one rate card. */
+struct card_sum {
+	bool used;
+	struct rating_cloud_quantities cloud_used;
+	int64_t usage_nano;
+};
+
 struct expected {
 	struct map by_key; /* text -> struct bill_line */
 	bool overflow;
+	struct card_sum *cards; /* of the subscription at hand; zero between them */
 };
 
 /* Lines of the same key are one: a provider's are summed over subscriptions. */
@@ -190,33 +213,34 @@ static void expect_usage(struct expected *expected, const struct bill_subscripti
 /* What was counted under one rate card, and the usage charged meanwhile. */
 static void expect_card(struct expected *expected, const struct bill_subscription *subscription,
 			const struct parts *parts, const struct bill_card *card,
-			const struct rating_cloud_quantities *cloud_used, int64_t usage_nano)
+			const struct card_sum *sum)
 {
 	int64_t nano;
 
 	for (unsigned i = 0; i < RATING_CLOUD_METERS; i++) {
 		const enum rating_cloud_meter meter = (enum rating_cloud_meter)i;
-		if (cloud_used->of[i] == 0 || card->rates.of[i].nano == 0)
+		if (sum->cloud_used.of[i] == 0 || card->rates.of[i].nano == 0)
 			continue;
-		if (!rating_cloud_meter_charge(&card->rates, meter, cloud_used->of[i], &nano))
+		if (!rating_cloud_meter_charge(&card->rates, meter, sum->cloud_used.of[i], &nano))
 			expected->overflow = true;
 		else
 			expect_both(expected, subscription, KIND_CLOUD, parts,
-				    rating_cloud_meter_name(meter), "", cloud_used->of[i], nano);
+				    rating_cloud_meter_name(meter), "", sum->cloud_used.of[i],
+				    nano);
 	}
-	if (card->fee_ppm == 0 || usage_nano == 0)
+	if (card->fee_ppm == 0 || sum->usage_nano == 0)
 		return;
-	if (!rating_fee(usage_nano, card->fee_ppm, &nano))
+	if (!rating_fee(sum->usage_nano, card->fee_ppm, &nano))
 		expected->overflow = true;
 	else
-		expect_both(expected, subscription, KIND_FEE, parts, "usage", "", usage_nano, nano);
+		expect_both(expected, subscription, KIND_FEE, parts, "usage", "", sum->usage_nano,
+			    nano);
 }
 
 /* A card's quantities are those of all its phases; the usage of a phase is what R moved by. */
 static void expect_subscription(struct bill *bill, struct expected *expected,
 				const struct bill_subscription *subscription)
 {
-	const struct sum *sums = map_find(&bill->sums, subscription->id);
 	const char *account = bill->summary->account;
 	const struct parts parts = {
 		.is_consumer = strcmp(subscription->account.name, account) == 0,
@@ -224,27 +248,30 @@ static void expect_subscription(struct bill *bill, struct expected *expected,
 		.is_operator = strcmp(account, AUDIT_OPERATOR) == 0,
 	};
 	struct rating_quantities used = {0};
-	struct rating_cloud_quantities *cloud_used = calloc(bill->card_count, sizeof(*cloud_used));
-	int64_t *usage_nano = calloc(bill->card_count, sizeof(*usage_nano));
+	size_t count;
+	const struct sum **sums = sums_by_phase(subscription, &count);
 
-	check(cloud_used != NULL && usage_nano != NULL);
-	for (const struct sum *sum = sums; sum != NULL; sum = sum->next) {
-		const size_t card = bill->phases[sum->phase].card;
+	for (size_t i = 0; i < count; i++) {
+		struct card_sum *card = &expected->cards[bill->phases[sums[i]->phase].card];
 		int64_t nano = 0;
+		card->used = true;
 		expected->overflow |=
-			!rating_plan_advance(&subscription->rating, &used, &sum->calls, &nano);
+			!rating_plan_advance(&subscription->rating, &used, &sums[i]->calls, &nano);
 		expected->overflow |=
-			__builtin_add_overflow(usage_nano[card], nano, &usage_nano[card]);
+			__builtin_add_overflow(card->usage_nano, nano, &card->usage_nano);
 		expected->overflow |=
-			!add_all(cloud_used[card].of, sum->cloud_calls.of, RATING_CLOUD_METERS);
+			!add_all(card->cloud_used.of, sums[i]->cloud_calls.of, RATING_CLOUD_METERS);
 	}
 	if (!expected->overflow)
 		expect_usage(expected, subscription, &parts, &used);
-	for (size_t i = 0; !expected->overflow && i < bill->card_count; i++)
-		expect_card(expected, subscription, &parts, &bill->cards[i], &cloud_used[i],
-			    usage_nano[i]);
-	free(cloud_used);
-	free(usage_nano);
+	for (size_t i = 0; !expected->overflow && i < count; i++) {
+		const size_t card = bill->phases[sums[i]->phase].card;
+		if (expected->cards[card].used)
+			expect_card(expected, subscription, &parts, &bill->cards[card],
+				    &expected->cards[card]);
+		expected->cards[card] = (struct card_sum){0};
+	}
+	free(sums);
 }
 
 /* ---- comparing ---- */
@@ -279,7 +306,8 @@ static bool compare_line(struct bill *bill, const struct expected *expected, siz
 
 	make_key(line, key);
 	struct bill_line *wanted = map_find_bytes(&expected->by_key, slice_of(key));
-	if (wanted == NULL)
+	/* A key may be read in two ways where a unit's name has a space. */
+	if (wanted == NULL || strcmp(line->meter, wanted->meter) != 0)
 		return complain_line(bill, index, "", "no record gives this line");
 	if (wanted->found)
 		return complain_line(bill, index, "", "the line is there twice");
@@ -339,11 +367,14 @@ bool bill_check_lines(struct bill *bill)
 	void *value;
 
 	map_init(&expected.by_key);
+	expected.cards = calloc(bill->card_count + 1, sizeof(*expected.cards));
+	check(expected.cards != NULL);
 	for (size_t i = 0; !expected.overflow && i < bill->subscription_count; i++)
 		expect_subscription(bill, &expected, bill->subscriptions[i]);
 	const bool good = compare_all(bill, &expected);
 	while (map_next_bytes(&expected.by_key, &cursor, &key, &value))
 		free(value);
 	map_fini(&expected.by_key);
+	free(expected.cards);
 	return good;
 }

@@ -19,13 +19,13 @@ void *bill_grow(void *list, size_t count, size_t item_bytes)
 
 /* ---- rate cards and phases ---- */
 
-static bool read_rate(const struct value *value, struct rating_rate *ret_rate)
+static bool read_rate(const struct value *value, int64_t per_least, struct rating_rate *ret_rate)
 {
 	static const char *const names[] = {"nano", "per", NULL};
 
 	return value_has_only(value, names) &&
 	       value_number(value, "nano", 0, INT64_MAX, &ret_rate->nano) &&
-	       value_number(value, "per", 1, INT64_MAX, &ret_rate->per);
+	       value_number(value, "per", per_least, INT64_MAX, &ret_rate->per);
 }
 
 static bool take_card(void *context, const struct value *value)
@@ -53,7 +53,7 @@ static bool take_card(void *context, const struct value *value)
 		if (!value_member(&rates, name, JSON_OBJECT, &rate.json))
 			return false;
 		snprintf(pointer, sizeof(pointer), "%s/rates/%s", value->pointer, name);
-		if (!read_rate(&rate, &card.rates.of[i]))
+		if (!read_rate(&rate, 1, &card.rates.of[i]))
 			return false;
 	}
 	for (size_t i = 0; i < bill->card_count; i++) {
@@ -167,7 +167,7 @@ static bool read_tiers(const struct value *price_value, json_t *tiers, struct ra
 		if (!value_has_only(&tier, names) ||
 		    !value_bound(&tier, "up_to", &price->tiers[i].up_to) ||
 		    !value_member(&tier, "rate", JSON_OBJECT, &rate.json) ||
-		    !read_rate(&rate, &price->tiers[i].rate))
+		    !read_rate(&rate, 1, &price->tiers[i].rate))
 			return false;
 	}
 	return true;
@@ -191,13 +191,16 @@ static bool read_price(const struct value *value, struct rating_price *price)
 	if (!find_meter(meter, &price->meter) || !find_model(model, &price->model))
 		return complain(value->complaint, value->pointer,
 				"its meter or its model is not one");
-	/* A rate that the model does not use is 0 for 0. */
-	if (price->model == RATING_FREE || price->model == RATING_GRADUATED) {
-		price->rate.per = 1;
-	} else if (!read_rate(&rate, &price->rate)) {
+	/* A rate that the model does not use may be 0 for 0. */
+	const bool has_rate = price->model != RATING_FREE && price->model != RATING_GRADUATED;
+	if (!read_rate(&rate, has_rate ? 1 : 0, &price->rate) ||
+	    !value_member(value, "tiers", JSON_ARRAY, &tiers))
 		return false;
-	}
-	return value_member(value, "tiers", JSON_ARRAY, &tiers) && read_tiers(value, tiers, price);
+	if (price->model != RATING_GRADUATED && json_array_size(tiers) > 0)
+		return complain(value->complaint, value->pointer, "its model has no tiers");
+	if (!has_rate)
+		price->rate = (struct rating_rate){.per = 1};
+	return read_tiers(value, tiers, price);
 }
 
 static bool read_prices(const struct value *value, struct rating_plan *plan)
@@ -249,6 +252,74 @@ static bool read_units(const struct value *value, struct bill_subscription *subs
 	return true;
 }
 
+/* ---- what is named ---- */
+
+/* NULL after `value` was noted under the key, else what is noted there. */
+static const void *note(struct bill *bill, const char *key, const void *value)
+{
+	const void *known = map_find_bytes(&bill->names, slice_of(key));
+
+	if (known == NULL)
+		map_put_bytes(&bill->names, slice_of(key), (void *)(uintptr_t)value);
+	return known;
+}
+
+/* An id has one name in a bill: lines are told apart by their ids. */
+static bool has_one_name(struct bill *bill, const struct value *value, const char *what,
+			 const struct named *named)
+{
+	char key[64];
+
+	snprintf(key, sizeof(key), "%s %" PRIu64, what, named->id);
+	const struct named *known = note(bill, key, named);
+	return known == NULL || strcmp(known->name, named->name) == 0 ||
+	       complain(value->complaint, value->pointer,
+			"%s %" PRIu64 " has another name in a subscription before", what,
+			named->id);
+}
+
+/* And an account's name stands for one account: by it the bill's own is known. */
+static bool is_one_account(struct bill *bill, const struct value *value, const struct named *named)
+{
+	char key[BILL_NAME_MAX + 16];
+
+	snprintf(key, sizeof(key), "name %s", named->name);
+	const struct named *known = note(bill, key, named);
+	return (known == NULL || known->id == named->id ||
+		complain(value->complaint, value->pointer,
+			 "the account %s has another id in a subscription before", named->name)) &&
+	       has_one_name(bill, value, "account", named);
+}
+
+static bool has_plans_terms(struct bill *bill, const struct value *value,
+			    const struct bill_subscription *subscription)
+{
+	char key[64];
+
+	/* Both are zero where nothing was read, padding too. */
+	snprintf(key, sizeof(key), "terms %" PRIu64, subscription->plan.id);
+	const struct bill_subscription *known = note(bill, key, subscription);
+	return known == NULL ||
+	       (memcmp(&known->rating, &subscription->rating, sizeof(known->rating)) == 0 &&
+		memcmp(known->units, subscription->units, sizeof(known->units)) == 0) ||
+	       complain(value->complaint, value->pointer,
+			"plan %" PRIu64 " has other terms in a subscription before",
+			subscription->plan.id);
+}
+
+static bool fits_those_before(struct bill *bill, const struct value *value,
+			      const struct bill_subscription *subscription)
+{
+	return is_one_account(bill, value, &subscription->account) &&
+	       is_one_account(bill, value, &subscription->provider) &&
+	       has_one_name(bill, value, "app", &subscription->app) &&
+	       has_one_name(bill, value, "service", &subscription->service) &&
+	       has_one_name(bill, value, "plan", &subscription->plan) &&
+	       has_plans_terms(bill, value, subscription);
+}
+
+/* ---- one subscription ---- */
+
 /* As plans are published: a line tells the price by both. */
 static bool prices_differ(const struct rating_plan *plan)
 {
@@ -276,9 +347,13 @@ static bool read_rating(const struct value *value, struct bill_subscription *sub
 	struct rating_plan *plan = &subscription->rating;
 
 	plan->max_charge_nano = -1;
-	if (!json_is_null(json_object_get(value->json, "max_charge")) &&
-	    !value_amount(value, "max_charge", &plan->max_charge_nano))
-		return false;
+	if (!json_is_null(json_object_get(value->json, "max_charge"))) {
+		if (!value_amount(value, "max_charge", &plan->max_charge_nano))
+			return false;
+		if (plan->max_charge_nano < 0)
+			return complain(value->complaint, value->pointer,
+					"its max_charge is below zero");
+	}
 	if (!value_flag(value, "bill_always", &plan->bill_always) ||
 	    !read_units(value, subscription) || !read_prices(value, plan))
 		return false;
@@ -309,7 +384,8 @@ static bool take_subscription(void *context, const struct value *value)
 	check(subscription != NULL);
 	bill->subscriptions = bill_grow(bill->subscriptions, bill->subscription_count,
 					sizeof(*bill->subscriptions));
-	bill->subscriptions[bill->subscription_count++] = subscription;
+	subscription->index = bill->subscription_count++;
+	bill->subscriptions[subscription->index] = subscription;
 	if (!value_has_only(value, names) ||
 	    !value_number(value, "subscription", 1, INT64_MAX, &id) ||
 	    !read_parties(value, subscription) || !read_rating(value, subscription))
@@ -318,6 +394,8 @@ static bool take_subscription(void *context, const struct value *value)
 	if (!bill_concerns(bill, subscription))
 		return complain(value->complaint, value->pointer, "it is none of %s",
 				bill->summary->account);
+	if (!fits_those_before(bill, value, subscription))
+		return false;
 	if (map_put(&bill->by_id, subscription->id, subscription) != NULL)
 		return complain(value->complaint, value->pointer,
 				"the subscription is there twice");

@@ -154,7 +154,7 @@ static void keep_call(struct bill *bill, struct call_id call)
 }
 
 static bool check_record(struct stream *stream, const struct journal_record *record,
-			 const struct bill_subscription **ret_subscription, const char *pointer)
+			 struct bill_subscription **ret_subscription, const char *pointer)
 {
 	struct bill *bill = stream->bill;
 	const char *complaint = audit_record_complaint(record);
@@ -169,8 +169,7 @@ static bool check_record(struct stream *stream, const struct journal_record *rec
 				record->position);
 	if (clock_month_of(record->settled_ns) != bill->summary->month)
 		return complain(bill->complaint, pointer, "the call is of another month");
-	const struct bill_subscription *subscription =
-		map_find(&bill->by_id, record->subscription.value);
+	struct bill_subscription *subscription = map_find(&bill->by_id, record->subscription.value);
 	if (subscription == NULL || !is_of(record, subscription))
 		return complain(bill->complaint, pointer,
 				"the call is of none of the bill's subscriptions");
@@ -183,7 +182,7 @@ static bool check_record(struct stream *stream, const struct journal_record *rec
 static bool take_record(struct stream *stream, struct slice text, const char *pointer)
 {
 	struct bill *bill = stream->bill;
-	const struct bill_subscription *subscription = NULL;
+	struct bill_subscription *subscription = NULL;
 	struct journal_record record;
 
 	if (!audit_base64_decode(text, &record, sizeof(record)))
@@ -327,6 +326,9 @@ static bool take_late(void *context, const struct value *value)
 	if (!find_phase(stream->bill, (uint64_t)phase, &entry.phase))
 		return complain(value->complaint, value->pointer,
 				"its phase %" PRId64 " is not among the phases", phase);
+	if (entry.phase < last_within(stream->starts, stream->bill->phase_count, entry.position))
+		return complain(value->complaint, value->pointer,
+				"its phase %" PRId64 " is before that of its position", phase);
 	if (stream->late_count > 0 &&
 	    entry.position <= stream->late[stream->late_count - 1].position)
 		return complain(value->complaint, value->pointer,

@@ -2,6 +2,7 @@
 
 #include <sodium.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "base/check.h"
 #include "base/random.h"
@@ -59,9 +60,14 @@ static struct wanted wanted_bytes(const struct map *map, struct slice key)
 	return wanted;
 }
 
-/* Numbers come in sequence: spread them (the finalizer of splitmix64). */
+/* Numbers come in sequence: spread them (the finalizer of splitmix64). Whoever chooses them must
+ * not choose where they go: without the secret, as the finalizer can be run backwards. */
 static size_t slot_start(const struct map *map, uint64_t key)
 {
+	uint64_t secret;
+
+	memcpy(&secret, map->hash_key, sizeof(secret));
+	key ^= secret;
 	key = (key ^ (key >> 30)) * 0xbf58476d1ce4e5b9u;
 	key = (key ^ (key >> 27)) * 0x94d049bb133111ebu;
 	return (size_t)(key ^ (key >> 31)) & (map->capacity - 1);

@@ -1,8 +1,8 @@
 /*
  * map: from a 64-bit number, or from bytes, to a pointer. Open addressing, power-of-two size,
- * grows at three quarters. Byte keys are hashed by SipHash-2-4 under a random key, so that
- * hostile names cannot make it slow. For tables off the call path; tables that the workers
- * read while others write are liburcu's.
+ * grows at three quarters. Byte keys are hashed by SipHash-2-4 under a random key, and numbers with
+ * one, so that hostile names and ids cannot make it slow. For tables off the call path; tables that
+ * the workers read while others write are liburcu's.
  *
  * Ownership: values are the caller's; byte keys are copied. Threads: one at a time.
  */

@@ -281,3 +281,16 @@ void text_tame(char *text)
 		at += taken;
 	}
 }
+
+bool text_is_tame(const char *text)
+{
+	const struct slice bytes = slice_of(text);
+
+	for (size_t at = 0; at < bytes.length;) {
+		const size_t length = text_utf8_length(bytes, at);
+		if (length == 0 || is_control(bytes, at, length))
+			return false;
+		at += length;
+	}
+	return true;
+}

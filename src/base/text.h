@@ -51,6 +51,7 @@ const char *text_show(struct slice bytes, char text[TEXT_SHOWN_MAX]);
 
 /* The same in place, for a sentence that quotes somebody else somewhere; of any length. */
 void text_tame(char *text);
+bool text_is_tame(const char *text);
 
 /* The entry of `known` nearest to `word` by edit distance (Damerau-Levenshtein, optimal string
  * alignment), or NULL when none is within a third of the length of `word`: for "did you mean". */

@@ -55,7 +55,7 @@ LIES = [
      '"app":{"id":2,"name":"acme/back"},"subscription":4,"meter"', "/lines/0: it names another "),
     ("a line of no role", '"role":"consumer"', '"role":"king"', '/lines/0/role: "king" is not '),
     ("a role that clears the screen", '"role":"consumer"', '"role":"\\u001b[2J"',
-     '/lines/0/role: "?[2J" is not known'),
+     "/lines/0/role: it has a control character"),
     ("a member too many", '"fee_ppm":30000', '"fee_ppm":30000,"tip":1',
      "/cards/0: it has a member too many"),
     ("a member less", '"bill_always":false,', "", "/subscriptions/0/bill_always: the member is "),

@@ -194,6 +194,7 @@ def verify_receipt(text, vkey):
 
 METERS = ("calls", "request_bytes", "response_bytes", "duration_ms",
           "unit_0", "unit_1", "unit_2", "unit_3")
+TERMS = ("units", "max_charge", "bill_always", "prices")
 PATHS = ("bytes_host", "bytes_zone", "bytes_cloud", "bytes_intercloud")
 NANO = 10**9
 # round() of a Fraction is half to even.
@@ -317,7 +318,12 @@ def open_stream(stream, vkey):
 def phase_of(bill, stream, position):
     for late in stream["late"]:
         if late["position"] == position:
+            demand(late["phase"] >= phase_at(bill, stream, position), "a late phase is early")
             return late["phase"]
+    return phase_at(bill, stream, position)
+
+
+def phase_at(bill, stream, position):
     found = bill["phases"][0]["phase"]
     for phase, start in zip(bill["phases"], stream["starts"], strict=True):
         if start <= position:
@@ -335,11 +341,28 @@ def check_belongs(bill, record, subscription):
     demand(month_of(record.settled_ns) == bill["period"], "a record is of another month")
     demand(record.flags & 1 and record.outcome in (1, 2, 4)
            and (record.status < 500 or subscription["bill_always"]), "a record is not billed")
+    demand(record.path < len(PATHS) and record.charge_nano >= 0 and
+           max(record.request_bytes + record.response_bytes, record.memory_mib_us,
+               record.cpu_milli_us, *record.units) < 1 << 63, "a quantity is no number")
 
 
 def add(sums, quantities):
     for name, quantity in quantities.items():
         sums[name] = sums.get(name, 0) + quantity
+
+
+def quantities_of(bill, streams):
+    """{subscription: {phase: (its own, the cloud's)}} of streams with their records."""
+    subscriptions = {item["subscription"]: item for item in bill["subscriptions"]}
+    quantities = {}
+    for stream, records in streams:
+        for record in records:
+            phase = phase_of(bill, stream, record.position)
+            counted, cloud = quantities.setdefault(record.subscription, {}).setdefault(
+                phase, ({}, {}))
+            add(counted, count(record, subscriptions[record.subscription]))
+            add(cloud, count_cloud(record))
+    return quantities
 
 
 def charges_of(bill, subscription, phases):
@@ -407,25 +430,73 @@ def check_signature(text, bill, vkey):
            "the signature is of another bill")
 
 
+def once(pairs):
+    members = dict(pairs)
+    demand(len(members) == len(pairs), "a member is there twice")
+    return members
+
+
+def number(text):
+    demand(int(text) < 1 << 63, "a number is too great")
+    return int(text)
+
+
+def no_number(text):
+    raise Wrong(f"{text} is no whole number")
+
+
+def read_json(text):
+    return json.loads(text, object_pairs_hook=once, parse_int=number, parse_float=no_number,
+                      parse_constant=no_number)
+
+
+def check_plain(value):
+    """No text that is told has a control character; notes have newlines, and are not."""
+    if isinstance(value, str):
+        demand(not re.search("[\0-\x1f\x7f-\x9f]", value), "a text has a control character")
+    for item in value.values() if isinstance(value, dict) else \
+            value if isinstance(value, list) else ():
+        check_plain(item)
+
+
+def check_terms(bill):
+    """Each id has one name, an account's name one id, and a plan the same terms everywhere."""
+    known = {}
+    for subscription in bill["subscriptions"]:
+        for kind in ("account", "provider", "app", "service", "plan"):
+            named = subscription[kind]
+            table = "account" if kind == "provider" else kind
+            demand(known.setdefault((table, named["id"]), named["name"]) == named["name"],
+                   "an id has two names")
+            if table == "account":
+                demand(known.setdefault(named["name"], named["id"]) == named["id"],
+                       "an account's name has two ids")
+        terms = {name: subscription[name] for name in TERMS}
+        demand(known.setdefault(("terms", subscription["plan"]["id"]), terms) == terms,
+               "a plan has two kinds of terms")
+        demand(subscription["max_charge"] is None or nano_of(subscription["max_charge"]) >= 0,
+               "the most of a call is below zero")
+        for price in subscription["prices"]:
+            demand(price["model"] == "graduated" or not price["tiers"], "tiers without a use")
+
+
 def verify_bill(text, vkey):
     """(the bill, its records)"""
-    bill = json.loads(text)
+    bill = read_json(text)
+    check_plain({name: value for name, value in bill.items()
+                 if name not in ("signature", "streams")})
+    demand(re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z", bill["made"]), "no time")
+    check_terms(bill)
     demand(bill["format"] == "stoa-bill/1", "not a bill")
     demand(bill["cloud"] == parse_key(vkey)[0], "the bill is another cloud's")
     check_signature(text, bill, vkey)
     subscriptions = {item["subscription"]: item for item in bill["subscriptions"]}
     demand(len(subscriptions) == len(bill["subscriptions"]), "a subscription is there twice")
-    quantities, records = {}, []
-    for stream in bill["streams"]:
-        for record in open_stream(stream, vkey):
-            subscription = subscriptions.get(record.subscription)
-            check_belongs(bill, record, subscription)
-            phase = phase_of(bill, stream, record.position)
-            counted, cloud = quantities.setdefault(record.subscription, {}).setdefault(
-                phase, ({}, {}))
-            add(counted, count(record, subscription))
-            add(cloud, count_cloud(record))
-            records.append(record)
+    streams = [(stream, open_stream(stream, vkey)) for stream in bill["streams"]]
+    records = [record for _, found in streams for record in found]
+    for record in records:
+        check_belongs(bill, record, subscriptions.get(record.subscription))
+    quantities = quantities_of(bill, streams)
     demand(len({record.call for record in records}) == len(records), "a call is there twice")
     lines = {(line["role"], line["kind"], *pair(line["service"]), *pair(line["plan"]),
               *pair(line["app"]), line["subscription"], line["meter"], line["model"]):

@@ -1,0 +1,223 @@
+"""A cloud that signs what is wrong: its bills are refused all the same, by both verifiers.
+
+The bill of docs/receipts.md, whose key has a known seed, is changed, its lines are worked out anew,
+and the whole is signed again: so nothing but the lie itself can be found.
+"""
+
+import base64
+import copy
+import hashlib
+import json
+import re
+import struct
+import subprocess
+from dataclasses import astuple, replace
+
+import pytest
+import verifier
+from cloud import ROOT, STOA
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+
+BLOCKS = dict(re.findall(r"^```([a-z-]+)\n(.*?)^```", (ROOT / "docs/receipts.md").read_text(),
+                         re.DOTALL | re.MULTILINE))
+KEY = BLOCKS["public-key"].strip()
+SIGNER = Ed25519PrivateKey.from_private_bytes(bytes(range(32)))
+ORIGIN = "cloud/node-1/journal-0"
+SECOND = verifier.parse_record(bytes.fromhex(BLOCKS["record"]))
+
+
+def base64_of(data):
+    return base64.b64encode(data).decode()
+
+
+def signed(text):
+    origin = text.split("\n")[0]
+    signature = verifier.key_id(origin, verifier.parse_key(KEY)[1]) + SIGNER.sign(text.encode())
+    return f"{text}\n\u2014 {origin} {base64_of(signature)}\n"
+
+
+def record_of(position, **changes):
+    """Like the document's, but at the position and with the changes."""
+    record = replace(SECOND, **{"position": position, "call": bytes([position]) * 16, **changes})
+    values = astuple(record)
+    units = values.index(record.units)
+    data = verifier.RECORD.pack(0, *values[1:units], *record.units, *values[units + 1:])
+    return struct.pack("<I", verifier.crc32c(data[4:])) + data[4:]
+
+
+def root_of(leaves):
+    if len(leaves) == 1:
+        return leaves[0]
+    middle = verifier.split(len(leaves))
+    return verifier.node_hash(root_of(leaves[:middle]), root_of(leaves[middle:]))
+
+
+def stream_of(records, starts=(0, 2), late=()):
+    """All of a log with these records."""
+    root = root_of([verifier.leaf_hash(record) for record in records])
+    return {"origin": ORIGIN,
+            "checkpoint": signed(f"{ORIGIN}\n{len(records)}\n{base64_of(root)}\n"),
+            "starts": list(starts), "late": list(late),
+            "tree": [base64_of(record) for record in records]}
+
+
+def decimal(nano):
+    whole, fraction = divmod(abs(nano), verifier.NANO)
+    digits = f"{fraction:09d}".rstrip("0").ljust(2, "0")
+    return f"{'-' if nano < 0 else ''}{whole}.{digits}"
+
+
+def work_out(bill):
+    """Its lines and total, as its terms and records give them."""
+    quantities = verifier.quantities_of(bill, [
+        (stream, verifier.open_stream(stream, KEY)) for stream in bill["streams"]])
+    lines = verifier.expected_lines(bill, quantities)
+    names = ("role", "kind", "service", "plan", "app", "subscription", "meter", "model")
+    bill["lines"] = []
+    for (role, kind, *ids, subscription, meter, model), (quantity, nano) in lines.items():
+        named = [{"id": ids[i], "name": ids[i + 1]} for i in (0, 2, 4)]
+        bill["lines"].append(dict(zip(names, (role, kind, *named, subscription, meter, model)),
+                                  quantity=quantity, amount=decimal(nano)))
+    bill["total"] = decimal(sum(nano for _, nano in lines.values()))
+
+
+def sign(bill):
+    members = {name: value for name, value in bill.items() if name != "signature"}
+    covered = json.dumps(members, ensure_ascii=False)[:-1]
+    digest = base64_of(hashlib.sha256(covered.encode()).digest())
+    note = signed(f"{bill['cloud']}/bill\n{bill['account']} {bill['period']}\n{digest}\n")
+    return f'{covered},\n"signature":{json.dumps(note, ensure_ascii=False)}}}\n'
+
+
+def verify(tmp_path, text):
+    path = tmp_path / "bill.json"
+    path.write_text(text)
+    return subprocess.run([STOA, "verify", path, "--key", KEY], capture_output=True, text=True,
+                          timeout=60), f"stoa verify: {path}: "
+
+
+def fresh():
+    bill = json.loads(BLOCKS["bill"])
+    bill["streams"] = [stream_of([record_of(i) for i in range(3)])]
+    return bill
+
+
+def another_subscription(bill, **ids):
+    """And a record of it."""
+    other = copy.deepcopy(bill["subscriptions"][0])
+    other["subscription"] = 44
+    bill["subscriptions"].append(other)
+    records = [record_of(i) for i in range(3)] + [record_of(3, subscription=44, **ids)]
+    bill["streams"] = [stream_of(records)]
+    return other
+
+
+# ---- the lies: each changes the bill before it is worked out; what is told
+
+def another_account(bill):
+    another_subscription(bill, account=77)["account"]["id"] = 77
+    return "/subscriptions/1: the account acme has another id in a subscription before"
+
+
+def another_name(bill):
+    another_subscription(bill)["service"]["name"] = "other"
+    return "/subscriptions/1: service 5 has another name in a subscription before"
+
+
+def other_terms(bill):
+    another_subscription(bill)["prices"][0]["rate"]["nano"] = 60000000
+    return "/subscriptions/1: plan 6 has other terms in a subscription before"
+
+
+def early_phase(bill):
+    bill["streams"][0]["late"] = [{"position": 2, "phase": 1}]
+    return "/streams/0/late/0: its phase 1 is before that of its position"
+
+
+def terminal_codes(bill):
+    bill["subscriptions"][0]["app"]["name"] = "\x1b[2K\rthe bill of acme holds"
+    return "/subscriptions/0/app/name: it has a control character"
+
+
+def terminal_codes_of_eight_bits(bill):
+    bill["subscriptions"][0]["app"]["name"] = "\x9b2K"
+    return "/subscriptions/0/app/name: it has a control character"
+
+
+def newline_in_what_is_signed(bill):
+    bill["account"] = bill["subscriptions"][0]["account"]["name"] = "acme 2023-11\nx"
+    return "/account: it has a control character"
+
+
+def no_time(bill):
+    bill["made"] = "last night"
+    return "/made: it is not a time"
+
+
+def tiers_without_use(bill):
+    bill["subscriptions"][0]["prices"][0]["tiers"] = [
+        {"up_to": None, "rate": {"nano": 1, "per": 1}}]
+    return "/subscriptions/0/prices/0: its model has no tiers"
+
+
+def negative_bound(bill):
+    bill["subscriptions"][0]["max_charge"] = "-0.000000001"
+    return "/subscriptions/0: its max_charge is below zero"
+
+
+def call_twice(bill):
+    bill["streams"] = [stream_of([record_of(0), record_of(1), record_of(2, call=bytes([1]) * 16)])]
+    return "/streams: call 01010101-0101-0101-0101-010101010101 is on record twice"
+
+
+def negative_charge(bill):
+    bill["streams"] = [stream_of([record_of(0), record_of(1, charge_nano=-1), record_of(2)])]
+    return "/streams/0/tree/1: a quantity of the record is no number that counts"
+
+
+def too_many_bytes(bill):
+    bill["streams"] = [stream_of([record_of(0, request_bytes=1 << 63), record_of(1)])]
+    return "/streams/0/tree/0: a quantity of the record is no number that counts"
+
+
+LIES = [another_account, another_name, other_terms, early_phase, terminal_codes,
+        terminal_codes_of_eight_bits, newline_in_what_is_signed, no_time, tiers_without_use,
+        negative_bound, call_twice, negative_charge, too_many_bytes]
+
+
+def refused(tmp_path, text, told):
+    done, prefix = verify(tmp_path, text)
+    assert (done.returncode, done.stdout) == (1, "")
+    assert done.stderr == f"{prefix}{told}\n"
+    with pytest.raises(verifier.Wrong):
+        verifier.verify_bill(text, KEY)
+
+
+def test_what_is_true_is_accepted(tmp_path):
+    bill = fresh()
+    another_subscription(bill)
+    bill["streams"][0]["late"] = [{"position": 1, "phase": 2}]
+    work_out(bill)
+    text = sign(bill)
+    done, _ = verify(tmp_path, text)
+    assert done.stdout.startswith("the bill of acme for 2023-11 holds: 4 calls on record, ")
+    assert len(verifier.verify_bill(text, KEY)[1]) == 4
+
+
+@pytest.mark.parametrize("lie", LIES, ids=lambda lie: lie.__name__)
+def test_a_signed_lie_is_named(tmp_path, lie):
+    bill = fresh()
+    told = lie(bill)
+    if lie is not early_phase:
+        work_out(bill)
+    refused(tmp_path, sign(bill), told)
+
+
+def test_a_meter_is_not_read_as_part_of_its_model(tmp_path):
+    bill = fresh()
+    bill["subscriptions"][0]["units"][0]["name"] = "big pixels"
+    work_out(bill)
+    index, line = next(pair for pair in enumerate(bill["lines"])
+                       if pair[1]["meter"] == "big pixels")
+    line["model"], line["meter"] = "graduated big", "pixels"
+    refused(tmp_path, sign(bill), f"/lines/{index}: no record gives this line")
