@@ -6,6 +6,14 @@
 
 #include "base/check.h"
 
+__attribute__((format(printf, 3, 0))) static void set(struct fault *fault, int code,
+						      const char *format, va_list arguments)
+{
+	fault->code = code;
+	fault->near[0] = '\0';
+	vsnprintf(fault->text, sizeof(fault->text), format, arguments);
+}
+
 int fault_set(struct fault *fault, int code, const char *format, ...)
 {
 	check(code < 0);
@@ -13,24 +21,19 @@ int fault_set(struct fault *fault, int code, const char *format, ...)
 		return code;
 	va_list arguments;
 	va_start(arguments, format);
-	fault->code = code;
-	fault->near[0] = '\0';
-	vsnprintf(fault->text, sizeof(fault->text), format, arguments);
+	set(fault, code, format, arguments);
 	va_end(arguments);
 	return code;
 }
 
 int fault_set_near(struct fault *fault, int code, const char *near, const char *format, ...)
 {
-	va_list arguments;
-
 	check(code < 0);
 	if (fault == NULL)
 		return code;
+	va_list arguments;
 	va_start(arguments, format);
-	fault->code = code;
-	fault->near[0] = '\0';
-	vsnprintf(fault->text, sizeof(fault->text), format, arguments);
+	set(fault, code, format, arguments);
 	va_end(arguments);
 	if (near == NULL || near[0] == '\0')
 		return code;
@@ -46,9 +49,7 @@ int fault_set_errno(struct fault *fault, int error, const char *format, ...)
 		return FAULT_SYSTEM;
 	va_list arguments;
 	va_start(arguments, format);
-	fault->code = FAULT_SYSTEM;
-	fault->near[0] = '\0';
-	vsnprintf(fault->text, sizeof(fault->text), format, arguments);
+	set(fault, FAULT_SYSTEM, format, arguments);
 	va_end(arguments);
 
 	const size_t used = strlen(fault->text);

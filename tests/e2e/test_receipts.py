@@ -93,6 +93,14 @@ def test_a_call_that_is_not_on_record_has_no_receipt(town):
     assert done.returncode == 1 and "no call of this id is on record" in done.stderr
     done = town.cli("receipt", "42", check=False)
     assert done.returncode == 1 and "an id such as" in done.stderr
+    town.ask("GET", "/v1/receipts/019b0c5e-7a4e-7c6f-8a51-0d6d1f2f9f3a", expected=(404,))
+
+
+def test_the_api_gives_the_receipt_that_the_command_line_prints(town):
+    identifier = call(town)[0]
+    told = town.ask("GET", f"/v1/receipts/{identifier}")
+    assert told["receipt"] == town.cli("receipt", identifier).stdout
+    verifier.verify_receipt(told["receipt"], public_key(town))
 
 
 def test_tiles_give_the_root_that_was_signed(town):
