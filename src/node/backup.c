@@ -177,10 +177,16 @@ static int visit(struct backup *backup, const char *path, bool folders, unsigned
 		 struct fault *fault)
 {
 	char full[NODE_PATH_MAX + BACKUP_PATH_MAX];
+	char shown[TEXT_SHOWN_MAX];
 	struct stat status;
 
 	if (is_left_out(path))
 		return 0;
+	/* Told now, for the restore would refuse it. */
+	if (!backup_path_is_sound(slice_of(path)))
+		return fault_set(fault, FAULT_INPUT,
+				 "%s: \"%s\" is no name that a backup can hold; move it elsewhere",
+				 backup->folder, text_show(slice_of(path), shown));
 	snprintf(full, sizeof(full), "%s/%s", backup->folder, path);
 	if (lstat(full, &status) < 0)
 		return errno == ENOENT ? 0

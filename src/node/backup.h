@@ -14,6 +14,7 @@
  */
 #pragma once
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -47,6 +48,10 @@ struct backup_manifest {
 	struct backup_digest *blocks;
 	size_t block_count, block_capacity;
 };
+
+/* Whether a file of the backup may have it: below the folder and nowhere else, on one line, and not
+ * the manifest's own. */
+bool backup_path_is_sound(struct slice path);
 
 void backup_manifest_fini(struct backup_manifest *manifest);
 /* A file without bytes yet. */

@@ -145,12 +145,12 @@ static int damaged(const struct reading *reading, struct slice line, const char 
 			 (size_t)(line.data - reading->whole.data), what);
 }
 
-/* Below the folder, and nowhere else. */
-static bool path_is_sound(struct slice path)
+bool backup_path_is_sound(struct slice path)
 {
 	struct slice rest = path, part;
 
-	if (path.length == 0 || path.length >= BACKUP_PATH_MAX || path.data[path.length - 1] == '/')
+	if (path.length == 0 || path.length >= BACKUP_PATH_MAX ||
+	    path.data[path.length - 1] == '/' || slice_equal(path, slice_of(BACKUP_MANIFEST)))
 		return false;
 	for (size_t i = 0; i < path.length; i++) {
 		if ((unsigned char)path.data[i] < ' ' || path.data[i] == 0x7f)
@@ -178,7 +178,8 @@ static int read_file_line(struct reading *reading, struct slice line, struct fau
 
 	if (!take_word(&rest, &bytes_word) || !slice_to_u64(bytes_word, INT64_MAX, &bytes) ||
 	    !take_word(&rest, &whole_word) || !slice_to_u64(whole_word, INT64_MAX, &whole) ||
-	    whole < bytes || !path_is_sound(rest) || !slice_to_text(rest, path, sizeof(path)))
+	    whole < bytes || !backup_path_is_sound(rest) ||
+	    !slice_to_text(rest, path, sizeof(path)))
 		return damaged(reading, line, "a file's line is not sound", fault);
 	if (reading->manifest.file_count == BACKUP_FILES_MAX)
 		return damaged(reading, line, "there are too many files", fault);

@@ -99,6 +99,20 @@ def test_a_backup_of_a_quiet_cloud_restores_to_the_same_books(used, clouds, tmp_
     copy.stop()
 
 
+@pytest.mark.parametrize("name", ["manifest", "two\nlines", "\x1b[2J"])
+def test_a_name_that_could_not_be_restored_is_told_when_it_is_backed_up(used, tmp_path, name):
+    cloud, _ = used
+    (cloud.folder / name).write_text("the operator's own")
+    done = stoa("backup", tmp_path / "backup", "--cloud", cloud.folder)
+    shown = name.replace("\n", "?").replace("\x1b", "?")
+    assert done.returncode == 1
+    assert done.stderr == (f'stoa backup: {cloud.folder.resolve()}: "{shown}" is no name that a '
+                           "backup can hold; move it elsewhere\n")
+    assert list(tmp_path.glob("backup*")) == []
+    (cloud.folder / name).unlink()
+    assert stoa("backup", tmp_path / "backup", "--cloud", cloud.folder).returncode == 0
+
+
 def test_backups_under_load_restore_to_whole_clouds(clouds, upstreams, tmp_path):
     cloud = clouds(CONFIG)
     key = market(cloud, upstreams())
