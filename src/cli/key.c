@@ -138,6 +138,15 @@ int cli_key_list(struct cli *cli)
 
 /* ---- rotate ---- */
 
+/* Who lost a key has its text at hand, which no path of the API should hold. */
+static int check_id(const struct cli *cli)
+{
+	if (strncmp(cli->arguments[0], "stoa_", 5) != 0)
+		return CLI_DONE;
+	return cli_misuse(cli, "this is a key's text; its ID, such as key_2, is wanted: "
+			       "`stoa key list` shows it beside the text's first letters");
+}
+
 /* "/v1/keys/ID" and what comes behind it. */
 static void key_path(const struct cli *cli, const char *rest, struct text *path)
 {
@@ -155,6 +164,8 @@ int cli_key_rotate(struct cli *cli)
 	json_t *answer = NULL;
 	char time[CLI_TIME_MAX];
 
+	if (check_id(cli) != CLI_DONE)
+		return CLI_WRONG_USAGE;
 	key_path(cli, "/rotate", &path);
 	if (!path.failed)
 		body = overlap == NULL ? json_object() : json_pack("{s:s}", "overlap", overlap);
@@ -194,6 +205,8 @@ int cli_key_revoke(struct cli *cli)
 	struct text path;
 	json_t *answer = NULL;
 
+	if (check_id(cli) != CLI_DONE)
+		return CLI_WRONG_USAGE;
 	key_path(cli, cli_applied_query(cli), &path);
 	int status = path.failed ? cli_misuse(cli, "the argument is too long")
 				 : cli_ask(cli, "DELETE", path.data, NULL, NULL, &answer);

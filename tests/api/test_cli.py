@@ -310,7 +310,9 @@ def test_a_refusal_is_told_as_json(town):
     (["call", "echo\r\nX: y", "/", "--key", "k"], "control character"),
     (["call", "echo", "/", "--key", "k", "-X", "GET /"], "--method has a space"),
     (["call", "echo", "/", "--key", "k", "-H", "X: y\r\nZ: w"], "control character"),
-    (["call", "echo", "/", "--key", "k", "-H", ": y"], "NAME: VALUE")],
+    (["call", "echo", "/", "--key", "k", "-H", ": y"], "NAME: VALUE"),
+    (["key", "revoke", "stoa_" + "x" * 49], "a key's text"),
+    (["key", "rotate", "stoa_" + "x" * 49], "`stoa key list` shows it")],
     ids=name_of)
 def test_wrong_usage_is_told_with_what_is_right_and_status_2(town, arguments, words):
     done = town.cli(*arguments, check=False)
