@@ -296,11 +296,10 @@ static bool has_plans_terms(struct bill *bill, const struct value *value,
 {
 	char key[64];
 
-	/* Both are zero where nothing was read, padding too. */
 	snprintf(key, sizeof(key), "terms %" PRIu64, subscription->plan.id);
 	const struct bill_subscription *known = note(bill, key, subscription);
 	return known == NULL ||
-	       (memcmp(&known->rating, &subscription->rating, sizeof(known->rating)) == 0 &&
+	       (rating_plan_equal(&known->rating, &subscription->rating) &&
 		memcmp(known->units, subscription->units, sizeof(known->units)) == 0) ||
 	       complain(value->complaint, value->pointer,
 			"plan %" PRIu64 " has other terms in a subscription before",

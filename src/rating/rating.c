@@ -312,6 +312,35 @@ int64_t rating_plan_flat(const struct rating_plan *plan)
 	return sum;
 }
 
+static bool same_rate(struct rating_rate a, struct rating_rate b)
+{
+	return a.nano == b.nano && a.per == b.per;
+}
+
+static bool same_price(const struct rating_price *a, const struct rating_price *b)
+{
+	bool same = a->meter == b->meter && a->model == b->model &&
+		    a->free_units == b->free_units && same_rate(a->rate, b->rate) &&
+		    a->tier_count == b->tier_count;
+
+	for (uint32_t i = 0; same && i < a->tier_count; i++)
+		same = a->tiers[i].up_to == b->tiers[i].up_to &&
+		       same_rate(a->tiers[i].rate, b->tiers[i].rate);
+	return same;
+}
+
+bool rating_plan_equal(const struct rating_plan *a, const struct rating_plan *b)
+{
+	bool same = a->price_count == b->price_count && a->max_charge_nano == b->max_charge_nano &&
+		    a->bill_always == b->bill_always;
+
+	for (uint32_t i = 0; same && i < a->price_count; i++)
+		same = same_price(&a->prices[i], &b->prices[i]);
+	for (int unit = 0; same && unit < RATING_UNITS_MAX; unit++)
+		same = a->max_units[unit] == b->max_units[unit];
+	return same;
+}
+
 bool rating_plan_valid(const struct rating_plan *plan)
 {
 	int64_t flat = 0;

@@ -93,6 +93,8 @@ struct rating_plan {
  * that covers the price of one call. Publishing refuses what is not. */
 bool rating_price_valid(const struct rating_price *price);
 bool rating_plan_valid(const struct rating_plan *plan);
+/* The same prices in the same order, and the same bounds. */
+bool rating_plan_equal(const struct rating_plan *a, const struct rating_plan *b);
 
 /* R(Q) of one price. Q >= 0. */
 bool rating_charge(const struct rating_price *price, int64_t quantity, int64_t *ret_nano)

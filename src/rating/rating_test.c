@@ -395,6 +395,32 @@ static void an_overflow_is_refused_and_nothing_moves(void **state)
 	assert_int_equal(nano, INT64_MAX - 1);
 }
 
+static void plans_are_equal_if_all_their_terms_are(void **state)
+{
+	const struct rating_plan plan = {.price_count = 1,
+					 .prices = {{.model = RATING_GRADUATED,
+						     .tier_count = 2,
+						     .tiers = {{10, {5, 1}}, {INT64_MAX, {4, 1}}}}},
+					 .max_charge_nano = -1};
+	struct rating_plan other[7];
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(other) / sizeof(other[0]); i++)
+		other[i] = plan;
+	assert_true(rating_plan_equal(&plan, &other[0]));
+	other[0].prices[1].rate.nano = 1; /* beyond its prices */
+	assert_true(rating_plan_equal(&plan, &other[0]));
+	other[0].price_count = 0;
+	other[1].prices[0].tiers[1].rate.nano = 3;
+	other[2].prices[0].tiers[0].up_to = 11;
+	other[3].prices[0].free_units = 1;
+	other[4].max_units[RATING_UNITS_MAX - 1] = 1;
+	other[5].max_charge_nano = 0;
+	other[6].bill_always = true;
+	for (size_t i = 0; i < sizeof(other) / sizeof(other[0]); i++)
+		assert_false(rating_plan_equal(&plan, &other[i]));
+}
+
 static void what_breaks_a_rule_is_not_valid(void **state)
 {
 	const struct rating_price unit = {.model = RATING_UNIT, .rate = {5, 1}};
@@ -457,6 +483,7 @@ int main(void)
 		cmocka_unit_test(the_charge_never_falls_as_the_quantity_grows),
 		cmocka_unit_test(large_quantities_stay_exact_in_128_bits),
 		cmocka_unit_test(an_overflow_is_refused_and_nothing_moves),
+		cmocka_unit_test(plans_are_equal_if_all_their_terms_are),
 		cmocka_unit_test(what_breaks_a_rule_is_not_valid),
 		cmocka_unit_test(every_meter_and_model_has_its_name),
 	};
