@@ -29,14 +29,7 @@
 
 #define DEPTH_MAX    16
 #define READ_BYTES   (256u << 10)
-#define STORE_LOG    BACKUP_STORE "-wal"
 #define RECORD_BYTES JOURNAL_RECORD_BYTES
-
-/* What a restored cloud makes anew, what stands elsewhere in the backup, or what is a node's that
- * runs. Names in the cloud's folder itself. */
-static const char *const left_out[] = {"lock",      "api.address",       "admin.token",
-				       "instances", BACKUP_JOURNAL,      BACKUP_STORE,
-				       STORE_LOG,   BACKUP_STORE "-shm", BACKUP_STORE "-journal"};
 
 struct backup {
 	char folder[NODE_PATH_MAX]; /* the cloud's */
@@ -153,21 +146,18 @@ static int copy_file(struct backup *backup, const char *path, struct fault *faul
 		return 0;
 	if (descriptor < 0)
 		return fault_set_errno(fault, errno, "cannot open %s", from);
-	int code = output_open(backup, path, 0, false, fault);
-	if (code == 0)
+	struct stat status;
+	int code = fstat(descriptor, &status) < 0
+			   ? fault_set_errno(fault, errno, "cannot look at %s", from)
+			   : output_open(backup, path, 0, false, fault);
+	if (code == 0) {
+		backup->manifest.files[backup->manifest.file_count - 1].executable =
+			(status.st_mode & S_IXUSR) != 0;
 		code = output_close(backup, take_descriptor(backup, descriptor, from, fault),
 				    fault);
+	}
 	close(descriptor);
 	return code;
-}
-
-static bool is_left_out(const char *path)
-{
-	for (size_t i = 0; i < sizeof(left_out) / sizeof(left_out[0]); i++) {
-		if (strcmp(path, left_out[i]) == 0)
-			return true;
-	}
-	return false;
 }
 
 static int walk(struct backup *backup, const char *folder, unsigned depth, struct fault *fault);
@@ -180,7 +170,9 @@ static int visit(struct backup *backup, const char *path, bool folders, unsigned
 	char shown[TEXT_SHOWN_MAX];
 	struct stat status;
 
-	if (is_left_out(path))
+	/* Store and journal are copied on their own. */
+	if (backup_path_is_left_out(slice_of(path)) || strcmp(path, BACKUP_STORE) == 0 ||
+	    strcmp(path, BACKUP_JOURNAL) == 0)
 		return 0;
 	/* Told now, for the restore would refuse it. */
 	if (!backup_path_is_sound(slice_of(path)))
@@ -335,8 +327,8 @@ static int check_space(struct backup *backup, struct fault *fault)
 	backup->sizing = true;
 	int code = walk(backup, "", 0, fault);
 	backup->sizing = false;
-	uint64_t bytes =
-		backup->bytes + file_bytes(backup, BACKUP_STORE) + file_bytes(backup, STORE_LOG);
+	uint64_t bytes = backup->bytes + file_bytes(backup, BACKUP_STORE) +
+			 file_bytes(backup, BACKUP_STORE_LOG);
 	for (uint32_t i = 0; i < JOURNAL_STREAMS_MAX; i++)
 		bytes += backup->heads[i] * RECORD_BYTES;
 	if (code == 0)

@@ -5,9 +5,10 @@
  *	stoa backup 1
  *	cloud NAME
  *	made 2026-11-24T04:10:57.123Z
- *	file BYTES WHOLE PATH		BYTES are in the backup, zeros up to WHOLE follow in the
- *cloud block SHA-256			of the file's first MiB, and one for each after it end FILES
- *SHA-256		of everything before this line
+ *	file BYTES WHOLE PATH		of the cloud's WHOLE bytes; those behind BYTES are zero
+ *	block SHA-256			of the file's first MiB, and one for each after it
+ *	program BYTES WHOLE PATH	a file that its owner may execute
+ *	end FILES SHA-256		of everything before this line
  *
  * What is not in it: the admin token, the lock, the API's address, sockets of instances.
  * Threads: one.
@@ -28,6 +29,7 @@
 #define BACKUP_DIGEST_BYTES 32
 #define BACKUP_NAME_MAX     64
 #define BACKUP_STORE        "store.db"
+#define BACKUP_STORE_LOG    BACKUP_STORE "-wal"
 #define BACKUP_JOURNAL      "journal"
 
 struct backup_digest {
@@ -37,7 +39,8 @@ struct backup_digest {
 struct backup_file {
 	char *path; /* below the backup's and the cloud's folder */
 	uint64_t bytes, whole;
-	size_t block; /* its first; the others follow */
+	bool executable; /* by its owner */
+	size_t block;    /* its first; the others follow */
 };
 
 struct backup_manifest {
@@ -49,8 +52,10 @@ struct backup_manifest {
 	size_t block_count, block_capacity;
 };
 
-/* Whether a file of the backup may have it: below the folder and nowhere else, on one line, and not
- * the manifest's own. */
+/* Whether the cloud's file belongs to a node that runs, or is made anew by a restored one. */
+bool backup_path_is_left_out(struct slice path);
+/* Whether a file of the backup may have it: below the folder and nowhere else, on one line, not the
+ * manifest's own and none that is left out. */
 bool backup_path_is_sound(struct slice path);
 
 void backup_manifest_fini(struct backup_manifest *manifest);

@@ -109,7 +109,8 @@ int backup_manifest_write(const struct backup_manifest *manifest, const char *fo
 	text_printf(&text, FIRST_LINE "\ncloud %s\nmade %s\n", manifest->cloud, manifest->made);
 	for (size_t i = 0; i < manifest->file_count; i++) {
 		const struct backup_file *file = &manifest->files[i];
-		text_printf(&text, "file %" PRIu64 " %" PRIu64 " %s\n", file->bytes, file->whole,
+		text_printf(&text, "%s %" PRIu64 " %" PRIu64 " %s\n",
+			    file->executable ? "program" : "file", file->bytes, file->whole,
 			    file->path);
 		for (size_t block = 0; block < block_count_of(file->bytes); block++) {
 			text_append_text(&text, "block ");
@@ -145,12 +146,28 @@ static int damaged(const struct reading *reading, struct slice line, const char 
 			 (size_t)(line.data - reading->whole.data), what);
 }
 
+bool backup_path_is_left_out(struct slice path)
+{
+	static const char *const names[] = {
+		"lock",           "api.address",       "admin.token",          "instances",
+		BACKUP_STORE_LOG, BACKUP_STORE "-shm", BACKUP_STORE "-journal"};
+	struct slice first;
+
+	slice_cut(&path, '/', &first);
+	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
+		if (slice_equal(first, slice_of(names[i])))
+			return true;
+	}
+	return false;
+}
+
 bool backup_path_is_sound(struct slice path)
 {
 	struct slice rest = path, part;
 
 	if (path.length == 0 || path.length >= BACKUP_PATH_MAX ||
-	    path.data[path.length - 1] == '/' || slice_equal(path, slice_of(BACKUP_MANIFEST)))
+	    path.data[path.length - 1] == '/' || slice_equal(path, slice_of(BACKUP_MANIFEST)) ||
+	    backup_path_is_left_out(path))
 		return false;
 	for (size_t i = 0; i < path.length; i++) {
 		if ((unsigned char)path.data[i] < ' ' || path.data[i] == 0x7f)
@@ -171,20 +188,22 @@ static bool take_word(struct slice *rest, struct slice *ret_word)
 
 static int read_file_line(struct reading *reading, struct slice line, struct fault *fault)
 {
-	struct slice rest = slice_part(line, strlen("file "), line.length);
-	struct slice bytes_word, whole_word;
+	struct slice rest = line;
+	struct slice kind, bytes_word, whole_word;
 	char path[BACKUP_PATH_MAX];
 	uint64_t bytes, whole;
 
-	if (!take_word(&rest, &bytes_word) || !slice_to_u64(bytes_word, INT64_MAX, &bytes) ||
-	    !take_word(&rest, &whole_word) || !slice_to_u64(whole_word, INT64_MAX, &whole) ||
-	    whole < bytes || !backup_path_is_sound(rest) ||
-	    !slice_to_text(rest, path, sizeof(path)))
+	if (!take_word(&rest, &kind) || !take_word(&rest, &bytes_word) ||
+	    !slice_to_u64(bytes_word, INT64_MAX, &bytes) || !take_word(&rest, &whole_word) ||
+	    !slice_to_u64(whole_word, INT64_MAX, &whole) || whole < bytes ||
+	    !backup_path_is_sound(rest) || !slice_to_text(rest, path, sizeof(path)))
 		return damaged(reading, line, "a file's line is not sound", fault);
 	if (reading->manifest.file_count == BACKUP_FILES_MAX)
 		return damaged(reading, line, "there are too many files", fault);
 	backup_manifest_add(&reading->manifest, path, whole);
-	reading->manifest.files[reading->manifest.file_count - 1].bytes = bytes;
+	struct backup_file *file = &reading->manifest.files[reading->manifest.file_count - 1];
+	file->bytes = bytes;
+	file->executable = slice_equal(kind, slice_of("program"));
 	reading->blocks_wanted = block_count_of(bytes);
 	return 0;
 }
@@ -209,7 +228,8 @@ static int read_line(struct reading *reading, struct slice line, struct fault *f
 	}
 	if (reading->blocks_wanted > 0)
 		return damaged(reading, line, "a file lacks blocks", fault);
-	if (slice_starts_with(line, slice_of("file ")))
+	if (slice_starts_with(line, slice_of("file ")) ||
+	    slice_starts_with(line, slice_of("program ")))
 		return read_file_line(reading, line, fault);
 	return damaged(reading, line, "a line is neither a file's nor a block's", fault);
 }

@@ -176,7 +176,8 @@ static int restore_file(struct restore *restore, const struct backup_file *file,
 		return code;
 	}
 	const int output = openat(restore->staging.descriptor, file->path,
-				  O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
+				  O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC,
+				  file->executable ? 0700 : 0600);
 	if (output < 0)
 		code = fault_set_errno(fault, errno, "cannot make %s/%s", restore->staging.path,
 				       file->path);

@@ -99,6 +99,20 @@ def test_a_backup_of_a_quiet_cloud_restores_to_the_same_books(used, clouds, tmp_
     copy.stop()
 
 
+def test_a_program_in_the_cloud_is_one_after_a_restore(used, tmp_path):
+    """A service whose files lie there starts again, and nobody else may read them."""
+    folder = used[0].folder / "service"
+    folder.mkdir()
+    (folder / "run").write_text("#!/bin/sh\n")
+    (folder / "run").chmod(0o755)
+    (folder / "data").write_text("x")
+    stoa("backup", tmp_path / "backup", "--cloud", used[0].folder)
+    stoa("restore", tmp_path / "backup", tmp_path / "restored")
+    modes = {path.name: path.stat().st_mode & 0o777
+             for path in (tmp_path / "restored/service").iterdir()}
+    assert modes == {"run": 0o700, "data": 0o600}
+
+
 @pytest.mark.parametrize("name", ["manifest", "two\nlines", "\x1b[2J"])
 def test_a_name_that_could_not_be_restored_is_told_when_it_is_backed_up(used, tmp_path, name):
     cloud, _ = used
@@ -253,7 +267,8 @@ def test_a_changed_or_cut_backup_is_refused_by_file_and_offset(used, tmp_path):
 
 
 @pytest.mark.parametrize("path", ["../escaped", "/tmp/escaped", "a/../../escaped", "", "a//b",
-                                  "journal/", "./cloud.yaml", "a\x1bb", "x" * 600],
+                                  "journal/", "./cloud.yaml", "a\x1bb", "x" * 600,
+                                  "admin.token", "lock", "instances/1", "store.db-wal"],
                          ids=lambda path: repr(path[:20]))
 def test_a_manifest_that_leads_out_of_its_folder_is_refused(tmp_path, path):
     backup = tmp_path / "backup"
