@@ -35,6 +35,8 @@ static void print_subscription(const json_t *answer)
 	if (budget[0] != '\0')
 		printf(", for at most %s %s%s", budget, cli_text(answer, "currency"),
 		       strcmp(cli_text(answer, "budget_period"), "month") == 0 ? " a month" : "");
+	else
+		fputs(", with no budget", stdout);
 	if (strcmp(cli_text(answer, "outcome"), "same") == 0)
 		fputs(", as before", stdout);
 	putchar('\n');
