@@ -1,5 +1,7 @@
 /* stoa: some commands are a node's own and work on the cloud's files, everything else speaks to a
  * node that runs. */
+#include <errno.h>
+#include <stdio.h>
 #include <string.h>
 
 #include "cli/cli.h"
@@ -26,7 +28,7 @@ static int asks_for_help(int argc, char **argv)
 	return 0;
 }
 
-int main(int argc, char **argv)
+static int run(int argc, char **argv)
 {
 	for (size_t i = 0; i < sizeof(own_commands) / sizeof(own_commands[0]); i++) {
 		const char *second = own_commands[i].second;
@@ -39,4 +41,16 @@ int main(int argc, char **argv)
 		return own_commands[i].run(argc - 1, argv + 1);
 	}
 	return cli_main(argc, argv);
+}
+
+int main(int argc, char **argv)
+{
+	const int status = run(argc, argv);
+
+	/* What was asked for and could not be told was not done. */
+	if (fflush(stdout) != 0 || ferror(stdout)) {
+		fprintf(stderr, "stoa: standard output: %s\n", strerror(errno));
+		return status == CLI_DONE ? CLI_FAILED : status;
+	}
+	return status;
 }

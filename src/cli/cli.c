@@ -1,6 +1,5 @@
 #include "cli/cli.h"
 
-#include <errno.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
@@ -63,13 +62,8 @@ static int run(struct cli *cli, int argc, char **argv)
 int cli_main(int argc, char **argv)
 {
 	struct cli cli = {0};
-	int status = run(&cli, argc, argv);
+	const int status = run(&cli, argc, argv);
 
 	cli_disconnect(&cli);
-	if (fflush(stdout) != 0 || ferror(stdout)) {
-		fprintf(stderr, "stoa: standard output: %s\n", strerror(errno));
-		if (status == CLI_DONE)
-			status = CLI_FAILED;
-	}
 	return status;
 }

@@ -349,9 +349,10 @@ def test_a_wrong_token_is_told(town, tmp_path):
     assert "admin.token" in failed(town, "status", "--cloud", tmp_path).stderr
 
 
-def test_a_full_standard_output_is_a_failure(town):
+@pytest.mark.parametrize("words", [["account", "list"], ["config", "show"]])
+def test_a_full_standard_output_is_a_failure(town, words):
     with open("/dev/full", "w") as full:
-        done = subprocess.run([STOA, "account", "list"], stdout=full, stderr=subprocess.PIPE,
+        done = subprocess.run([STOA, *words], stdout=full, stderr=subprocess.PIPE,
                               text=True, env={**os.environ, "STOA_CLOUD": str(town.folder)})
     assert done.returncode == 1 and "standard output" in done.stderr
 
