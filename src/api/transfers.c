@@ -31,9 +31,10 @@ static json_t *id_json(struct ledger_transfer_id id)
 	return json_string(text);
 }
 
-static int append(struct ledger *ledger, const struct ledger_transfer *transfer, json_t *items,
+static int append(const struct api *api, const struct ledger_transfer *transfer, json_t *items,
 		  struct fault *fault)
 {
+	struct ledger *ledger = api->ledger;
 	struct ledger_account debit, credit;
 	const uint64_t subscription = transfer->subscription.value;
 	int code = ledger_account_get(ledger, transfer->debit, &debit, fault);
@@ -44,11 +45,12 @@ static int append(struct ledger *ledger, const struct ledger_transfer *transfer,
 		return code;
 	json_array_append_new(
 		items,
-		json_pack("{s:o, s:o, s:s, s:s, s:o, s:s, s:s, s:o, s:o, s:o}", "id",
+		json_pack("{s:o, s:o, s:s, s:s, s:o, s:s, s:s, s:s, s:o, s:o, s:o}", "id",
 			  id_json(transfer->id), "at", api_json_time(transfer->created_ns), "kind",
 			  ledger_kind_name(transfer->kind), "phase", phase_of(transfer), "amount",
-			  api_json_amount(transfer->amount_nano), "debit", debit.name, "credit",
-			  credit.name, "resolves", id_json(transfer->pending_id), "subscription",
+			  api_json_amount(transfer->amount_nano), "currency", api->options.currency,
+			  "debit", debit.name, "credit", credit.name, "resolves",
+			  id_json(transfer->pending_id), "subscription",
 			  subscription != 0 ? api_json_id("sub", subscription) : json_null(),
 			  "period",
 			  transfer->period != 0 ? api_json_month(transfer->period) : json_null()));
@@ -73,7 +75,7 @@ static int list(struct store *store, void *context, struct fault *fault)
 		code = ledger_transfers_list(ledger, account.id, listing->before,
 					     listing->transfers, limit, &listing->count, fault);
 	for (size_t i = 0; code == 0 && i < listing->count; i++)
-		code = append(ledger, &listing->transfers[i], items, fault);
+		code = append(request->api, &listing->transfers[i], items, fault);
 	if (code == 0) {
 		const uint64_t last =
 			listing->count > 0 ? listing->transfers[listing->count - 1].sequence : 0;

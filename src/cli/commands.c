@@ -247,8 +247,8 @@ const struct cli_command cli_commands[] = {
 	{"ledger transfers", "ACCOUNT", "List the transfers from and to an account, newest first",
 	 "ACCOUNT may be any that `stoa ledger` shows under money.",
 	 "$ stoa ledger transfers acme\n"
-	 "TIME                     KIND     PHASE   FROM     TO    AMOUNT  PERIOD\n"
-	 "2026-11-24 04:10:57 UTC  funding  single  outside  acme   10.00  2026-11\n",
+	 "TIME                     KIND     PHASE   FROM     TO       AMOUNT  PERIOD\n"
+	 "2026-11-24 04:10:57 UTC  funding  single  outside  acme  10.00 USD  2026-11\n",
 	 OPTIONS(transfer_options), 1, 1, cli_ledger_transfers},
 	{"journal cat", "", "Print the call records, one JSON object a line",
 	 NULL,

@@ -9,13 +9,14 @@ static void print_transfers(const json_t *items)
 {
 	static const struct cli_column columns[] = {
 		{"TIME", CLI_LEFT}, {"KIND", CLI_LEFT},    {"PHASE", CLI_LEFT}, {"FROM", CLI_LEFT},
-		{"TO", CLI_LEFT},   {"AMOUNT", CLI_RIGHT}, {"PERIOD", CLI_LEFT}};
+		{"TO", CLI_LEFT},   {"AMOUNT", CLI_MONEY}, {"PERIOD", CLI_LEFT}};
 	struct cli_table table;
 	char time[CLI_TIME_MAX];
 	const json_t *item;
 	size_t i;
 
-	cli_table_begin(&table, columns, sizeof(columns) / sizeof(columns[0]), "");
+	cli_table_begin(&table, columns, sizeof(columns) / sizeof(columns[0]),
+			cli_text(json_array_get(items, 0), "currency"));
 	json_array_foreach(items, i, item)
 	{
 		cli_table_add(&table, cli_time(item, "at", time));
