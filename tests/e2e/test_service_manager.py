@@ -86,7 +86,8 @@ def test_the_logs_of_node_and_service_may_be_renamed_at_any_time(clouds, tmp_pat
     market = Market(cloud, worker.manifest(tmp_path / "worker"), tmp_path / "worker")
     service_log = cloud.folder / "log" / "worker.log"
     assert market.call("/say/before").status == 200
-    wait_until(lambda: "err before" in service_log.read_text(), "it is logged")
+    wait_until(lambda: service_log.exists() and "err before" in service_log.read_text(),
+               "it is logged")
     assert "event=node.ready" in log.read_text() and cloud.serve_log() == ""
 
     log.rename(tmp_path / "stoa.log.old")
