@@ -15,6 +15,7 @@
 #include <pthread.h>
 #include <stdatomic.h>
 
+#include "base/log_file.h"
 #include "base/map.h"
 #include "fleet/fleet.h"
 #include "fleet/limits.h"
@@ -37,18 +38,17 @@ bool specification_equal(const struct fleet_service *a, const struct fleet_servi
 /* ---- output.c: what an instance writes ---- */
 
 /* DIR/log/SERVICE.log, opened at the first line. */
-struct log_file {
+struct service_log {
+	struct log_file file;
 	char *path;
-	int descriptor; /* -1: not open */
-	uint64_t bytes, bytes_max;
 	bool failed; /* told already */
 	size_t waiting_bytes;
 	char waiting[LOG_WAITING_BYTES];
 };
 
-void log_file_init(struct log_file *log, const char *folder, const char *service,
-		   uint64_t bytes_max);
-void log_file_fini(struct log_file *log);
+void service_log_init(struct service_log *log, const char *folder, const char *service,
+		      uint64_t bytes_max);
+void service_log_fini(struct service_log *log);
 
 /* The last lines, whole; the oldest go first. */
 struct tail {
@@ -60,7 +60,7 @@ struct output {
 	/* Set by the owner before output_open; the rest zero. */
 	void (*on_closed)(struct output *output);
 	struct loop *loop;
-	struct log_file *log;
+	struct service_log *log;
 	struct tail *tail;
 	struct instance_id instance;
 	uint64_t bytes_per_s;
@@ -200,7 +200,7 @@ struct service {
 	struct service_id id;
 	struct generation *newest;
 	struct loop_task review;
-	struct log_file log;
+	struct service_log log;
 };
 
 /* Takes the specification over. */

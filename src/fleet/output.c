@@ -18,23 +18,23 @@ static_assert(LOG_WAITING_BYTES >= PREFIX_BYTES_MAX + OUTPUT_LINE_BYTES + 2,
 
 /* ---- the file ---- */
 
-void log_file_init(struct log_file *log, const char *folder, const char *service,
-		   uint64_t bytes_max)
+void service_log_init(struct service_log *log, const char *folder, const char *service,
+		      uint64_t bytes_max)
 {
-	*log = (struct log_file){.descriptor = -1, .bytes_max = bytes_max};
+	*log = (struct service_log){.file = {.descriptor = -1, .bytes_max = bytes_max}};
 	check(asprintf(&log->path, "%s/%s.log", folder, service) > 0);
+	log->file.path = log->path;
 }
 
-void log_file_fini(struct log_file *log)
+void service_log_fini(struct service_log *log)
 {
 	check_equal(log->waiting_bytes, 0);
-	if (log->descriptor >= 0)
-		close(log->descriptor);
+	log_file_close(&log->file);
 	free(log->path);
 }
 
 /* A log that cannot be written must not stop the service; it is told once, and tried again. */
-static void log_failed(struct log_file *log, const char *what)
+static void log_failed(struct service_log *log, const char *what)
 {
 	const int error = errno;
 
@@ -42,67 +42,24 @@ static void log_failed(struct log_file *log, const char *what)
 		log_event(LOG_ERROR, "service_log.failed", log_text("path", log->path),
 			  log_text("at", what), log_text("error", strerrordesc_np(error)));
 	log->failed = true;
-	if (log->descriptor >= 0)
-		close(log->descriptor);
-	log->descriptor = -1;
+	log_file_close(&log->file);
 }
 
-/* Somebody renamed or removed the file: what follows goes into a new one of that name. */
-static bool log_is_elsewhere(const struct log_file *log)
-{
-	struct stat open_one, named;
-
-	return fstat(log->descriptor, &open_one) == 0 &&
-	       (stat(log->path, &named) != 0 || named.st_ino != open_one.st_ino ||
-		named.st_dev != open_one.st_dev);
-}
-
-static bool log_open(struct log_file *log)
-{
-	struct stat found;
-
-	if (log->descriptor >= 0 && log_is_elsewhere(log)) {
-		close(log->descriptor);
-		log->descriptor = -1;
-	}
-	if (log->descriptor >= 0)
-		return true;
-	log->descriptor = open(log->path, O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC, 0640);
-	if (log->descriptor < 0 || fstat(log->descriptor, &found) != 0) {
-		log_failed(log, "open");
-		return false;
-	}
-	log->bytes = (uint64_t)found.st_size;
-	return true;
-}
-
-static bool log_rotate(struct log_file *log)
-{
-	char *older;
-
-	check(asprintf(&older, "%s.1", log->path) > 0);
-	const bool is_moved = rename(log->path, older) == 0;
-	free(older);
-	if (!is_moved) {
-		log_failed(log, "rename");
-		return false;
-	}
-	close(log->descriptor);
-	log->descriptor = -1;
-	return log_open(log);
-}
-
-static void log_flush(struct log_file *log)
+static void log_flush(struct service_log *log)
 {
 	const size_t bytes = log->waiting_bytes;
+	const char *at;
 
 	log->waiting_bytes = 0;
-	if (bytes == 0 || !log_open(log))
+	if (bytes == 0)
 		return;
-	if (log->bytes > 0 && log->bytes + bytes > log->bytes_max && !log_rotate(log))
+	if (!log_file_ready(&log->file, bytes, &at)) {
+		log_failed(log, at);
 		return;
+	}
 	for (size_t done = 0; done < bytes;) {
-		const ssize_t wrote = write(log->descriptor, log->waiting + done, bytes - done);
+		const ssize_t wrote =
+			write(log->file.descriptor, log->waiting + done, bytes - done);
 		if (wrote < 0 && errno == EINTR)
 			continue;
 		if (wrote <= 0) {
@@ -111,11 +68,10 @@ static void log_flush(struct log_file *log)
 		}
 		done += (size_t)wrote;
 	}
-	log->bytes += bytes;
 	log->failed = false;
 }
 
-static void log_line(struct log_file *log, uint64_t wall_ns, struct instance_id instance,
+static void log_line(struct service_log *log, uint64_t wall_ns, struct instance_id instance,
 		     struct slice line)
 {
 	char time[CLOCK_TEXT_MAX], id[ID_TEXT_MAX];

@@ -132,7 +132,7 @@ static struct service *service_new(struct fleet *fleet, const struct fleet_servi
 	service->review.run = review;
 	service->next = fleet->first_service;
 	fleet->first_service = service;
-	log_file_init(&service->log, fleet->log_folder, specification->name,
+	service_log_init(&service->log, fleet->log_folder, specification->name,
 		      fleet->options.log_bytes_max);
 	return service;
 }
@@ -226,7 +226,7 @@ static void service_free(struct service *service)
 	while (*link != service)
 		link = &(*link)->next;
 	*link = service->next;
-	log_file_fini(&service->log);
+	service_log_fini(&service->log);
 	free(service);
 }
 

@@ -4,19 +4,18 @@
 #include <fcntl.h>
 #include <poll.h>
 #include <pthread.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <sys/eventfd.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
 #include "base/check.h"
+#include "base/log_file.h"
 
 #define INTERVAL_MS  20
 #define LAST_WAIT_NS CLOCK_NS_PER_S /* how long a slow file is waited for at the end */
 #define TOLD_NS      (10 * CLOCK_NS_PER_S)
 #define BUFFER_BYTES (64u << 10)
-#define PATH_BYTES   4400
 
 struct access_log {
 	struct gateway_access options;
@@ -24,8 +23,7 @@ struct access_log {
 	uint32_t ring_count;
 	pthread_t thread;
 	int stop_descriptor; /* readable: the end */
-	int descriptor;
-	uint64_t bytes;        /* of the file */
+	struct log_file file;
 	uint64_t give_up_ns;   /* 0: it does not stop */
 	uint64_t complaint_ns; /* when a fault was told last; 0: never */
 	bool torn;             /* the file ends within a line */
@@ -49,47 +47,16 @@ static void complain(struct access_log *log, const char *what, int error)
 		  log_text("at", what), log_text("error", strerrordesc_np(error)));
 }
 
-/* A pipe must not hold the thread either. */
-static int open_file(const char *path)
-{
-	return open(path, O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC | O_NONBLOCK, 0640);
-}
-
-/* The old file goes on where the new one cannot be opened. */
-static void open_anew(struct access_log *log)
-{
-	struct stat status;
-	const int fresh = open_file(log->options.path);
-
-	if (fresh < 0) {
-		complain(log, "open", errno);
-		return;
-	}
-	close(log->descriptor);
-	log->descriptor = fresh;
-	log->bytes = fstat(fresh, &status) == 0 ? (uint64_t)status.st_size : 0;
-	log->torn = false;
-}
-
 static void look_at_file(struct access_log *log)
 {
-	struct stat own, named;
-	char older[PATH_BYTES];
+	struct stat status;
+	const char *at;
 
-	if (fstat(log->descriptor, &own) < 0)
-		return;
-	if (stat(log->options.path, &named) < 0 || named.st_ino != own.st_ino ||
-	    named.st_dev != own.st_dev) {
-		open_anew(log);
-		return;
-	}
-	if (!S_ISREG(own.st_mode) || log->bytes < log->options.bytes_max)
-		return;
-	snprintf(older, sizeof(older), "%s.1", log->options.path);
-	if (rename(log->options.path, older) < 0)
-		complain(log, "rename", errno);
-	else
-		open_anew(log);
+	if (!log_file_ready(&log->file, 1, &at))
+		complain(log, at, errno);
+	if (fstat(log->file.descriptor, &status) == 0 && S_ISREG(status.st_mode) &&
+	    status.st_size == 0)
+		log->torn = false; /* of the file before */
 }
 
 /* ---- writing ---- */
@@ -97,7 +64,7 @@ static void look_at_file(struct access_log *log)
 /* Until the file takes more, the end begins, or its time is over. */
 static bool wait_for_file(struct access_log *log)
 {
-	struct pollfd polled[] = {{.fd = log->descriptor, .events = POLLOUT},
+	struct pollfd polled[] = {{.fd = log->file.descriptor, .events = POLLOUT},
 				  {.fd = log->stop_descriptor, .events = POLLIN}};
 	const bool stopping = log->give_up_ns != 0;
 
@@ -112,10 +79,9 @@ static bool wait_for_file(struct access_log *log)
 static bool write_all(struct access_log *log, const char *bytes, size_t length)
 {
 	for (size_t at = 0; at < length;) {
-		const ssize_t count = write(log->descriptor, bytes + at, length - at);
+		const ssize_t count = write(log->file.descriptor, bytes + at, length - at);
 		if (count > 0) {
 			at += (size_t)count;
-			log->bytes += (uint64_t)count;
 			log->torn = bytes[at - 1] != '\n';
 		} else if (count < 0 && errno == EAGAIN) {
 			if (!wait_for_file(log))
@@ -179,8 +145,7 @@ static void free_log(struct access_log *log)
 {
 	for (uint32_t i = 0; i < log->ring_count; i++)
 		free(log->rings[i].entries);
-	if (log->descriptor >= 0)
-		close(log->descriptor);
+	log_file_close(&log->file);
 	if (log->stop_descriptor >= 0)
 		close(log->stop_descriptor);
 	free(log);
@@ -188,18 +153,14 @@ static void free_log(struct access_log *log)
 
 static int prepare(struct access_log *log, struct fault *fault)
 {
-	struct stat status;
-
 	for (uint32_t i = 0; i < log->ring_count; i++) {
 		log->rings[i].entries = calloc(ACCESS_RING_ENTRIES, sizeof(struct access_entry));
 		if (log->rings[i].entries == NULL)
 			return fault_set(fault, FAULT_SYSTEM, "no memory for the access log");
 	}
-	log->descriptor = open_file(log->options.path);
-	if (log->descriptor < 0)
+	if (!log_file_open(&log->file))
 		return fault_set_errno(fault, errno, "cannot open the access log %s",
 				       log->options.path);
-	log->bytes = fstat(log->descriptor, &status) == 0 ? (uint64_t)status.st_size : 0;
 	log->stop_descriptor = eventfd(0, EFD_CLOEXEC);
 	if (log->stop_descriptor < 0)
 		return fault_set_errno(fault, errno, "cannot make an event descriptor");
@@ -219,7 +180,12 @@ int access_open(const struct gateway_access *options, const struct clock *clock,
 	log->options = *options;
 	log->clock = clock;
 	log->ring_count = workers;
-	log->descriptor = log->stop_descriptor = -1;
+	/* A pipe must not hold the thread either. */
+	log->file = (struct log_file){.path = options->path,
+				      .bytes_max = options->bytes_max,
+				      .flags = O_NONBLOCK,
+				      .descriptor = -1};
+	log->stop_descriptor = -1;
 	const int code = prepare(log, fault);
 	if (code < 0)
 		free_log(log);

@@ -8,7 +8,7 @@
  * What a line holds is in access_line.c; never the key, and the query only where it is asked for.
  * What callers chose (method, path) is quoted and escaped as in any log: see base/log.h.
  *
- * The file is opened anew where its name no longer leads to it; at its most it becomes FILE.1.
+ * The file is looked at before each round of lines (base/log_file.h).
  *
  * Threads: a ring is filled by its worker and emptied by the log's thread. Lifetime: the gateway's.
  */

@@ -2,9 +2,11 @@
 #include "base/testing.h"
 
 #include <sched.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 
 #include "gateway/access.h"
@@ -214,6 +216,37 @@ static void a_full_disk_loses_lines_and_says_how_many(void **state)
 	access_close(log);
 }
 
+/* As on a disk that is full for a while: the file takes no more than the limit. */
+static void limit_files(rlim_t bytes)
+{
+	struct rlimit limit;
+
+	assert_int_equal(getrlimit(RLIMIT_FSIZE, &limit), 0);
+	limit.rlim_cur = bytes;
+	assert_int_equal(setrlimit(RLIMIT_FSIZE, &limit), 0);
+}
+
+static void what_follows_a_line_that_was_cut_is_a_line_of_its_own(void **state)
+{
+	const struct sigaction ignore = {.sa_handler = SIG_IGN};
+	struct sigaction before;
+
+	(void)state;
+	make_folder();
+	assert_int_equal(sigaction(SIGXFSZ, &ignore, &before), 0);
+	limit_files(100);
+	struct access_log *log = open_log();
+	assert_int_equal(put(log, 1), 1);
+	while (access_lost(log) == 0)
+		sched_yield();
+	limit_files(RLIM_INFINITY);
+	assert_int_equal(put(log, 1), 1);
+	access_close(log);
+	assert_int_equal(sigaction(SIGXFSZ, &before, NULL), 0);
+	assert_int_equal(lines_in(path), 2);
+	remove_folder();
+}
+
 static void a_file_that_was_moved_or_is_full_is_followed_by_another(void **state)
 {
 	(void)state;
@@ -255,6 +288,7 @@ int main(void)
 		cmocka_unit_test(every_entry_that_was_taken_is_a_line),
 		cmocka_unit_test(a_pipe_that_nobody_reads_holds_nobody),
 		cmocka_unit_test(a_full_disk_loses_lines_and_says_how_many),
+		cmocka_unit_test(what_follows_a_line_that_was_cut_is_a_line_of_its_own),
 		cmocka_unit_test(a_file_that_was_moved_or_is_full_is_followed_by_another),
 		cmocka_unit_test(a_file_that_cannot_be_opened_is_a_fault),
 	};

@@ -1,22 +1,17 @@
 #include "node/upkeep.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <stddef.h>
-#include <stdio.h>
-#include <string.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 #include "base/clock.h"
 #include "base/log.h"
 
 #define INTERVAL_NS CLOCK_NS_PER_S
-#define PATH_BYTES  4200
 
 int upkeep_open(struct upkeep *upkeep, struct fault *fault)
 {
-	*upkeep = (struct upkeep){.log_descriptor = -1, .interval_ns = INTERVAL_NS};
+	*upkeep = (struct upkeep){.log.descriptor = -1, .interval_ns = INTERVAL_NS};
 	const int code = notify_open(&upkeep->notify, fault);
 
 	/* Twice as often as it is wanted, so that one late turn does no harm. */
@@ -27,73 +22,46 @@ int upkeep_open(struct upkeep *upkeep, struct fault *fault)
 
 /* ---- the log file ---- */
 
-static int open_log(const char *path)
-{
-	return open(path, O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC, 0640);
-}
-
 int upkeep_log_open(struct upkeep *upkeep, const char *path, uint64_t bytes_max,
 		    int *ret_descriptor, struct fault *fault)
 {
+	struct log_file file = {.path = path, .bytes_max = bytes_max, .descriptor = -1};
+
 	*ret_descriptor = STDERR_FILENO;
 	if (path[0] == '\0')
 		return 0;
-	upkeep->log_descriptor = open_log(path);
-	if (upkeep->log_descriptor < 0)
+	if (!log_file_open(&file))
 		return fault_set_errno(fault, errno, "cannot open the log %s", path);
-	upkeep->log_path = path;
-	upkeep->log_bytes_max = bytes_max;
-	*ret_descriptor = upkeep->log_descriptor;
+	upkeep->log = file;
+	*ret_descriptor = file.descriptor;
 	return 0;
 }
 
-/* The old file stays open until the new one is there: a log that cannot be rotated goes on. */
-static void log_failed(struct upkeep *upkeep, const char *what)
+/* A log that cannot be rotated goes on, and says so once. */
+static void tell(struct upkeep *upkeep, bool good, const char *what)
 {
 	const int error = errno;
 
-	if (!upkeep->log_failed)
-		log_event(LOG_ERROR, "log.failed", log_text("path", upkeep->log_path),
+	if (!good && !upkeep->log_failed)
+		log_event(LOG_ERROR, "log.failed", log_text("path", upkeep->log.path),
 			  log_text("at", what), log_text("error", strerrordesc_np(error)));
-	upkeep->log_failed = true;
+	upkeep->log_failed = !good;
 }
 
 void upkeep_reopen(struct upkeep *upkeep)
 {
-	if (upkeep->log_path == NULL)
-		return;
-	const int fresh = open_log(upkeep->log_path);
-	if (fresh < 0) {
-		log_failed(upkeep, "open");
-		return;
-	}
-	if (dup3(fresh, upkeep->log_descriptor, O_CLOEXEC) < 0)
-		log_failed(upkeep, "open");
-	else
-		upkeep->log_failed = false;
-	close(fresh);
+	if (upkeep->log.path != NULL)
+		tell(upkeep, log_file_open(&upkeep->log), "open");
 }
 
 static void look_at_log(struct upkeep *upkeep)
 {
-	struct stat open_one, named;
-	char older[PATH_BYTES];
+	const char *at;
 
-	if (upkeep->log_path == NULL || fstat(upkeep->log_descriptor, &open_one) < 0)
+	if (upkeep->log.path == NULL)
 		return;
-	if (stat(upkeep->log_path, &named) < 0 || named.st_ino != open_one.st_ino ||
-	    named.st_dev != open_one.st_dev) {
-		upkeep_reopen(upkeep);
-		return;
-	}
-	if ((uint64_t)open_one.st_size < upkeep->log_bytes_max)
-		return;
-	snprintf(older, sizeof(older), "%s.1", upkeep->log_path);
-	if (rename(upkeep->log_path, older) < 0) {
-		log_failed(upkeep, "rename");
-		return;
-	}
-	upkeep_reopen(upkeep);
+	const bool good = log_file_ready(&upkeep->log, 1, &at);
+	tell(upkeep, good, at);
 }
 
 /* ---- life ---- */
@@ -126,8 +94,7 @@ void upkeep_stop(struct upkeep *upkeep)
 void upkeep_close(struct upkeep *upkeep)
 {
 	notify_close(&upkeep->notify);
-	if (upkeep->log_descriptor >= 0) {
+	if (upkeep->log.path != NULL)
 		log_configure(STDERR_FILENO, LOG_INFO, LOG_FORMAT_LOGFMT, NULL);
-		close(upkeep->log_descriptor);
-	}
+	log_file_close(&upkeep->log);
 }

@@ -2,9 +2,7 @@
  * upkeep: what a node does beside its work: its log file's size and name, and signs of life for
  * the service manager. Private to the node.
  *
- * The log file is opened anew where its name no longer leads to it (somebody rotated it), where
- * it has grown to its most (then it becomes FILE.1), and on SIGHUP. The new file takes the old
- * one's descriptor (dup3), so that threads that log meanwhile neither wait nor lose a line.
+ * The log file is looked at every second (base/log_file.h), and opened anew on SIGHUP.
  * Threads: control.
  */
 #pragma once
@@ -13,6 +11,7 @@
 #include <stdint.h>
 
 #include "base/fault.h"
+#include "base/log_file.h"
 #include "base/notify.h"
 #include "loop/loop.h"
 
@@ -21,10 +20,8 @@ struct upkeep {
 	struct loop_timer timer;
 	struct notify notify;
 	uint64_t interval_ns;
-	const char *log_path; /* NULL: the log goes to standard error */
-	int log_descriptor;
-	uint64_t log_bytes_max;
-	bool log_failed; /* told already */
+	struct log_file log; /* path NULL: the log goes to standard error */
+	bool log_failed;     /* told already */
 };
 
 /* Before the first thread. */
