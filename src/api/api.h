@@ -46,7 +46,7 @@ struct api;
 struct api_ports {
 	/* Published anew or changed: runs, routes and plans follow. */
 	int (*service_changed)(void *context, struct service_id service, struct fault *fault);
-	/* Made, changed or replaced. */
+	/* Made, changed, or made in place of another. */
 	int (*subscription_changed)(void *context, struct subscription_id subscription,
 				    struct fault *fault);
 	/* Ended by its owner: its calls in flight are cut. */

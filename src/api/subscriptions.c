@@ -103,16 +103,9 @@ static int subscribe(struct store *store, void *context, struct fault *fault)
 static int publish(const struct api_ports *ports, const struct subscribing *subscribing,
 		   struct fault *fault)
 {
-	int code = 0;
-
 	if (subscribing->outcome == CATALOG_SUBSCRIBED_SAME)
 		return 0;
-	if (subscribing->outcome == CATALOG_SUBSCRIBED_REPLACED)
-		code = ports->subscription_changed(ports->context, subscribing->ended, fault);
-	if (code == 0)
-		code = ports->subscription_changed(ports->context, subscribing->subscription.id,
-						   fault);
-	return code;
+	return ports->subscription_changed(ports->context, subscribing->subscription.id, fault);
 }
 
 int api_subscriptions_create(struct api_request *request, struct fault *fault)

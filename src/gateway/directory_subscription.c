@@ -91,6 +91,19 @@ static void sweep_subscriptions(struct directory *directory)
 	}
 }
 
+static void mark_unreachable(struct rcu_head *head)
+{
+	atomic_store(&entry_of(head, struct directory_subscription, rcu)->unreachable, true);
+}
+
+/* It is no longer in the table; calls may still be in flight under it. */
+static void retire(struct directory *directory, struct directory_subscription *subscription)
+{
+	subscription->next_retired = directory->first_retired_subscription;
+	directory->first_retired_subscription = subscription;
+	urcu_qsbr_call_rcu(&subscription->rcu, mark_unreachable);
+}
+
 static int change_terms(struct directory *directory, struct directory_subscription *subscription,
 			const struct directory_plan *plan, struct gateway_lease *budget,
 			struct fault *fault)
@@ -120,8 +133,6 @@ int directory_put_subscription(struct directory *directory,
 		directory_find_subscription(directory, entry->app, service);
 	if (subscription != NULL && subscription->id.value == entry->id.value)
 		return change_terms(directory, subscription, plan, entry->budget_lease, fault);
-	if (subscription != NULL)
-		directory_retire_subscription(directory, entry->app, entry->service);
 
 	subscription = aligned_alloc(64, sizeof(*subscription));
 	if (subscription == NULL)
@@ -147,16 +158,16 @@ int directory_put_subscription(struct directory *directory,
 		return code;
 	}
 	table_entry_init(&subscription->by_app);
-	cds_lfht_add(directory->subscriptions.of, hash_pair(entry->app.value, service->id.value),
-		     &subscription->by_app);
-	table_added(&directory->subscriptions);
+	const struct app_service key = {.app = entry->app, .service = service};
+	struct cds_lfht_node *before = cds_lfht_add_replace(
+		directory->subscriptions.of, hash_pair(entry->app.value, service->id.value),
+		match_subscription, &key, &subscription->by_app);
+	if (before != NULL)
+		retire(directory, entry_of(before, struct directory_subscription, by_app));
+	else
+		table_added(&directory->subscriptions);
 	directory->changes++;
 	return 0;
-}
-
-static void mark_unreachable(struct rcu_head *head)
-{
-	atomic_store(&entry_of(head, struct directory_subscription, rcu)->unreachable, true);
 }
 
 void directory_retire_subscription(struct directory *directory, struct app_id app,
@@ -171,7 +182,5 @@ void directory_retire_subscription(struct directory *directory, struct app_id ap
 	cds_lfht_del(directory->subscriptions.of, &subscription->by_app);
 	table_removed(&directory->subscriptions);
 	directory->changes++;
-	subscription->next_retired = directory->first_retired_subscription;
-	directory->first_retired_subscription = subscription;
-	urcu_qsbr_call_rcu(&subscription->rcu, mark_unreachable);
+	retire(directory, subscription);
 }

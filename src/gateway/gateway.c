@@ -211,18 +211,12 @@ bool gateway_instance_idle(struct gateway *gateway, uint32_t id)
 	return directory_instance_idle(&gateway->directory, id);
 }
 
-void gateway_retire_subscription(struct gateway *gateway, struct app_id app,
-				 struct service_id service)
+void gateway_end_subscription(struct gateway *gateway, struct subscription_id id, struct app_id app,
+			      struct service_id service)
 {
 	urcu_qsbr_thread_online();
 	directory_retire_subscription(&gateway->directory, app, service);
 	urcu_qsbr_thread_offline();
-}
-
-void gateway_end_subscription(struct gateway *gateway, struct subscription_id id, struct app_id app,
-			      struct service_id service)
-{
-	gateway_retire_subscription(gateway, app, service);
 	ending_tell_subscription(gateway, id);
 }
 

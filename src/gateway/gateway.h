@@ -208,7 +208,8 @@ int gateway_publish_service(struct gateway *gateway, const struct gateway_servic
 			    struct fault *fault);
 int gateway_publish_instance(struct gateway *gateway, struct service_id service,
 			     const struct gateway_instance_entry *instance, struct fault *fault);
-/* One for each app and service; another plan or budget replaces the former terms. */
+/* One for each app and service. It takes the place of the one before: at no moment is there
+ * neither, and calls in flight go on under the one that let them in. */
 int gateway_publish_subscription(struct gateway *gateway,
 				 const struct gateway_subscription_entry *subscription,
 				 struct fault *fault);
@@ -219,10 +220,7 @@ int gateway_publish_key(struct gateway *gateway, const struct gateway_key_entry 
 void gateway_retire_instance(struct gateway *gateway, struct service_id service, uint32_t id);
 /* True when a retired instance has no call in flight any more. */
 bool gateway_instance_idle(struct gateway *gateway, uint32_t id);
-/* Another takes its place, or will: calls in flight go on under it. */
-void gateway_retire_subscription(struct gateway *gateway, struct app_id app,
-				 struct service_id service);
-/* It is over: calls in flight are cut as well. */
+/* The app's subscription to the service is over: calls in flight are cut as well. */
 void gateway_end_subscription(struct gateway *gateway, struct subscription_id id, struct app_id app,
 			      struct service_id service);
 /* Its calls in flight are cut: those that wait are refused, those that are being answered are
@@ -250,25 +248,25 @@ struct gateway_directory_state gateway_directory_read(const struct gateway *gate
 /* ---- what it did, for status; sums over the workers. Any thread ---- */
 
 /* COUNTER or GAUGE, name, sentence */
-#define GATEWAY_COUNTS(X)                                                                \
-	X(GAUGE, connections, "client connections open now")                             \
-	X(GAUGE, calls_in_flight, "calls admitted and not yet over, now")                \
-	X(GAUGE, calls_waiting, "calls that wait for an instance or for money, now")     \
-	X(GAUGE, tunnels, "calls that are tunnels (WebSocket), now")                     \
-	X(COUNTER, calls_answered, "calls whose whole answer came from the service")     \
-	X(COUNTER, calls_aborted, "calls that their callers left")                       \
-	X(COUNTER, calls_failed, "calls that the service failed or that Stoa cut")       \
-	X(COUNTER, refused_key, "requests refused with 401: no valid key")               \
-	X(COUNTER, refused_money, "requests refused with 402: balance, budget or quota") \
-	X(COUNTER, refused_right,                                                        \
-	  "requests refused with 403: no subscription, or beyond the scope")             \
-	X(COUNTER, refused_route, "requests refused with 404: no such service")          \
-	X(COUNTER, refused_rate, "requests refused with 429: rate or concurrency")       \
-	X(COUNTER, refused_other,                                                        \
-	  "requests refused for another reason, before a service saw them")              \
-	X(COUNTER, retries, "calls sent again to another instance")                      \
+#define GATEWAY_COUNTS(X)                                                                   \
+	X(GAUGE, connections, "client connections open now")                                \
+	X(GAUGE, calls_in_flight, "calls admitted and not yet over, now")                   \
+	X(GAUGE, calls_waiting, "calls that wait for an instance or for money, now")        \
+	X(GAUGE, tunnels, "calls that are tunnels (WebSocket), now")                        \
+	X(COUNTER, calls_answered, "calls whose whole answer came from the service")        \
+	X(COUNTER, calls_aborted, "calls that their callers left")                          \
+	X(COUNTER, calls_failed, "calls that the service failed or that Stoa cut")          \
+	X(COUNTER, refused_key, "requests refused with 401: no valid key")                  \
+	X(COUNTER, refused_money, "requests refused with 402: balance, budget or quota")    \
+	X(COUNTER, refused_right,                                                           \
+	  "requests refused with 403: no subscription, or beyond the scope")                \
+	X(COUNTER, refused_route, "requests refused with 404: no such service")             \
+	X(COUNTER, refused_rate, "requests refused with 429: rate or concurrency")          \
+	X(COUNTER, refused_other,                                                           \
+	  "requests refused for another reason, before a service saw them")                 \
+	X(COUNTER, retries, "calls sent again to another instance")                         \
 	X(COUNTER, ejections, "instances that were left out for a while since they failed") \
-	X(COUNTER, access_lines_dropped,                                                   \
+	X(COUNTER, access_lines_dropped,                                                    \
 	  "calls that the access log has no line of, for its file was slow or full")
 
 struct gateway_counts {

@@ -288,7 +288,8 @@ static void a_retired_key_and_subscription_admit_nobody(void **unused)
 	const int client = rig_connect(&rig);
 
 	assert_int_equal(rig_get(&rig, client, "/echo/x", answer, ANSWER_MAX), 200);
-	gateway_retire_subscription(rig.gateway, (struct app_id){5}, (struct service_id){1});
+	gateway_end_subscription(rig.gateway, (struct subscription_id){7}, (struct app_id){5},
+				 (struct service_id){1});
 	assert_int_equal(rig_get(&rig, client, "/echo/x", answer, ANSWER_MAX), 403);
 	assert_true(has("no-subscription"));
 	gateway_retire_key(rig.gateway, api_key_digest(slice_of(rig.key)).bytes);

@@ -374,7 +374,8 @@ static void a_gateway_that_does_not_know_denies_nothing(void **unused)
 		assert_int_equal(has("directory-incomplete"), !complete);
 	}
 	gateway_set_complete(rig.gateway, false);
-	gateway_retire_subscription(rig.gateway, (struct app_id){5}, (struct service_id){1});
+	gateway_end_subscription(rig.gateway, (struct subscription_id){7}, (struct app_id){5},
+				 (struct service_id){1});
 	assert_int_equal(ask(client, "echo.localhost", "GET /echo/x", rig.key), 503);
 	gateway_set_complete(rig.gateway, true);
 	assert_int_equal(ask(client, "echo.localhost", "GET /echo/x", rig.key), 403);

@@ -247,11 +247,7 @@ static int publish_found_subscription(struct node *node,
 				      const struct catalog_subscription *subscription,
 				      struct fault *fault)
 {
-	if (subscription->ended_ns != 0) {
-		gateway_retire_subscription(node->gateway, subscription->app,
-					    subscription->service);
-		return 0;
-	}
+	check_equal(subscription->ended_ns, 0);
 	char account_name[ACCOUNT_PATH_MAX];
 	snprintf(account_name, sizeof(account_name), "%.*s",
 		 (int)strcspn(subscription->app_path, "/"), subscription->app_path);

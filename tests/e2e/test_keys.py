@@ -1,16 +1,14 @@
 """Keys under control: rotated without a lost call, revoked within moments, counted, cut."""
 
-import asyncio
 import datetime
 import re
 import socket
 import statistics
-import threading
 import time
 
 import pytest
 from books import settle
-from callers import Load
+from callers import Background
 from cloud import upstream_manifest
 from market import Market
 from upstream import Answer
@@ -34,31 +32,6 @@ def keys_of(cloud, app="acme/shop"):
 
 def status_of(market, key, target="/call/x"):
     return market.cloud.call("echo", target, key).status_code
-
-
-class Background:
-    """Callers that go on until the block ends."""
-
-    def __init__(self, market, callers=16, key=None):
-        self.load = Load(market.cloud.gateway, "echo", key or market.key, calls=10 ** 9)
-        self.thread = threading.Thread(
-            target=lambda: asyncio.run(self.load.run(callers)), daemon=True)
-
-    def __enter__(self):
-        self.thread.start()
-        self.wait_for(100)
-        return self
-
-    def wait_for(self, more):
-        """Until so many calls more were answered."""
-        wanted = len(self.load.outcome.whole) + more
-        while len(self.load.outcome.whole) < wanted:
-            assert self.thread.is_alive(), "the callers have ended"
-            time.sleep(0.001)
-
-    def __exit__(self, *_):
-        self.load.stopping = True
-        self.thread.join()
 
 
 def test_a_rotation_under_load_loses_no_call(market):

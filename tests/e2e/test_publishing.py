@@ -3,7 +3,8 @@
 import sqlite3
 
 import exposition
-from books import settle
+from books import check_books, settle
+from callers import Background
 from cloud import upstream_manifest
 from market import Market
 from upstream import Answer
@@ -77,3 +78,19 @@ def test_changes_do_not_touch_a_call_in_flight(clouds, upstreams):
         old.release()
         answer = peer.read()
         assert (answer.status, answer.body) == (200, b"old")
+
+
+def test_another_plan_under_load_refuses_no_call(clouds, upstreams):
+    """There is no moment in which the app has neither plan."""
+    plans = {name: {"prices": [{"meter": "calls", "price": 0.05}]} for name in ("one", "other")}
+    manifest = upstream_manifest("echo", upstreams().address, plans)
+    market = Market(clouds("name: test\ncurrency: USD\nfee: 0%\nworkers: 2\n"), manifest,
+                    amount="1000000", plan="one")
+    with Background(market) as background:
+        for plan in ["other", "one"] * 15:
+            told = market.cloud.subscribe("acme/shop", "echo", plan)
+            assert (told["outcome"], told["plan"]) == ("replaced", plan)
+            background.wait_for(20)
+    outcome = background.load.outcome
+    assert set(outcome.statuses) == {200} and outcome.unknown == 0
+    check_books(market.cloud)

@@ -10,6 +10,8 @@ answer fails the test at once. A caller that loses its connection counts the cal
 
 import asyncio
 import collections
+import threading
+import time
 from dataclasses import dataclass, field
 from decimal import Decimal
 
@@ -104,3 +106,28 @@ class Load:
 def call_many(gateway, service, key, callers, calls, **more):
     """Runs to the end on an event loop of its own."""
     return asyncio.run(Load(gateway, service, key, calls, **more).run(callers))
+
+
+class Background:
+    """Callers that go on until the block ends."""
+
+    def __init__(self, market, callers=16, key=None):
+        self.load = Load(market.cloud.gateway, "echo", key or market.key, calls=10 ** 9)
+        self.thread = threading.Thread(
+            target=lambda: asyncio.run(self.load.run(callers)), daemon=True)
+
+    def __enter__(self):
+        self.thread.start()
+        self.wait_for(100)
+        return self
+
+    def wait_for(self, more):
+        """Until so many calls more were answered."""
+        wanted = len(self.load.outcome.whole) + more
+        while len(self.load.outcome.whole) < wanted:
+            assert self.thread.is_alive(), "the callers have ended"
+            time.sleep(0.001)
+
+    def __exit__(self, *_):
+        self.load.stopping = True
+        self.thread.join()

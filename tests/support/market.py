@@ -14,14 +14,14 @@ from example_program import Peer
 class Market:
     """The manifest's service, published by `globex`, called by `acme/shop` with `key`."""
 
-    def __init__(self, cloud, manifest, folder=None, amount="1000.00"):
+    def __init__(self, cloud, manifest, folder=None, amount="1000.00", plan=None):
         self.cloud = cloud
         self.service = manifest["service"]
         cloud.account("globex")
         cloud.account("acme", amount)
         cloud.publish(manifest, "globex", folder)
         self.key = cloud.app_with_key("acme/shop")
-        cloud.subscribe("acme/shop", self.service)
+        cloud.subscribe("acme/shop", self.service, plan)
         self.billed = 0
         self._number = 0
         self._after = None
