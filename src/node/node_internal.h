@@ -80,6 +80,7 @@ struct node {
 	struct node_leaving *leaving;
 	struct loop_timer leaving_timer;
 	struct loop_timer publish_timer;
+	uint64_t publish_wait_ns; /* before all is published again */
 	bool api_stopped;
 
 	struct journal *journal;

@@ -372,13 +372,17 @@ static int publish_view(struct store *store, void *context, struct fault *fault)
 	return code < 0 ? code : publish_all_keys(node, fault);
 }
 
-#define AGAIN_NS CLOCK_NS_PER_S
+/* A million keys take seconds to read: what goes on failing must not have all of the thread. */
+#define AGAIN_NS      CLOCK_NS_PER_S
+#define AGAIN_MOST_NS (32 * CLOCK_NS_PER_S)
 
 static void on_publish_again(struct loop_timer *timer)
 {
 	struct node *node = (struct node *)((char *)timer - offsetof(struct node, publish_timer));
 	struct fault fault;
 
+	if (node->publish_wait_ns < AGAIN_MOST_NS)
+		node->publish_wait_ns *= 2;
 	publish_failed(node, publish_everything(node, &fault), &fault);
 }
 
@@ -386,7 +390,10 @@ static void publish_again(struct node *node)
 {
 	gateway_set_complete(node->gateway, false);
 	node->publish_timer.on_due = on_publish_again;
-	loop_timer_set(node->loop, &node->publish_timer, loop_now_ns(node->loop) + AGAIN_NS);
+	if (node->publish_wait_ns == 0)
+		node->publish_wait_ns = AGAIN_NS;
+	loop_timer_set(node->loop, &node->publish_timer,
+		       clock_monotonic_ns(node->clock) + node->publish_wait_ns);
 }
 
 int publish_everything(struct node *node, struct fault *fault)
@@ -397,10 +404,12 @@ int publish_everything(struct node *node, struct fault *fault)
 
 	if (code < 0)
 		return code;
-	if (publishing.left_out > 0)
+	if (publishing.left_out > 0) {
 		publish_again(node);
-	else
+	} else {
 		gateway_set_complete(node->gateway, true);
+		node->publish_wait_ns = 0;
+	}
 	const struct gateway_directory_state state = gateway_directory_read(node->gateway);
 	log_event(LOG_INFO, "directory.published", log_number("services", (int64_t)state.services),
 		  log_number("subscriptions", (int64_t)state.subscriptions),
