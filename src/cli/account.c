@@ -19,25 +19,15 @@ int cli_account_create(struct cli *cli)
 static void print_accounts(const json_t *items)
 {
 	static const struct cli_column columns[] = {
-		{"NAME", CLI_LEFT},    {"BALANCE", CLI_MONEY}, {"AVAILABLE", CLI_MONEY},
-		{"LEASED", CLI_MONEY}, {"OWED", CLI_MONEY},    {"CREATED", CLI_LEFT}};
-	struct cli_table table;
-	char time[CLI_TIME_MAX];
-	const json_t *item;
-	size_t i;
+		{"NAME", CLI_LEFT, "name"},
+		{"BALANCE", CLI_MONEY, "balance"},
+		{"AVAILABLE", CLI_MONEY, "available"},
+		{"LEASED", CLI_MONEY, "leased"},
+		{"OWED", CLI_MONEY, "owed"},
+		{"CREATED", CLI_TIME, "created"},
+	};
 
-	cli_table_begin(&table, columns, sizeof(columns) / sizeof(columns[0]),
-			cli_text(json_array_get(items, 0), "currency"));
-	json_array_foreach(items, i, item)
-	{
-		cli_table_add(&table, cli_text(item, "name"));
-		cli_table_add(&table, cli_text(item, "balance"));
-		cli_table_add(&table, cli_text(item, "available"));
-		cli_table_add(&table, cli_text(item, "leased"));
-		cli_table_add(&table, cli_text(item, "owed"));
-		cli_table_add(&table, cli_time(item, "created", time));
-	}
-	cli_table_end(&table);
+	cli_table_print(items, columns, sizeof(columns) / sizeof(columns[0]));
 }
 
 int cli_account_list(struct cli *cli)

@@ -25,20 +25,12 @@ int cli_app_create(struct cli *cli)
 static void print_apps(const json_t *items)
 {
 	static const struct cli_column columns[] = {
-		{"APP", CLI_LEFT}, {"ID", CLI_LEFT}, {"CREATED", CLI_LEFT}};
-	struct cli_table table;
-	char time[CLI_TIME_MAX];
-	const json_t *item;
-	size_t i;
+		{"APP", CLI_LEFT, "app"},
+		{"ID", CLI_LEFT, "id"},
+		{"CREATED", CLI_TIME, "created"},
+	};
 
-	cli_table_begin(&table, columns, sizeof(columns) / sizeof(columns[0]), "");
-	json_array_foreach(items, i, item)
-	{
-		cli_table_add(&table, cli_text(item, "app"));
-		cli_table_add(&table, cli_text(item, "id"));
-		cli_table_add(&table, cli_time(item, "created", time));
-	}
-	cli_table_end(&table);
+	cli_table_print(items, columns, sizeof(columns) / sizeof(columns[0]));
 }
 
 int cli_app_list(struct cli *cli)

@@ -8,23 +8,14 @@
 
 static void print_services(const json_t *items)
 {
-	static const struct cli_column columns[] = {{"SERVICE", CLI_LEFT},
-						    {"VERSION", CLI_LEFT},
-						    {"PROVIDER", CLI_LEFT},
-						    {"SUMMARY", CLI_LEFT}};
-	struct cli_table table;
-	const json_t *item;
-	size_t i;
+	static const struct cli_column columns[] = {
+		{"SERVICE", CLI_LEFT, "service"},
+		{"VERSION", CLI_LEFT, "version"},
+		{"PROVIDER", CLI_LEFT, "account"},
+		{"SUMMARY", CLI_LEFT, "summary"},
+	};
 
-	cli_table_begin(&table, columns, sizeof(columns) / sizeof(columns[0]), "");
-	json_array_foreach(items, i, item)
-	{
-		cli_table_add(&table, cli_text(item, "service"));
-		cli_table_add(&table, cli_text(item, "version"));
-		cli_table_add(&table, cli_text(item, "account"));
-		cli_table_add(&table, cli_text(item, "summary"));
-	}
-	cli_table_end(&table);
+	cli_table_print(items, columns, sizeof(columns) / sizeof(columns[0]));
 }
 
 static int list(struct cli *cli, const char *words)

@@ -169,11 +169,13 @@ enum cli_align {
 	CLI_LEFT,
 	CLI_RIGHT,
 	CLI_MONEY, /* amounts: right, and with as many places as the longest */
+	CLI_TIME,  /* left; cli_table_print makes it of the API's text */
 };
 
 struct cli_column {
 	const char *title;
 	enum cli_align align;
+	const char *member; /* of an item, for cli_table_print */
 };
 
 struct cli_table {
@@ -191,6 +193,9 @@ void cli_table_add(struct cli_table *table, const char *cell);
 void cli_table_add_number(struct cli_table *table, int64_t number);
 /* Prints and frees it. */
 void cli_table_end(struct cli_table *table);
+/* A row an item, a cell a member: a text, a number, or nothing where it is null. Amounts are in the
+ * items' `currency`. */
+void cli_table_print(const json_t *items, const struct cli_column *columns, size_t column_count);
 
 /* ---- commands, one file each ---- */
 

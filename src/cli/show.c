@@ -117,14 +117,15 @@ static size_t width_of(const char *cell)
 static void print_cell(const char *cell, enum cli_align align, size_t width, bool last)
 {
 	const size_t padding = width - width_of(cell);
+	const bool left = align == CLI_LEFT || align == CLI_TIME;
 
-	if (align != CLI_LEFT)
+	if (!left)
 		printf("%*s", (int)padding, "");
 	fputs(cell, stdout);
 	if (last)
 		putchar('\n');
 	else
-		printf("%*s", (int)(GAP + (align == CLI_LEFT ? padding : 0)), "");
+		printf("%*s", (int)(GAP + (left ? padding : 0)), "");
 }
 
 void cli_table_end(struct cli_table *table)
@@ -152,6 +153,30 @@ void cli_table_end(struct cli_table *table)
 	}
 	free(table->cells);
 	*table = (struct cli_table){0};
+}
+
+void cli_table_print(const json_t *items, const struct cli_column *columns, size_t column_count)
+{
+	struct cli_table table;
+	char time[CLI_TIME_MAX];
+	const json_t *item;
+	size_t i;
+
+	cli_table_begin(&table, columns, column_count,
+			cli_text(json_array_get(items, 0), "currency"));
+	json_array_foreach(items, i, item)
+	{
+		for (size_t column = 0; column < column_count; column++) {
+			const char *member = columns[column].member;
+			if (json_is_integer(json_object_get(item, member)))
+				cli_table_add_number(&table, cli_number(item, member));
+			else if (columns[column].align == CLI_TIME)
+				cli_table_add(&table, cli_time(item, member, time));
+			else
+				cli_table_add(&table, cli_text(item, member));
+		}
+	}
+	cli_table_end(&table);
 }
 
 /* ---- what is waited for ---- */

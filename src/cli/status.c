@@ -52,30 +52,17 @@ static void print_journal(const json_t *journal)
 
 static void print_instances(const json_t *instances)
 {
-	static const struct cli_column columns[] = {{"INSTANCE", CLI_LEFT}, {"SERVICE", CLI_LEFT},
-						    {"STATE", CLI_LEFT},    {"PID", CLI_RIGHT},
-						    {"SINCE", CLI_LEFT},    {"STARTS", CLI_RIGHT},
-						    {"REASON", CLI_LEFT}};
-	struct cli_table table;
-	char time[CLI_TIME_MAX];
-	const json_t *instance;
-	size_t i;
+	static const struct cli_column columns[] = {
+		{"INSTANCE", CLI_LEFT, "id"},   {"SERVICE", CLI_LEFT, "service"},
+		{"STATE", CLI_LEFT, "state"},   {"PID", CLI_RIGHT, "pid"},
+		{"SINCE", CLI_TIME, "since"},   {"STARTS", CLI_RIGHT, "starts"},
+		{"REASON", CLI_LEFT, "reason"},
+	};
 
 	if (json_array_size(instances) == 0)
 		return;
 	putchar('\n');
-	cli_table_begin(&table, columns, sizeof(columns) / sizeof(columns[0]), "");
-	json_array_foreach(instances, i, instance)
-	{
-		cli_table_add(&table, cli_text(instance, "id"));
-		cli_table_add(&table, cli_text(instance, "service"));
-		cli_table_add(&table, cli_text(instance, "state"));
-		cli_table_add_number(&table, cli_number(instance, "pid"));
-		cli_table_add(&table, cli_time(instance, "since", time));
-		cli_table_add_number(&table, cli_number(instance, "starts"));
-		cli_table_add(&table, cli_text(instance, "reason"));
-	}
-	cli_table_end(&table);
+	cli_table_print(instances, columns, sizeof(columns) / sizeof(columns[0]));
 }
 
 static void print_troubles(const json_t *troubles)

@@ -62,28 +62,14 @@ int cli_subscribe(struct cli *cli)
 
 static void print_list(const json_t *items)
 {
-	static const struct cli_column columns[] = {{"APP", CLI_LEFT},     {"SERVICE", CLI_LEFT},
-						    {"PLAN", CLI_LEFT},    {"VERSION", CLI_RIGHT},
-						    {"BUDGET", CLI_MONEY}, {"PERIOD", CLI_LEFT},
-						    {"CREATED", CLI_LEFT}};
-	struct cli_table table;
-	char time[CLI_TIME_MAX];
-	const json_t *item;
-	size_t i;
+	static const struct cli_column columns[] = {
+		{"APP", CLI_LEFT, "app"},         {"SERVICE", CLI_LEFT, "service"},
+		{"PLAN", CLI_LEFT, "plan"},       {"VERSION", CLI_RIGHT, "plan_version"},
+		{"BUDGET", CLI_MONEY, "budget"},  {"PERIOD", CLI_LEFT, "budget_period"},
+		{"CREATED", CLI_TIME, "created"},
+	};
 
-	cli_table_begin(&table, columns, sizeof(columns) / sizeof(columns[0]),
-			cli_text(json_array_get(items, 0), "currency"));
-	json_array_foreach(items, i, item)
-	{
-		cli_table_add(&table, cli_text(item, "app"));
-		cli_table_add(&table, cli_text(item, "service"));
-		cli_table_add(&table, cli_text(item, "plan"));
-		cli_table_add_number(&table, cli_number(item, "plan_version"));
-		cli_table_add(&table, cli_text(item, "budget"));
-		cli_table_add(&table, cli_text(item, "budget_period"));
-		cli_table_add(&table, cli_time(item, "created", time));
-	}
-	cli_table_end(&table);
+	cli_table_print(items, columns, sizeof(columns) / sizeof(columns[0]));
 }
 
 int cli_subscription_list(struct cli *cli)

@@ -8,26 +8,13 @@
 static void print_transfers(const json_t *items)
 {
 	static const struct cli_column columns[] = {
-		{"TIME", CLI_LEFT}, {"KIND", CLI_LEFT},    {"PHASE", CLI_LEFT}, {"FROM", CLI_LEFT},
-		{"TO", CLI_LEFT},   {"AMOUNT", CLI_MONEY}, {"PERIOD", CLI_LEFT}};
-	struct cli_table table;
-	char time[CLI_TIME_MAX];
-	const json_t *item;
-	size_t i;
+		{"TIME", CLI_TIME, "at"},       {"KIND", CLI_LEFT, "kind"},
+		{"PHASE", CLI_LEFT, "phase"},   {"FROM", CLI_LEFT, "debit"},
+		{"TO", CLI_LEFT, "credit"},     {"AMOUNT", CLI_MONEY, "amount"},
+		{"PERIOD", CLI_LEFT, "period"},
+	};
 
-	cli_table_begin(&table, columns, sizeof(columns) / sizeof(columns[0]),
-			cli_text(json_array_get(items, 0), "currency"));
-	json_array_foreach(items, i, item)
-	{
-		cli_table_add(&table, cli_time(item, "at", time));
-		cli_table_add(&table, cli_text(item, "kind"));
-		cli_table_add(&table, cli_text(item, "phase"));
-		cli_table_add(&table, cli_text(item, "debit"));
-		cli_table_add(&table, cli_text(item, "credit"));
-		cli_table_add(&table, cli_text(item, "amount"));
-		cli_table_add(&table, cli_text(item, "period"));
-	}
-	cli_table_end(&table);
+	cli_table_print(items, columns, sizeof(columns) / sizeof(columns[0]));
 }
 
 int cli_ledger_transfers(struct cli *cli)
