@@ -19,8 +19,7 @@ static const struct {
 	{24 * 60, 30 * 24 * 60},
 };
 
-struct using
-{
+struct showing {
 	struct api_request *request;
 	struct store *store;
 	uint64_t step_minutes;
@@ -34,12 +33,12 @@ struct using
 
 /* ---- one series ---- */
 
-static json_t *units_json(const struct using *using, const struct meter_counts *counts)
+static json_t *units_json(const struct showing *showing, const struct meter_counts *counts)
 {
 	json_t *units = json_object();
 
-	for (size_t i = 0; using->service != NULL && i < JOURNAL_RECORD_UNITS; i++) {
-		const char *name = using->service->description.units[i].name;
+	for (size_t i = 0; showing->service != NULL && i < JOURNAL_RECORD_UNITS; i++) {
+		const char *name = showing->service->description.units[i].name;
 		if (name != NULL)
 			json_object_set_new(units, name,
 					    json_integer((json_int_t)counts->units[i]));
@@ -47,7 +46,7 @@ static json_t *units_json(const struct using *using, const struct meter_counts *
 	return units;
 }
 
-static json_t *sum_json(const struct using *using, const struct meter_minute *sum)
+static json_t *sum_json(const struct showing *showing, const struct meter_minute *sum)
 {
 	const struct meter_counts *counts = &sum->counts;
 	const struct meter_latency *latency = &sum->latency;
@@ -61,77 +60,77 @@ static json_t *sum_json(const struct using *using, const struct meter_minute *su
 			 "p50_us", (json_int_t)meter_latency_quantile_us(latency, 500), "p90_us",
 			 (json_int_t)meter_latency_quantile_us(latency, 900), "p99_us",
 			 (json_int_t)meter_latency_quantile_us(latency, 990), "units",
-			 units_json(using, counts));
+			 units_json(showing, counts));
 }
 
 static int add_point(void *context, const struct meter_minute *point, struct fault *fault)
 {
-	struct using *using = context;
-	json_t *json = sum_json(using, point);
+	struct showing *showing = context;
+	json_t *json = sum_json(showing, point);
 
 	(void)fault;
 	json_object_set_new(json, "at", api_json_time(point->minute * NS_PER_MINUTE));
-	json_array_append_new(using->points, json);
-	meter_minute_merge(&using->sum, point);
+	json_array_append_new(showing->points, json);
+	meter_minute_merge(&showing->sum, point);
 	return 0;
 }
 
 /* What nobody called in the time is left out. */
-static int add_series(struct using *using, struct service_id service,
+static int add_series(struct showing *showing, struct service_id service,
 		      struct subscription_id subscription, const char *app, struct fault *fault)
 {
 	const struct meter_query query = {
 		.service = service,
 		.subscription = subscription,
-		.from_minute = using->from_minute,
-		.to_minute = using->to_minute,
-		.step_minutes = using->step_minutes,
+		.from_minute = showing->from_minute,
+		.to_minute = showing->to_minute,
+		.step_minutes = showing->step_minutes,
 	};
 	struct catalog_service *about = NULL;
-	int code = catalog_service_get_by_id(using->store, service, &about, fault);
+	int code = catalog_service_get_by_id(showing->store, service, &about, fault);
 
 	if (code < 0)
 		return code;
-	using->service = about;
-	using->points = json_array();
-	using->sum = (struct meter_minute){0};
-	code = meter_query(using->store, &query, add_point, using, fault);
-	if (code == 0 && using->sum.counts.calls > 0) {
+	showing->service = about;
+	showing->points = json_array();
+	showing->sum = (struct meter_minute){0};
+	code = meter_query(showing->store, &query, add_point, showing, fault);
+	if (code == 0 && showing->sum.counts.calls > 0) {
 		json_array_append_new(
-			using->series,
+			showing->series,
 			json_pack("{s:s, s:o, s:O, s:o}", "service", about->description.name, "app",
 				  app != NULL ? json_string(app) : json_null(), "points",
-				  using->points, "total", sum_json(using, &using->sum)));
-		meter_minute_merge(&using->total, &using->sum);
+				  showing->points, "total", sum_json(showing, &showing->sum)));
+		meter_minute_merge(&showing->total, &showing->sum);
 	}
-	json_decref(using->points);
+	json_decref(showing->points);
 	catalog_service_free(about);
-	using->service = NULL;
+	showing->service = NULL;
 	return code;
 }
 
 /* ---- which series ---- */
 
-static int add_services(struct using *using, struct fault *fault)
+static int add_services(struct showing *showing, struct fault *fault)
 {
 	struct catalog_service *service = NULL;
 	struct service_id after = {0};
 	int code;
 
 	do {
-		code = catalog_service_next(using->store, after, &service, fault);
+		code = catalog_service_next(showing->store, after, &service, fault);
 		if (code < 0 || service == NULL)
 			return code;
 		after = service->id;
 		catalog_service_free(service);
-		code = add_series(using, after, (struct subscription_id){0}, NULL, fault);
+		code = add_series(showing, after, (struct subscription_id){0}, NULL, fault);
 	} while (code == 0);
 	return code;
 }
 
 /* Ended subscriptions too: they were called in their time. */
-static int add_subscriptions(struct using *using, const struct catalog_subscription_filter *filter,
-			     struct fault *fault)
+static int add_subscriptions(struct showing *showing,
+			     const struct catalog_subscription_filter *filter, struct fault *fault)
 {
 	struct catalog_subscription *page = calloc(SERIES_PAGE, sizeof(*page));
 	struct subscription_id after = {0};
@@ -140,10 +139,10 @@ static int add_subscriptions(struct using *using, const struct catalog_subscript
 
 	check(page != NULL);
 	while (code == 0 && count == SERIES_PAGE) {
-		code = catalog_subscription_list(using->store, filter, after, page, SERIES_PAGE,
+		code = catalog_subscription_list(showing->store, filter, after, page, SERIES_PAGE,
 						 &count, fault);
 		for (size_t i = 0; code == 0 && i < count; i++)
-			code = add_series(using, page[i].service, page[i].id, page[i].app_path,
+			code = add_series(showing, page[i].service, page[i].id, page[i].app_path,
 					  fault);
 		if (count > 0)
 			after = page[count - 1].id;
@@ -152,28 +151,29 @@ static int add_subscriptions(struct using *using, const struct catalog_subscript
 	return code;
 }
 
-static int add_all(struct using *using, struct fault *fault)
+static int add_all(struct showing *showing, struct fault *fault)
 {
 	struct catalog_subscription_filter filter = {0};
-	const bool by_app = api_argument(using->request, "account")->given ||
-			    api_argument(using->request, "app")->given;
-	const int code = api_subscription_filter(using->request, using->store, &filter, fault);
+	const bool by_app = api_argument(showing->request, "account")->given ||
+			    api_argument(showing->request, "app")->given;
+	const int code = api_subscription_filter(showing->request, showing->store, &filter, fault);
 
 	if (code < 0)
 		return code;
 	if (by_app)
-		return add_subscriptions(using, &filter, fault);
+		return add_subscriptions(showing, &filter, fault);
 	if (filter.service.value != 0)
-		return add_series(using, filter.service, (struct subscription_id){0}, NULL, fault);
-	return add_services(using, fault);
+		return add_series(showing, filter.service, (struct subscription_id){0}, NULL,
+				  fault);
+	return add_services(showing, fault);
 }
 
 /* ---- the time ---- */
 
 /* Whole steps, counted in UTC: those that `from` and `to` stand in are the first and the last. */
-static int read_range(struct using *using, struct fault *fault)
+static int read_range(struct showing *showing, struct fault *fault)
 {
-	struct api_request *request = using->request;
+	struct api_request *request = showing->request;
 	const size_t step = api_argument_number(request, "step", API_STEP_HOUR);
 	const uint64_t width = steps[step].minutes;
 	const uint64_t to_ns = api_argument_number(request, "to", request->now_ns);
@@ -184,16 +184,16 @@ static int read_range(struct using *using, struct fault *fault)
 	if (from_ns > to_ns)
 		return api_at(request, "from",
 			      fault_set(fault, FAULT_INPUT, "from: it is later than to"));
-	using->step_minutes = width;
-	using->from_minute = from_ns / NS_PER_MINUTE / width *width;
-	using->to_minute = (to_ns / NS_PER_MINUTE / width + 1) * width;
-	if ((using->to_minute - using->from_minute) / width > API_POINTS_MAX)
+	showing->step_minutes = width;
+	showing->from_minute = from_ns / NS_PER_MINUTE / width * width;
+	showing->to_minute = (to_ns / NS_PER_MINUTE / width + 1) * width;
+	if ((showing->to_minute - showing->from_minute) / width > API_POINTS_MAX)
 		return api_at(
 			request, "from",
 			fault_set(fault, FAULT_INPUT,
 				  "from: %llu steps are asked for and at most %d allowed; "
 				  "take a longer step or less time",
-				  (unsigned long long)((using->to_minute - using->from_minute) /
+				  (unsigned long long)((showing->to_minute - showing->from_minute) /
 						       width),
 				  API_POINTS_MAX));
 	return 0;
@@ -202,23 +202,23 @@ static int read_range(struct using *using, struct fault *fault)
 static int show(struct store *store, void *context, struct fault *fault)
 {
 	struct api_request *request = context;
-	struct using using = {.request = request, .store = store, .series = json_array()};
-	int code = read_range(&using, fault);
+	struct showing showing = {.request = request, .store = store, .series = json_array()};
+	int code = read_range(&showing, fault);
 
 	if (code == 0)
-		code = add_all(&using, fault);
+		code = add_all(&showing, fault);
 	if (code == 0) {
-		json_t *total = sum_json(&using, &using.total);
+		json_t *total = sum_json(&showing, &showing.total);
 		/* Units of different services are not to be summed. */
 		json_object_del(total, "units");
 		request->answer = json_pack(
 			"{s:o, s:o, s:s, s:O, s:o}", "from",
-			api_json_time(using.from_minute * NS_PER_MINUTE), "to",
-			api_json_time(using.to_minute * NS_PER_MINUTE), "step",
+			api_json_time(showing.from_minute * NS_PER_MINUTE), "to",
+			api_json_time(showing.to_minute * NS_PER_MINUTE), "step",
 			api_usage_steps[api_argument_number(request, "step", API_STEP_HOUR)],
-			"series", using.series, "total", total);
+			"series", showing.series, "total", total);
 	}
-	json_decref(using.series);
+	json_decref(showing.series);
 	return code;
 }
 

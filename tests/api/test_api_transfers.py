@@ -35,6 +35,7 @@ def test_the_transfers_of_an_account_sum_to_its_balance(traded, name):
 def test_the_kinds_tell_what_for(traded):
     transfers = traded.items("/v1/ledger/acme/transfers")
     assert transfers[-1]["kind"] == "funding" and transfers[-1]["debit"] == "outside"
+    assert {transfer["currency"] for transfer in transfers} == {"USD"}
     assert transfers[-1]["amount"] == "10.00" and transfers[-1]["resolves"] is None
     usage = [transfer for transfer in transfers if transfer["kind"] == "usage"]
     assert sum(Decimal(transfer["amount"]) for transfer in usage) == Decimal("0.10")

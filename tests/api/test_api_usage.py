@@ -4,6 +4,7 @@ import datetime
 
 import pytest
 from cloud import upstream_manifest
+from upstream import Answer
 
 SUMS = ("calls", "billed_calls", "errors", "request_bytes", "response_bytes")
 
@@ -59,3 +60,21 @@ def test_a_time_before_the_calls_has_none(used):
     assert usage["total"]["p99_us"] == 0
     assert (usage["from"], usage["to"]) == ("2001-01-01T00:00:00.000Z",
                                             "2001-01-01T06:00:00.000Z")
+
+
+@pytest.mark.parametrize("calls, slow", [(10, ["p99_us"]), (4, ["p90_us", "p99_us"])])
+def test_a_slow_call_is_in_the_quantiles_that_it_belongs_to(used, calls, slow):
+    """One takes a second: of ten it is beyond 90 in 100, of four it is not."""
+    name = f"slow-{calls}"
+    used.publish(upstream_manifest(name, used.upstream.address), "globex")
+    used.subscribe("acme/shop", name)
+    used.upstream.answer = lambda request: Answer(delay=1 if request.nonce == "0" else 0)
+    try:
+        for number in range(calls):
+            assert used.call(name, f"/{number}", used.shop_key).status_code == 200
+    finally:
+        used.upstream.answer = Answer()
+    used.wait_until_posted()
+    series, = used.ask("GET", "/v1/usage", params={"service": name})["series"]
+    quantiles = ("p50_us", "p90_us", "p99_us")
+    assert [one for one in quantiles if series["total"][one] >= 900000] == slow
