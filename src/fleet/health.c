@@ -197,7 +197,8 @@ void probe_open(struct probe *probe, struct loop *loop, struct http_client *clie
 		.over.run = on_over,
 	};
 	if (path != NULL)
-		probe->origin = http_origin_new(client, address);
+		probe->origin =
+			http_origin_new(client, &(struct http_origin_options){.address = *address});
 }
 
 void probe_ask(struct probe *probe)

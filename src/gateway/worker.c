@@ -85,12 +85,13 @@ static void on_connection_closed(void *owner, void *connection_state)
 struct worker_origin *worker_origin_new(struct worker *worker, struct directory_instance *instance)
 {
 	struct worker_origin *origin = malloc(sizeof(*origin));
+	const struct http_origin_options options = {.address = instance->address};
 
 	if (origin == NULL)
 		return NULL;
 	*origin = (struct worker_origin){
 		.instance = instance,
-		.origin = http_origin_new(worker->client, &instance->address),
+		.origin = http_origin_new(worker->client, &options),
 		.next = worker->first_origin,
 	};
 	if (origin->origin == NULL) {

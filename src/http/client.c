@@ -47,14 +47,15 @@ void http_client_free(struct http_client *client)
 		client_drop(client);
 }
 
-struct http_origin *http_origin_new(struct http_client *client, const struct loop_address *address)
+struct http_origin *http_origin_new(struct http_client *client,
+				    const struct http_origin_options *options)
 {
 	struct http_origin *origin = calloc(1, sizeof(*origin));
 
 	check(origin != NULL);
 	check(!client->freed);
 	origin->client = client;
-	origin->address = *address;
+	origin->options = *options;
 	client->origin_count++;
 	return origin;
 }
@@ -172,7 +173,8 @@ struct http_link *http_link_take(struct http_origin *origin)
 	}
 	link = link_new(origin);
 	link->state = HTTP_LINK_CONNECTING;
-	loop_stream_connect(client->loop, &link->wire.stream, &origin->address, &link_events);
+	loop_stream_connect(client->loop, &link->wire.stream, &origin->options.address,
+			    &link_events);
 	http_wire_read_within(&link->wire, client->options.limits.connect_timeout_ns);
 	return link;
 }

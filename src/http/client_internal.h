@@ -62,7 +62,7 @@ struct http_link {
 
 struct http_origin {
 	struct http_client *client;
-	struct loop_address address;
+	struct http_origin_options options;
 	struct http_link *idle; /* the latest first */
 	uint32_t idle_count, link_count;
 	bool freed; /* goes with its last connection */

@@ -181,7 +181,8 @@ struct client_rig *client_rig_begin(void **state)
 	assert_int_equal(loop_listener_open(rig->loop, &rig->listener, &address, &fault), 0);
 	loop_listener_address(&rig->listener, &address);
 	assert_int_equal(http_client_new(rig->loop, &options, &rig->client, &fault), 0);
-	rig->origin = http_origin_new(rig->client, &address);
+	rig->origin =
+		http_origin_new(rig->client, &(struct http_origin_options){.address = address});
 	return rig;
 }
 

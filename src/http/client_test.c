@@ -356,7 +356,8 @@ static void an_origin_is_freed_while_a_call_goes_on(void **state)
 	client_rig_answer(rig, 0, ANSWER);
 	client_rig_expect_log(rig, "head:200,2 body:hi end ");
 	assert_int_equal(loop_address_parse(slice_of("127.0.0.1:1"), &address, &fault), 0);
-	rig->origin = http_origin_new(rig->client, &address);
+	rig->origin =
+		http_origin_new(rig->client, &(struct http_origin_options){.address = address});
 }
 
 int main(void)

@@ -276,7 +276,14 @@ int http_client_new(struct loop *loop, const struct http_client_options *options
 /* All origins must be freed before. */
 void http_client_free(struct http_client *client);
 
-struct http_origin *http_origin_new(struct http_client *client, const struct loop_address *address);
+/* How a service is reached. */
+struct http_origin_options {
+	struct loop_address address;
+};
+
+/* The options are copied. */
+struct http_origin *http_origin_new(struct http_client *client,
+				    const struct http_origin_options *options);
 /* Idle connections close now; calls under way go on; memory goes with the last of them. */
 void http_origin_free(struct http_origin *origin);
 /* Connections open to it: calls under way and idle. */

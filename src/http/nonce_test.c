@@ -261,7 +261,8 @@ static void crowd_begin(struct crowd *crowd, const char *where, uint64_t seed)
 								       .events = &caller_events},
 					 &crowd->client, &fault),
 			 0);
-	crowd->origin = http_origin_new(crowd->client, &address);
+	crowd->origin =
+		http_origin_new(crowd->client, &(struct http_origin_options){.address = address});
 	for (int i = 0; i < CALLERS; i++) {
 		crowd->callers[i].crowd = crowd;
 		caller_start(&crowd->callers[i]);
