@@ -4,6 +4,7 @@
 #include <fcntl.h>
 #include <poll.h>
 #include <pthread.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <sys/eventfd.h>
 #include <sys/stat.h>
@@ -12,13 +13,15 @@
 #include "base/check.h"
 #include "base/log_file.h"
 
-#define INTERVAL_MS  20
-#define LAST_WAIT_NS CLOCK_NS_PER_S /* how long a slow file is waited for at the end */
-#define TOLD_NS      (10 * CLOCK_NS_PER_S)
-#define BUFFER_BYTES (64u << 10)
+#define INTERVAL_MS      20
+#define LAST_WAIT_NS     CLOCK_NS_PER_S /* how long a slow file is waited for at the end */
+#define TOLD_NS          (10 * CLOCK_NS_PER_S)
+#define BUFFER_BYTES     (64u << 10)
+#define RANDOMNESS_BYTES 14 /* hexadecimal digits at a trace id's end that are random */
 
 struct access_log {
 	struct gateway_access options;
+	char least_sampled[RANDOMNESS_BYTES + 1];
 	const struct clock *clock;
 	uint32_t ring_count;
 	pthread_t thread;
@@ -168,6 +171,19 @@ static int prepare(struct access_log *log, struct fault *fault)
 	return error == 0 ? 0 : fault_set_errno(fault, error, "cannot start the access log");
 }
 
+/* Of a million millionths nothing is left: 'g' is above every digit. */
+static void set_least_sampled(struct access_log *log, uint32_t skipped_ppm)
+{
+	const unsigned __int128 skipped = ((unsigned __int128)skipped_ppm << 56) / 1000000;
+
+	check(skipped_ppm <= 1000000);
+	if (skipped_ppm == 1000000)
+		memset(log->least_sampled, 'g', RANDOMNESS_BYTES);
+	else
+		snprintf(log->least_sampled, sizeof(log->least_sampled), "%014llx",
+			 (unsigned long long)skipped);
+}
+
 int access_open(const struct gateway_access *options, const struct clock *clock, uint32_t workers,
 		struct access_log **ret_log, struct fault *fault)
 {
@@ -178,6 +194,7 @@ int access_open(const struct gateway_access *options, const struct clock *clock,
 		return fault_set(fault, FAULT_SYSTEM, "no memory for the access log");
 	memset((void *)log, 0, bytes);
 	log->options = *options;
+	set_least_sampled(log, options->skipped_ppm);
 	log->clock = clock;
 	log->ring_count = workers;
 	/* A pipe must not hold the thread either. */
@@ -212,6 +229,12 @@ struct access_ring *access_ring_of(struct access_log *log, uint32_t worker)
 bool access_with_query(const struct access_log *log)
 {
 	return log->options.query;
+}
+
+bool access_samples(const struct access_log *log, const char trace_id[TRACE_ID_TEXT_BYTES])
+{
+	return memcmp(trace_id + TRACE_ID_TEXT_BYTES - RANDOMNESS_BYTES, log->least_sampled,
+		      RANDOMNESS_BYTES) >= 0;
 }
 
 uint64_t access_lost(const struct access_log *log)

@@ -59,6 +59,10 @@ int access_open(const struct gateway_access *options, const struct clock *clock,
 void access_close(struct access_log *log);
 struct access_ring *access_ring_of(struct access_log *log, uint32_t worker);
 bool access_with_query(const struct access_log *log);
+/* Whether calls of this trace have lines though they went well: by the last 56 bits of the trace's
+ * id, as OpenTelemetry's consistent probability samplers decide. So all calls of a trace have lines
+ * or none has, on every node, and those that a tracer samples as often are among them. */
+bool access_samples(const struct access_log *log, const char trace_id[TRACE_ID_TEXT_BYTES]);
 /* Lines that could not be written. Any thread. */
 uint64_t access_lost(const struct access_log *log);
 

@@ -279,6 +279,43 @@ static void a_file_that_cannot_be_opened_is_a_fault(void **state)
 	assert_non_null(strstr(fault.text, "/nowhere/access.log"));
 }
 
+/* ---- which calls ---- */
+
+static struct access_log *open_sampling(uint32_t skipped_ppm)
+{
+	const struct gateway_access options = {
+		.path = "/dev/null", .bytes_max = 1 << 20, .skipped_ppm = skipped_ppm};
+	struct access_log *log;
+	struct fault fault;
+
+	assert_int_equal(access_open(&options, clock_system(), 1, &log, &fault), 0);
+	return log;
+}
+
+static void traces_are_sampled_by_the_end_of_their_ids(void **state)
+{
+	(void)state;
+	static const struct {
+		uint32_t skipped_ppm;
+		const char *below, *from; /* below: NULL where all are sampled */
+	} cases[] = {
+		{0, NULL, "ffffffffffffffffff00000000000000"},
+		{500000, "ffffffffffffffffff7fffffffffffff", "00000000000000000180000000000000"},
+		/* OpenTelemetry's threshold of 1 %, th:fd70a3d70a3d71, but for rounding */
+		{990000, "fffffffffffffffffffd70a3d70a3d6f", "000000000000000001fd70a3d70a3d71"},
+		{1000000, "ffffffffffffffffffffffffffffffff", NULL},
+	};
+
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		struct access_log *log = open_sampling(cases[i].skipped_ppm);
+		if (cases[i].below != NULL)
+			assert_false(access_samples(log, cases[i].below));
+		if (cases[i].from != NULL)
+			assert_true(access_samples(log, cases[i].from));
+		access_close(log);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -291,6 +328,7 @@ int main(void)
 		cmocka_unit_test(what_follows_a_line_that_was_cut_is_a_line_of_its_own),
 		cmocka_unit_test(a_file_that_was_moved_or_is_full_is_followed_by_another),
 		cmocka_unit_test(a_file_that_cannot_be_opened_is_a_fault),
+		cmocka_unit_test(traces_are_sampled_by_the_end_of_their_ids),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -98,9 +98,18 @@ static void put_call(const struct call *call, struct access_entry *entry)
 	put_texts(call, entry);
 }
 
+/* What went wrong always has a line. */
+static bool is_skipped(const struct call *call, enum journal_outcome outcome)
+{
+	return outcome == JOURNAL_ANSWERED && call->status < 400 &&
+	       !access_samples(call->worker->gateway->access, call->trace + TRACE_ID_AT);
+}
+
 void note_settled(const struct call *call, enum journal_outcome outcome, uint64_t service_us,
 		  int64_t charge_nano)
 {
+	if (is_skipped(call, outcome))
+		return;
 	struct access_entry *entry = take(call->worker);
 
 	if (entry == NULL)

@@ -8,7 +8,7 @@
 
 #include "gateway/call.h"
 
-/* A call that a service saw. */
+/* A call that a service saw; no line where it went well and its trace is not sampled. */
 void note_settled(const struct call *call, enum journal_outcome outcome, uint64_t service_us,
 		  int64_t charge_nano);
 /* One that none saw: with Stoa's own answer, or with PROBLEM_COUNT, for its caller left. While what

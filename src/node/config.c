@@ -105,6 +105,8 @@ static const char *const durability_choices[] = {"interval", NULL};
 	  "For people or for programs")                                                            \
 	X(BOOL, access_query, "access_log.query", "false", NULL, NULL, NULL,                       \
 	  "Whether its paths are followed by their queries, which may hold secrets of callers")    \
+	X(PERCENT, access_sample, "access_log.sample", "100%", "0%", "100%", NULL,                 \
+	  "Of how many traces calls that went well have lines; errors and refusals always have")   \
 	X(BYTES, access_file_bytes, "access_log.file_bytes", "64MiB", "64KiB", "1TiB", NULL,       \
 	  "How far it grows before it becomes FILE.1, whose last content is gone then")            \
 	X(ENUM, log_level, "log.level", "info", NULL, NULL, level_choices,                         \
@@ -226,6 +228,7 @@ static void take_values(const struct values *values, struct config *config)
 	snprintf(config->access_file, sizeof(config->access_file), "%s", values->access_file);
 	config->access_format = (enum log_format)values->access_format;
 	config->access_query = values->access_query;
+	config->access_sample_ppm = values->access_sample;
 	config->access_file_bytes = values->access_file_bytes;
 	config->log_level = (enum log_level)values->log_level;
 	config->log_format = (enum log_format)values->log_format;

@@ -51,6 +51,7 @@ struct config {
 	char access_file[CONFIG_ADDRESS_MAX]; /* "": no access log */
 	enum log_format access_format;
 	bool access_query;
+	uint32_t access_sample_ppm;
 	uint64_t access_file_bytes;
 };
 

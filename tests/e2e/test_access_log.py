@@ -8,6 +8,7 @@ import pytest
 from books import wait_until
 from cloud import PLAIN_CONFIG, upstream_manifest
 from market import Market
+from upstream import Answer
 
 TRACE = "0af7651916cd43dd8448eb211c80319c"
 
@@ -16,7 +17,8 @@ TRACE = "0af7651916cd43dd8448eb211c80319c"
 def market_of(clouds, upstreams, tmp_path):
     def make(more="", file="access.log"):
         config = PLAIN_CONFIG + f"workers: 2\naccess_log: {{file: {file}{more}}}\n"
-        market = Market(clouds(config), upstream_manifest("echo", upstreams().address))
+        upstream = upstreams(lambda request: Answer(404 if request.nonce == "nothing" else 200))
+        market = Market(clouds(config), upstream_manifest("echo", upstream.address))
         market.log = market.cloud.folder / file
         return market
 
@@ -80,6 +82,26 @@ def test_the_query_is_there_where_it_is_asked_for(market_of):
     market.call("/call/x?w=200&h=\"1\"")
     market.cloud.stop()
     assert 'path="/call/x?w=200&h=\\"1\\""' in market.log.read_text()
+
+
+def test_a_sample_has_whole_traces_and_everything_that_went_wrong(market_of):
+    market = market_of(", sample: 50%, format: json")
+    sampled, skipped = "f" * 32, "f" * 18 + "7" + "f" * 13
+    for trace in [sampled, skipped] * 2:
+        market.call("/call/x", fields=f"traceparent: 00-{trace}-b7ad6b7169203331-01\r\n")
+    field = f"traceparent: 00-{skipped}-b7ad6b7169203331-01\r\n"
+    market.call("/call/nothing", fields=field)
+    with market.connect() as peer:
+        peer.send(f"GET / HTTP/1.1\r\nHost: {market.service}.localhost\r\n{field}\r\n".encode())
+        assert peer.read().status == 401
+    for _ in range(200):
+        market.call("/call/y")
+    market.cloud.stop()
+    lines = [json.loads(line) for line in market.log.read_text().splitlines()]
+    assert [(line["trace"], line["status"]) for line in lines[:4]] == [
+        (sampled, 200), (sampled, 200), (skipped, 404), (skipped, 401)]
+    # Of 200 traces half, give or take seven times the standard deviation.
+    assert 50 < len(lines) - 4 < 150
 
 
 def test_a_log_that_is_moved_away_is_begun_anew(market_of):
