@@ -50,16 +50,6 @@ static char *put_hexadecimal(char *at, uint64_t value)
 
 /* ---- fields ---- */
 
-static bool is_ours(const struct http_header *header)
-{
-	if (header->sound)
-		return header->hop_by_hop || header->known == HTTP_CONTENT_LENGTH;
-	const enum http_name known =
-		header->known != HTTP_OTHER ? header->known : http_name_classify(header->name);
-
-	return header->hop_by_hop || http_name_is_hop_by_hop(known) || known == HTTP_CONTENT_LENGTH;
-}
-
 static size_t fields_bytes(const struct http_header *headers, size_t count)
 {
 	size_t bytes = 0;
@@ -126,7 +116,8 @@ void http_compose_answer(struct http_wire *wire, const struct http_answer_head *
 	at = put(at, date->text, HTTP_DATE_BYTES);
 	at = put_text(at, "\r\n");
 	for (size_t i = 0; i < answer->header_count; i++)
-		if (!is_ours(&answer->headers[i]) && answer->headers[i].known != HTTP_DATE)
+		if (!http_header_is_ours(&answer->headers[i]) &&
+		    answer->headers[i].known != HTTP_DATE)
 			at = put_field(at, &answer->headers[i]);
 	if (answer->content_length != HTTP_LENGTH_UNKNOWN) {
 		at = put_text(at, "Content-Length: ");
@@ -159,7 +150,8 @@ void http_compose_request(struct http_wire *wire, const struct http_call_request
 	at = put_slice(at, request->target);
 	at = put_text(at, " HTTP/1.1\r\n");
 	for (size_t i = 0; i < request->header_count; i++)
-		if (!is_ours(&request->headers[i]) && request->headers[i].known != HTTP_EXPECT)
+		if (!http_header_is_ours(&request->headers[i]) &&
+		    request->headers[i].known != HTTP_EXPECT)
 			at = put_field(at, &request->headers[i]);
 	if (request->upgrade.length > 0) {
 		check_equal(request->body_bytes, 0);
@@ -202,7 +194,7 @@ void http_compose_last_chunk(struct http_wire *wire, const struct http_header *t
 
 	at = put_text(at, "0\r\n");
 	for (size_t i = 0; i < trailer_count; i++)
-		if (!is_ours(&trailers[i]))
+		if (!http_header_is_ours(&trailers[i]))
 			at = put_field(at, &trailers[i]);
 	at = put_text(at, "\r\n");
 	http_wire_commit(wire, at);

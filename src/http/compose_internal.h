@@ -16,6 +16,17 @@ struct http_date {
 	char text[HTTP_DATE_BYTES];
 };
 
+/* Whether a field is hop by hop or frames the message: what is written here, never copied. */
+static inline bool http_header_is_ours(const struct http_header *header)
+{
+	if (header->sound)
+		return header->hop_by_hop || header->known == HTTP_CONTENT_LENGTH;
+	const enum http_name known =
+		header->known != HTTP_OTHER ? header->known : http_name_classify(header->name);
+
+	return header->hop_by_hop || http_name_is_hop_by_hop(known) || known == HTTP_CONTENT_LENGTH;
+}
+
 /* Formats only when the second has changed. */
 void http_date_update(struct http_date *date, uint64_t wall_ns);
 

@@ -156,14 +156,14 @@ static bool is_word(struct slice text, const char *word)
 	return slice_equal_ignore_case(text, slice_of(word));
 }
 
-static enum http_refused read_content_length(struct http_head *head, struct slice value)
+enum http_refused http_content_length_read(struct slice value, int64_t *length)
 {
-	uint64_t length;
+	uint64_t number;
 
-	if (head->content_length != HTTP_LENGTH_UNKNOWN || value.length > 19 ||
-	    !slice_to_u64(value, INT64_MAX, &length))
+	if (*length != HTTP_LENGTH_UNKNOWN || value.length > 19 ||
+	    !slice_to_u64(value, INT64_MAX, &number))
 		return HTTP_REFUSED_CONTENT_LENGTH;
-	head->content_length = (int64_t)length;
+	*length = (int64_t)number;
 	return HTTP_REFUSED_NOT;
 }
 
@@ -214,7 +214,7 @@ static enum http_refused read_field(struct http_head *head, const struct http_he
 {
 	switch (header->known) {
 	case HTTP_CONTENT_LENGTH:
-		return read_content_length(head, header->value);
+		return http_content_length_read(header->value, &head->content_length);
 	case HTTP_TRANSFER_ENCODING:
 		return read_transfer_encoding(head, header->value);
 	case HTTP_CONNECTION:
@@ -238,9 +238,7 @@ static enum http_refused read_field(struct http_head *head, const struct http_he
 	}
 }
 
-/* The lines were scanned, so that a value holds no control character; a name that is known is a
- * token. False: the name is none. */
-static bool classify(struct http_header *header)
+bool http_header_classify(struct http_header *header)
 {
 	header->value = slice_trim(header->value);
 	header->known = http_name_classify(header->name);
@@ -260,7 +258,7 @@ enum http_refused http_head_read(struct http_head *head, enum http_head_kind kin
 
 	enum http_refused refused = run_llhttp(head, kind, bytes);
 	for (size_t i = 0; i < head->header_count; i++)
-		if (!classify(&head->headers[i]) && refused == HTTP_REFUSED_NOT)
+		if (!http_header_classify(&head->headers[i]) && refused == HTTP_REFUSED_NOT)
 			refused = HTTP_REFUSED_FIELD;
 	for (size_t i = 0; i < head->header_count && refused == HTTP_REFUSED_NOT; i++)
 		refused = read_field(head, &head->headers[i]);
@@ -272,8 +270,7 @@ enum http_refused http_head_read(struct http_head *head, enum http_head_kind kin
 
 /* ---- trailers ---- */
 
-/* RFC 9110 6.5.1: what frames, routes, authorizes or describes the content comes too late. */
-static bool is_allowed_in_trailers(const struct http_header *header)
+bool http_header_may_trail(const struct http_header *header)
 {
 	static const char *const forbidden[] = {
 		"cache-control",    "content-encoding",
@@ -309,11 +306,11 @@ enum http_refused http_trailers_read(struct http_trailers *trailers, struct slic
 
 		if (line.length == 0)
 			return HTTP_REFUSED_NOT;
-		if (colon == line.length || !classify(&field))
+		if (colon == line.length || !http_header_classify(&field))
 			return HTTP_REFUSED_BODY;
 		if (++lines > HTTP_HEADERS_MAX)
 			return HTTP_REFUSED_FIELD_COUNT;
-		if (is_allowed_in_trailers(&field))
+		if (http_header_may_trail(&field))
 			trailers->fields[trailers->count++] = field;
 		bytes = http_rest(bytes, end + 2);
 	}

@@ -85,6 +85,13 @@ enum http_head_kind { HTTP_HEAD_REQUEST, HTTP_HEAD_RESPONSE };
 enum http_refused http_head_read(struct http_head *head, enum http_head_kind kind,
 				 struct slice bytes);
 
+/* One field, whose value is known to hold no control character; false: its name is no token. */
+bool http_header_classify(struct http_header *header);
+/* RFC 9110 6.5.1: what frames, routes, authorizes or describes the content comes too late. */
+bool http_header_may_trail(const struct http_header *header);
+/* *length: HTTP_LENGTH_UNKNOWN, or what another such field has said already. */
+enum http_refused http_content_length_read(struct slice value, int64_t *length);
+
 /* The fields of a trailer section; those that frame, route or authorize are left out. */
 struct http_trailers {
 	struct http_header fields[HTTP_HEADERS_MAX];

@@ -16,7 +16,7 @@ void http_blocks_fini(struct http_blocks *blocks)
 	blocks->count = 0;
 }
 
-static struct http_block *block_take(struct http_blocks *blocks, size_t bytes)
+struct http_block *http_block_take(struct http_blocks *blocks, size_t bytes)
 {
 	struct http_block *block = blocks->free;
 
@@ -35,7 +35,7 @@ static struct http_block *block_take(struct http_blocks *blocks, size_t bytes)
 	return block;
 }
 
-static void block_give(struct http_blocks *blocks, struct http_block *block)
+void http_block_give(struct http_blocks *blocks, struct http_block *block)
 {
 	if (block->capacity != HTTP_BLOCK_BYTES || blocks->count == HTTP_BLOCKS_SPARE) {
 		free(block);
@@ -61,7 +61,7 @@ static void drop_first(struct http_wire *wire)
 	wire->first = block->next;
 	if (wire->first == NULL)
 		wire->last = NULL;
-	block_give(wire->blocks, block);
+	http_block_give(wire->blocks, block);
 }
 
 void http_wire_fini(struct http_wire *wire)
@@ -87,7 +87,7 @@ char *http_wire_reserve(struct http_wire *wire, size_t bytes)
 	struct http_block *last = wire->last;
 
 	if (last == NULL || last->capacity - last->used < bytes) {
-		last = block_take(wire->blocks, bytes);
+		last = http_block_take(wire->blocks, bytes);
 		if (wire->last != NULL)
 			wire->last->next = last;
 		else

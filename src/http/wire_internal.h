@@ -33,6 +33,9 @@ struct http_blocks {
 };
 
 void http_blocks_fini(struct http_blocks *blocks);
+/* An empty one with room for that many bytes or more. */
+struct http_block *http_block_take(struct http_blocks *blocks, size_t bytes);
+void http_block_give(struct http_blocks *blocks, struct http_block *block);
 
 struct http_wire {
 	struct loop *loop;
