@@ -10,6 +10,7 @@
 
 #include "base/check.h"
 #include "base/log.h"
+#include "gateway/grpc.h"
 #include "gateway/tunnel.h"
 #include "gateway/units.h"
 
@@ -32,6 +33,14 @@ static void read_units(struct call *call, const struct http_header *headers, siz
 	}
 }
 
+static void read_outcome(struct call *call, const struct http_header *fields, size_t count)
+{
+	unsigned code;
+
+	if (grpc_code_read(fields, count, &code))
+		call->grpc_code = (uint8_t)code;
+}
+
 static void on_head(void *owner, const struct http_response *response)
 {
 	struct call *call = owner;
@@ -43,6 +52,11 @@ static void on_head(void *owner, const struct http_response *response)
 	call->head = response;
 	call->status = (uint16_t)response->status;
 	read_units(call, response->headers, response->header_count);
+	if (call->grpc && response->status == 200 &&
+	    grpc_is_message(response->headers, response->header_count)) {
+		call->grpc_answer = true;
+		read_outcome(call, response->headers, response->header_count);
+	}
 }
 
 static void send_pieces(struct call *call)
@@ -176,6 +190,11 @@ static void on_end(void *owner, const struct http_header *trailers, size_t trail
 
 	call->upstream = NULL;
 	read_units(call, trailers, trailer_count);
+	if (call->grpc_answer) {
+		read_outcome(call, trailers, trailer_count);
+		call->status = (uint16_t)grpc_status_of_code(
+			call->grpc_code == CALL_GRPC_SILENT ? GRPC_UNKNOWN : call->grpc_code);
+	}
 	if (!call->tunnel) {
 		const uint64_t took_ns = loop_now_ns(worker->loop) - call->forwarded_ns;
 		balance_answered(call->instance, (uint32_t)(took_ns / CLOCK_NS_PER_US));

@@ -3,6 +3,7 @@
 #include <stdio.h>
 
 #include "base/check.h"
+#include "gateway/grpc.h"
 #include "gateway/note.h"
 #include "gateway/route.h"
 #include "gateway/tunnel.h"
@@ -50,6 +51,9 @@ static void on_request(struct http_exchange *exchange, const struct http_request
 	call->started_ns = loop_now_ns(call->worker->loop);
 	call->started_wall_ns = loop_wall_ns(call->worker->loop);
 	call->failed_by = PROBLEM_COUNT;
+	call->grpc_code = CALL_GRPC_SILENT;
+	call->grpc = !request->idempotent && /* it is always a POST */
+		     grpc_is_message(request->headers, request->header_count);
 	call->timer.on_due = call_on_time;
 	call->step = CALL_ROUTE;
 	call_run(call);
@@ -100,6 +104,18 @@ static void admitted_remove(struct call *call)
 		call->admitted_next->admitted_previous = call->admitted_previous;
 }
 
+static void apply_callers_deadline(struct call *call)
+{
+	const struct http_request *request = call->request;
+	uint64_t timeout_ns;
+
+	if (!grpc_timeout_read(request->headers, request->header_count, &timeout_ns) ||
+	    timeout_ns >= call->deadline_ns - call->started_ns)
+		return;
+	call->deadline_ns = call->started_ns + timeout_ns;
+	call->callers_deadline = true;
+}
+
 static enum call_step call_admit(struct call *call)
 {
 	struct worker *worker = call->worker;
@@ -110,6 +126,8 @@ static enum call_step call_admit(struct call *call)
 	call->deadline_ns = call->started_ns + call->plan->admit.limits.timeout_ns;
 	if (call->deadline_ns > call->key_ends_ns)
 		call->deadline_ns = call->key_ends_ns;
+	if (call->grpc)
+		apply_callers_deadline(call);
 	const enum admit_outcome outcome =
 		admit_enter(&call->subscription->admit, &call->plan->admit, call->started_ns,
 			    call->started_wall_ns, &retry_after_ns);
@@ -308,6 +326,8 @@ static enum problem problem_of_waiting(const struct call *call)
 
 	if (is_key_over(call))
 		return PROBLEM_KEY_INVALID;
+	if (call->callers_deadline && loop_now_ns(call->worker->loop) >= call->deadline_ns)
+		return PROBLEM_TIMEOUT;
 	if (call->step == CALL_HOLD)
 		return PROBLEM_LEDGER_AWAY;
 	if (call->replaced_by_ns != 0)
@@ -335,10 +355,12 @@ static void call_on_time(struct loop_timer *timer)
 	} else if (call->step == CALL_ANSWER && is_key_over(call)) {
 		call_end(call, PROBLEM_KEY_INVALID);
 	} else if (call->step == CALL_ANSWER && loop_now_ns(worker->loop) >= call->deadline_ns) {
-		/* A caller that is slow to send its request is none of the instance's. */
-		if (call->request_ended && !call->tunnel)
+		/* A caller that is slow to send its request, or hasty, is none of the instance's;
+		 * one that set its own deadline leaves with it. */
+		if (call->request_ended && !call->tunnel && !call->callers_deadline)
 			balance_note(call, true);
-		call_fail(call, PROBLEM_TIMEOUT, JOURNAL_CUT);
+		call_fail(call, PROBLEM_TIMEOUT,
+			  call->callers_deadline ? JOURNAL_ABORTED : JOURNAL_CUT);
 	} else if (call->step == CALL_ANSWER && tunnel_is_idle(call)) {
 		call_fail(call, PROBLEM_TIMEOUT, JOURNAL_CUT);
 	} else if (call->step == CALL_ANSWER && call_reserve(call)) {

@@ -40,6 +40,8 @@ enum call_step {
 	CALL_WAIT            /* never stored: stay in this step and wait */
 };
 
+#define CALL_GRPC_SILENT UINT8_MAX
+
 /* What a worker remembers of a client connection: the digest of the key it sent last. */
 struct call_connection {
 	uint32_t key_bytes;
@@ -81,7 +83,8 @@ struct call {
 	uint32_t memory_mib_share, cpu_milli_share; /* what the hold covers */
 	struct rating_quantities units;
 	struct admit_left left; /* where the plan has something to tell */
-	uint16_t status;        /* of the service's answer */
+	uint16_t status;        /* of the service's answer; of gRPC what it comes to: grpc.h */
+	uint8_t grpc_code;      /* what the service said; CALL_GRPC_SILENT: nothing so far */
 	uint8_t failed_by;      /* enum problem; PROBLEM_COUNT: none */
 	bool entered : 1;       /* admit_leave is owed */
 	bool waiting : 1;
@@ -96,6 +99,9 @@ struct call {
 	bool request_ended : 1;
 	bool cut_with_key : 1; /* what was delivered until then is billed */
 	bool responded : 1;
+	bool grpc : 1;                                /* the request is gRPC, */
+	bool grpc_answer : 1;                         /* and so is the answer */
+	bool callers_deadline : 1;                    /* it ends before the plan's timeout does */
 	bool upgrade : 1;                             /* it asks for a tunnel */
 	bool tunnel : 1;                              /* and has it: see tunnel.h */
 	bool starved_request : 1, starved_answer : 1; /* paused until the hold is extended */
@@ -156,5 +162,8 @@ void present_answer(struct call *call, int64_t body_bytes, const int64_t *charge
 /* 101, from call->head. */
 void present_switch(struct call *call, struct slice protocol);
 void present_problem(struct call *call, enum problem problem, uint64_t retry_after_ns);
+/* Ends an answer that has begun, and could not be ended well, in the caller's language: of gRPC by
+ * trailers with the outcome, else so that the caller sees it cut. */
+void present_cut(struct call *call, enum problem problem);
 /* "0.05 USD"; returns its length. */
 size_t present_charge(const struct call *call, int64_t nano, char *text, size_t text_bytes_max);

@@ -5,10 +5,11 @@
 #include "base/check.h"
 #include "base/scope.h"
 #include "base/text.h"
+#include "gateway/grpc.h"
 #include "gateway/tunnel.h"
 
 #define TIMING_MAX    80
-#define EXTRA_HEADERS 8 /* at most so many of our own on a request or an answer */
+#define EXTRA_HEADERS 12 /* at most so many of our own on a request or an answer */
 
 struct answer_texts {
 	char timing[TIMING_MAX], charge[64], left[ALLOWANCE_LEFT_MAX];
@@ -226,6 +227,41 @@ void present_switch(struct call *call, struct slice protocol)
 	call->responded = true;
 }
 
+/* ---- Stoa's own answers ---- */
+
+struct grpc_texts {
+	char code[24], message[GRPC_MESSAGE_MAX], type[sizeof(PROBLEM_TYPE_PREFIX) + 64];
+};
+
+/* A problem as the fields of gRPC's outcome; returns how many. */
+static size_t put_outcome(enum problem problem, struct http_header *headers,
+			  struct grpc_texts *texts)
+{
+	const struct problem_text *row = problem_text(problem);
+	const char *code_end = text_decimal(grpc_code_of_status(row->status), texts->code);
+	const int type_bytes =
+		snprintf(texts->type, sizeof(texts->type), PROBLEM_TYPE_PREFIX "%s", row->type);
+
+	headers[0] = own_header(HTTP_OTHER, "grpc-status",
+				slice_make(texts->code, (size_t)(code_end - texts->code)));
+	headers[1] = own_header(HTTP_OTHER, "grpc-message", grpc_message(problem, texts->message));
+	headers[2] = own_header(HTTP_STOA_RESERVED, "Stoa-Problem",
+				slice_make(texts->type, (size_t)type_bytes));
+	return 3;
+}
+
+void present_cut(struct call *call, enum problem problem)
+{
+	struct http_header trailers[3];
+	struct grpc_texts outcome;
+
+	if (!call->grpc_answer || !call->trailers_wanted) {
+		http_exchange_abort(call->exchange);
+		return;
+	}
+	http_exchange_finish(call->exchange, trailers, put_outcome(problem, trailers, &outcome));
+}
+
 void present_problem(struct call *call, enum problem problem, uint64_t retry_after_ns)
 {
 	const struct problem_text *text = problem_text(problem);
@@ -235,7 +271,8 @@ void present_problem(struct call *call, enum problem problem, uint64_t retry_aft
 	char scope[SCOPE_TEXT_MAX] = "", challenge[SCOPE_TEXT_MAX + 64];
 
 	headers[count++] =
-		header_of(HTTP_CONTENT_TYPE, "Content-Type", slice_of("application/problem+json"));
+		header_of(HTTP_CONTENT_TYPE, "Content-Type",
+			  slice_of(call->grpc ? "application/grpc" : "application/problem+json"));
 	if (call->id_text[0] != '\0')
 		headers[count++] = own_header(HTTP_STOA_RESERVED, "Stoa-Call", id_text(call));
 	if (text->status == 401)
@@ -259,6 +296,14 @@ void present_problem(struct call *call, enum problem problem, uint64_t retry_aft
 		headers[count++] = header_of(HTTP_OTHER, "Retry-After", slice_of(seconds));
 	} else if (problem == PROBLEM_CONCURRENCY || text->status == 503) {
 		headers[count++] = header_of(HTTP_OTHER, "Retry-After", slice_of("1"));
+	}
+	if (call->grpc) {
+		struct grpc_texts outcome;
+		count += put_outcome(problem, headers + count, &outcome);
+		http_exchange_respond(call->exchange, 200, headers, count, 0);
+		http_exchange_finish(call->exchange, NULL, 0);
+		call->responded = true;
+		return;
 	}
 	const size_t length = problem_compose(problem, slice_of(call->id_text), slice_of(scope),
 					      body, sizeof(body));

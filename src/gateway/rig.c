@@ -168,17 +168,24 @@ static void *serve(void *context)
 	return NULL;
 }
 
-static void service_begin(struct rig_service *service)
+/* Returns the listening descriptor. */
+static int listen_somewhere(uint16_t *ret_port)
 {
 	struct sockaddr_in address = {.sin_family = AF_INET,
 				      .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
 	socklen_t length = sizeof(address);
 
-	service->listener = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-	check_equal(bind(service->listener, (struct sockaddr *)&address, length), 0);
-	check_equal(listen(service->listener, 128), 0);
-	check_equal(getsockname(service->listener, (struct sockaddr *)&address, &length), 0);
-	service->port = ntohs(address.sin_port);
+	const int listener = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	check_equal(bind(listener, (struct sockaddr *)&address, length), 0);
+	check_equal(listen(listener, 128), 0);
+	check_equal(getsockname(listener, (struct sockaddr *)&address, &length), 0);
+	*ret_port = ntohs(address.sin_port);
+	return listener;
+}
+
+static void service_begin(struct rig_service *service)
+{
+	service->listener = listen_somewhere(&service->port);
 	check_equal(pthread_create(&service->thread, NULL, serve, service), 0);
 }
 
@@ -281,6 +288,15 @@ void rig_publish_instance(struct rig *rig, uint32_t id, uint16_t port, uint32_t 
 	check_equal(
 		gateway_publish_instance(rig->gateway, (struct service_id){1}, &instance, &fault),
 		0);
+}
+
+int rig_service_listen(struct rig *rig)
+{
+	uint16_t port;
+	const int listener = listen_somewhere(&port);
+
+	rig_publish_instance(rig, 1, port, 0);
+	return listener;
 }
 
 void rig_publish_key(struct rig *rig, uint64_t id, const char *scopes, uint64_t expires_ns,

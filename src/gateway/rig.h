@@ -77,6 +77,9 @@ struct rig_options rig_options_default(int64_t nano);
 void rig_begin(struct rig *rig, const struct rig_options *options);
 void rig_end(struct rig *rig);
 void rig_publish_instance(struct rig *rig, uint32_t id, uint16_t port, uint32_t concurrency);
+/* Where options.no_instance: an instance that the test itself plays, connection by connection.
+ * Returns the listening descriptor. */
+int rig_service_listen(struct rig *rig);
 
 /* Publishes plan, service, instance and subscription once more, as they are. */
 void rig_publish_again(struct rig *rig, const struct rig_options *options);

@@ -199,7 +199,7 @@ void call_fail(struct call *call, enum problem problem, enum journal_outcome out
 		call->status = (uint16_t)problem_text(problem)->status;
 	call_settle(call, outcome, &charge_nano);
 	if (call->responded)
-		http_exchange_abort(call->exchange);
+		present_cut(call, problem);
 	else
 		present_problem(call, problem, 0);
 }
