@@ -216,7 +216,7 @@ static void on_end(void *owner, const struct http_header *trailers, size_t trail
 static bool may_retry(const struct call *call, enum http_failure failure)
 {
 	const struct keep *keep = call->keep;
-	const bool harmless = failure == HTTP_FAILED_CONNECT ||
+	const bool harmless = failure == HTTP_FAILED_CONNECT || failure == HTTP_FAILED_REFUSED ||
 			      (failure == HTTP_FAILED_STALE && keep->idempotent);
 
 	return harmless && !call->retried && keep->body_whole &&
@@ -238,7 +238,7 @@ static bool retry(struct call *call, enum http_failure failure)
 		balance_release(call);
 		call->instance = other;
 		call->probe = is_probe;
-	} else if (failure != HTTP_FAILED_STALE) {
+	} else if (failure == HTTP_FAILED_CONNECT) {
 		return false; /* it will not be reached a moment later */
 	}
 	call->retried = true;
@@ -277,14 +277,16 @@ static void on_failed(void *owner, enum http_failure failure)
 	const bool untouched = call->head == NULL && !call->responded;
 
 	call->upstream = NULL;
-	/* A kept connection that has ended is no failure, but that the instance closes them. */
-	if (failure != HTTP_FAILED_STALE && !call->tunnel)
+	/* A kept connection that has ended is no failure, but that the instance closes them; nor is
+	 * it one to be full, or about to leave, and to say so. */
+	if (failure != HTTP_FAILED_STALE && failure != HTTP_FAILED_REFUSED && !call->tunnel)
 		balance_note(call, true);
 	if (untouched && (retry(call, failure) || wait_for_replacement(call, failure)))
 		return;
 	switch (failure) {
 	case HTTP_FAILED_CONNECT:
 	case HTTP_FAILED_STALE:
+	case HTTP_FAILED_REFUSED:
 		call_fail(call, PROBLEM_SERVICE_UNREACHABLE, JOURNAL_FAILED);
 		break;
 	case HTTP_FAILED_TIMEOUT:

@@ -114,6 +114,7 @@ void present_request(struct call *call, struct http_origin *origin)
 		.header_count = count,
 		.body_bytes = keep->body_bytes,
 		.head_only = keep->head_only,
+		.accepts_trailers = call->accepts_trailers,
 		.upgrade = call->upgrade ? tunnel_protocol(keep->headers, keep->header_count)
 					 : (struct slice){0},
 		.answer_timeout_ns = call->plan->admit.limits.timeout_ns,

@@ -1,5 +1,5 @@
 #include "base/check.h"
-#include "http/client_internal.h"
+#include "http/h2_client_internal.h"
 
 /* ---- the request ---- */
 
@@ -14,9 +14,10 @@ struct http_call *http_call_start(struct http_origin *origin,
 				  const struct http_call_request *request, void *owner)
 {
 	const struct http_limits *limits = &origin->client->options.limits;
-	struct http_link *link = http_link_take(origin);
 
-	check(request->body_bytes >= HTTP_LENGTH_UNKNOWN);
+	if (origin->options.protocol == HTTP_PROTOCOL_2)
+		return http_branch_call_start(origin, request, owner);
+	struct http_link *link = http_link_take(origin);
 	link->sent_any = false;
 	link->position = 0;
 	link->call = (struct http_call){
@@ -45,6 +46,10 @@ static bool is_under_way(const struct http_link *link)
 
 void http_call_send(struct http_call *call, struct slice bytes)
 {
+	if (call->shared) {
+		http_branch_call_send(call, bytes);
+		return;
+	}
 	struct http_link *link = http_call_link(call);
 
 	check(is_under_way(link));
@@ -66,6 +71,8 @@ void http_call_send(struct http_call *call, struct slice bytes)
 
 bool http_call_writable(const struct http_call *call)
 {
+	if (call->shared)
+		return http_branch_call_writable(call);
 	const struct http_link *link = http_call_link(call);
 
 	return link->wire.waiting_bytes <= link->origin->client->options.limits.output_bytes_high;
@@ -74,6 +81,10 @@ bool http_call_writable(const struct http_call *call)
 void http_call_finish(struct http_call *call, const struct http_header *trailers,
 		      size_t trailer_count)
 {
+	if (call->shared) {
+		http_branch_call_finish(call, trailers, trailer_count);
+		return;
+	}
 	struct http_link *link = http_call_link(call);
 
 	check(is_under_way(link));
@@ -90,11 +101,15 @@ void http_call_finish(struct http_call *call, const struct http_header *trailers
 
 bool http_call_sent_any(const struct http_call *call)
 {
-	return http_call_link(call)->sent_any;
+	return call->shared ? http_call_branch(call)->sent_any : http_call_link(call)->sent_any;
 }
 
 void http_call_cancel(struct http_call *call)
 {
+	if (call->shared) {
+		http_branch_leave(http_call_branch(call), NGHTTP2_CANCEL);
+		return;
+	}
 	struct http_link *link = http_call_link(call);
 
 	check(is_under_way(link));
@@ -105,6 +120,10 @@ void http_call_cancel(struct http_call *call)
 
 void http_call_pause(struct http_call *call)
 {
+	if (call->shared) {
+		http_branch_call_pause(call);
+		return;
+	}
 	call->paused = true;
 	if (call->head_told)
 		http_call_link(call)->wire.read_deadline_ns = 0;
@@ -112,6 +131,10 @@ void http_call_pause(struct http_call *call)
 
 void http_call_resume(struct http_call *call)
 {
+	if (call->shared) {
+		http_branch_call_resume(call);
+		return;
+	}
 	struct http_link *link = http_call_link(call);
 
 	check(is_under_way(link));

@@ -3,6 +3,7 @@
 #include <stdlib.h>
 
 #include "base/check.h"
+#include "http/h2_client_internal.h"
 
 static const struct loop_stream_events link_events;
 
@@ -35,6 +36,8 @@ static void client_drop(struct http_client *client)
 		client->spare = link->next;
 		free(link);
 	}
+	if (client->h2 != NULL)
+		http_h2_kit_free(client->h2);
 	http_blocks_fini(&client->blocks);
 	free(client);
 }
@@ -56,6 +59,8 @@ struct http_origin *http_origin_new(struct http_client *client,
 	check(!client->freed);
 	origin->client = client;
 	origin->options = *options;
+	if (options->protocol == HTTP_PROTOCOL_2 && client->h2 == NULL)
+		client->h2 = http_h2_kit_new();
 	client->origin_count++;
 	return origin;
 }
@@ -70,19 +75,27 @@ static void origin_drop(struct http_origin *origin)
 		client_drop(client);
 }
 
+void http_origin_left(struct http_origin *origin)
+{
+	origin->connection_count--;
+	if (origin->freed && origin->connection_count == 0)
+		origin_drop(origin);
+}
+
 void http_origin_free(struct http_origin *origin)
 {
 	check(!origin->freed);
 	origin->freed = true;
 	while (origin->idle != NULL)
 		http_link_close(origin->idle);
-	if (origin->link_count == 0)
+	http_trunks_close_idle(origin);
+	if (origin->connection_count == 0)
 		origin_drop(origin);
 }
 
 uint32_t http_origin_connections(const struct http_origin *origin)
 {
-	return origin->link_count;
+	return origin->connection_count;
 }
 
 /* ---- a connection's memory ---- */
@@ -107,7 +120,7 @@ static struct http_link *link_new(struct http_origin *origin)
 	link->wire.turn.run = link_turn;
 	link->wire.timer.on_due = link_due;
 	link->origin = origin;
-	origin->link_count++;
+	origin->connection_count++;
 	return link;
 }
 
@@ -125,9 +138,7 @@ static void link_closed(struct loop_stream *stream)
 		client->spare = link;
 		client->spare_count++;
 	}
-	origin->link_count--;
-	if (origin->freed && origin->link_count == 0)
-		origin_drop(origin);
+	http_origin_left(origin);
 }
 
 /* ---- the idle ones ---- */

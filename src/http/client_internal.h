@@ -40,12 +40,16 @@ struct http_call {
 	bool resumed; /* since input was last looked at */
 	bool above_high;
 	bool answered; /* any byte of an answer came */
+	bool shared;   /* it is a branch's, not a link's: h2_client_internal.h */
 	bool keep_alive;
 	int64_t announced_bytes;
 	uint64_t appended_bytes;
 	uint64_t answer_timeout_ns;
 	uint32_t interim_count;
 };
+
+struct http_trunk;
+struct http_h2_kit;
 
 struct http_link {
 	struct http_wire wire;
@@ -64,7 +68,8 @@ struct http_origin {
 	struct http_client *client;
 	struct http_origin_options options;
 	struct http_link *idle; /* the latest first */
-	uint32_t idle_count, link_count;
+	struct http_trunk *trunks;
+	uint32_t idle_count, connection_count;
 	bool freed; /* goes with its last connection */
 };
 
@@ -74,7 +79,8 @@ struct http_client {
 	struct http_blocks blocks;
 	struct http_link *spare;
 	uint32_t spare_count, origin_count;
-	bool freed; /* goes with its last origin */
+	struct http_h2_kit *h2; /* NULL before the first origin that speaks HTTP/2 */
+	bool freed;             /* goes with its last origin */
 	struct http_head head;
 	struct http_trailers trailers;
 	struct http_response_read read;
@@ -84,6 +90,9 @@ static inline struct http_link *http_call_link(const struct http_call *call)
 {
 	return (struct http_link *)((uintptr_t)call - offsetof(struct http_link, call));
 }
+
+/* A connection to it is closed; it may have been what the origin was waiting for. */
+void http_origin_left(struct http_origin *origin);
 
 /* An idle connection, or a new one; the state is CALLING or CONNECTING. */
 struct http_link *http_link_take(struct http_origin *origin);

@@ -4,57 +4,73 @@
 
 #define SETTLED_TURNS 6
 
-static void note(struct client_rig *rig, const char *text)
+static void note(const struct client_rig_caller *caller, const char *text)
 {
+	struct client_rig *rig = caller->rig;
 	const size_t used = strlen(rig->log);
 
-	snprintf(rig->log + used, sizeof(rig->log) - used, "%s ", text);
+	snprintf(rig->log + used, sizeof(rig->log) - used, "%s%s ", caller->name, text);
 }
 
-static void note_slice(struct client_rig *rig, const char *word, struct slice slice)
+static void note_slice(const struct client_rig_caller *caller, const char *word, struct slice slice)
 {
 	char text[256];
 
 	snprintf(text, sizeof(text), "%s:%.*s", word, SLICE_ARGS(slice));
-	note(rig, text);
+	note(caller, text);
 }
 
 static const struct http_header host = {.name = {"Host", 4}, .value = {"a", 1}, .known = HTTP_HOST};
 
+void client_rig_call_of(struct client_rig_caller *caller, struct client_rig *rig, const char *name,
+			const char *method, int64_t body_bytes)
+{
+	caller->rig = rig;
+	caller->name = name;
+	caller->call = http_call_start(rig->origin,
+				       &(struct http_call_request){
+					       .method = slice_of(method),
+					       .target = slice_of("/x"),
+					       .headers = &host,
+					       .header_count = 1,
+					       .body_bytes = body_bytes,
+					       .head_only = strcmp(method, "HEAD") == 0,
+				       },
+				       caller);
+}
+
 struct http_call *client_rig_call(struct client_rig *rig, const char *method, int64_t body_bytes)
 {
-	rig->call = http_call_start(rig->origin,
-				    &(struct http_call_request){
-					    .method = slice_of(method),
-					    .target = slice_of("/x"),
-					    .headers = &host,
-					    .header_count = 1,
-					    .body_bytes = body_bytes,
-					    .head_only = strcmp(method, "HEAD") == 0,
-				    },
-				    rig);
-	return rig->call;
+	client_rig_call_of(&rig->caller, rig, "", method, body_bytes);
+	return rig->call = rig->caller.call;
+}
+
+static void is_over(struct client_rig_caller *caller)
+{
+	caller->call = NULL;
+	if (caller == &caller->rig->caller)
+		caller->rig->call = NULL;
 }
 
 static void on_head(void *owner, const struct http_response *response)
 {
-	struct client_rig *rig = owner;
+	struct client_rig_caller *caller = owner;
 	char text[64];
 
 	snprintf(text, sizeof(text), "head:%u,%lld", response->status,
 		 (long long)response->body_bytes);
-	note(rig, text);
-	if (rig->pauses)
-		http_call_pause(rig->call);
+	note(caller, text);
+	if (caller->pauses || caller->rig->pauses)
+		http_call_pause(caller->call);
 }
 
 static void on_body(void *owner, struct slice bytes)
 {
-	struct client_rig *rig = owner;
+	struct client_rig_caller *caller = owner;
 
-	rig->body_bytes += bytes.length;
+	caller->rig->body_bytes += bytes.length;
 	if (bytes.length < 100)
-		note_slice(rig, "body", bytes);
+		note_slice(caller, "body", bytes);
 }
 
 static void on_more(void *owner)
@@ -64,12 +80,13 @@ static void on_more(void *owner)
 
 static void on_end(void *owner, const struct http_header *trailers, size_t trailer_count)
 {
-	struct client_rig *rig = owner;
+	struct client_rig_caller *caller = owner;
+	struct client_rig *rig = caller->rig;
 
-	rig->call = NULL;
+	is_over(caller);
 	for (size_t i = 0; i < trailer_count; i++)
-		note_slice(rig, "trailer", trailers[i].value);
-	note(rig, "end");
+		note_slice(caller, "trailer", trailers[i].value);
+	note(caller, "end");
 	if (rig->calls_again) {
 		rig->calls_again = false;
 		client_rig_call(rig, "GET", 0);
@@ -78,11 +95,12 @@ static void on_end(void *owner, const struct http_header *trailers, size_t trail
 
 static void on_failed(void *owner, enum http_failure failure)
 {
-	static const char *const words[] = {"connect", "stale", "closed", "invalid", "timeout"};
-	struct client_rig *rig = owner;
+	static const char *const words[] = {"connect", "stale",   "closed",
+					    "invalid", "timeout", "refused"};
+	struct client_rig_caller *caller = owner;
 
-	rig->call = NULL;
-	note_slice(rig, "failed", slice_of(words[failure]));
+	is_over(caller);
+	note_slice(caller, "failed", slice_of(words[failure]));
 }
 
 static void on_writable(void *owner)
@@ -165,7 +183,7 @@ int client_rig_setup_epoll(void **state)
 	return setup(state, LOOP_IO_EPOLL);
 }
 
-struct client_rig *client_rig_begin(void **state)
+static struct client_rig *begin(void **state, enum http_protocol protocol)
 {
 	struct client_rig *rig = *state;
 	const struct http_client_options options = {
@@ -182,8 +200,19 @@ struct client_rig *client_rig_begin(void **state)
 	loop_listener_address(&rig->listener, &address);
 	assert_int_equal(http_client_new(rig->loop, &options, &rig->client, &fault), 0);
 	rig->origin =
-		http_origin_new(rig->client, &(struct http_origin_options){.address = address});
+		http_origin_new(rig->client, &(struct http_origin_options){.address = address,
+									   .protocol = protocol});
 	return rig;
+}
+
+struct client_rig *client_rig_begin(void **state)
+{
+	return begin(state, HTTP_PROTOCOL_1);
+}
+
+struct client_rig *client_rig_begin_h2(void **state)
+{
+	return begin(state, HTTP_PROTOCOL_2);
 }
 
 void client_rig_close_upstream(struct client_rig *rig, int number)
@@ -238,11 +267,16 @@ void client_rig_expect_request(struct client_rig *rig, int number, const char *t
 	assert_string_equal(received, text);
 }
 
+void client_rig_answer_bytes(struct client_rig *rig, int number, struct slice bytes)
+{
+	assert_int_equal(send(rig->upstreams[number], bytes.data, bytes.length, MSG_NOSIGNAL),
+			 bytes.length);
+	client_rig_settle(rig);
+}
+
 void client_rig_answer(struct client_rig *rig, int number, const char *text)
 {
-	assert_int_equal(send(rig->upstreams[number], text, strlen(text), MSG_NOSIGNAL),
-			 strlen(text));
-	client_rig_settle(rig);
+	client_rig_answer_bytes(rig, number, slice_of(text));
 }
 
 void client_rig_expect_log(struct client_rig *rig, const char *log)

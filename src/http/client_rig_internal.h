@@ -15,6 +15,16 @@
 #define CLIENT_RIG_TURN_NS       500000ull
 #define CLIENT_RIG_UPSTREAMS_MAX 8
 
+struct client_rig;
+
+/* Who makes a call; its events stand in the log behind its name. */
+struct client_rig_caller {
+	struct client_rig *rig;
+	const char *name;
+	struct http_call *call; /* NULL: none, or over */
+	bool pauses;            /* on_head pauses the call */
+};
+
 struct client_rig {
 	struct clock_manual clock;
 	struct loop *loop;
@@ -25,11 +35,13 @@ struct client_rig {
 	int upstreams[CLIENT_RIG_UPSTREAMS_MAX]; /* in the order of their acceptance; -1: closed */
 	int upstream_count;
 	bool listener_closed;
-	char log[4096]; /* the call's events, one word each */
+	char log[4096]; /* the calls' events, one word each */
 	size_t body_bytes;
-	bool pauses;      /* on_head pauses the call */
-	bool calls_again; /* on_end starts a call */
-	struct http_call *call;
+	bool pauses;            /* on_head pauses the call */
+	bool calls_again;       /* on_end starts a call */
+	struct http_call *call; /* of `caller` */
+	struct client_rig_caller
+		caller; /* without a name: whose calls are begun by client_rig_call */
 };
 
 /* Tests that run on both real back ends. */
@@ -44,10 +56,15 @@ int client_rig_setup_epoll(void **state);
 int client_rig_teardown(void **state);
 /* First in a test: listens and makes client and origin. Skips where there is no io_uring. */
 struct client_rig *client_rig_begin(void **state);
+/* The same, for a service that speaks HTTP/2. */
+struct client_rig *client_rig_begin_h2(void **state);
 void client_rig_close_listener(struct client_rig *rig);
 
 /* Starts a call for /x. */
 struct http_call *client_rig_call(struct client_rig *rig, const char *method, int64_t body_bytes);
+/* The same for another caller. */
+void client_rig_call_of(struct client_rig_caller *caller, struct client_rig *rig, const char *name,
+			const char *method, int64_t body_bytes);
 void client_rig_turn(struct client_rig *rig, uint64_t wait_ns);
 /* Some turns: what can happen has happened. */
 void client_rig_settle(struct client_rig *rig);
@@ -56,6 +73,7 @@ void client_rig_advance(struct client_rig *rig, uint64_t ns);
 /* What connection `number` of the service received since the last time. */
 void client_rig_expect_request(struct client_rig *rig, int number, const char *text);
 void client_rig_answer(struct client_rig *rig, int number, const char *text);
+void client_rig_answer_bytes(struct client_rig *rig, int number, struct slice bytes);
 void client_rig_close_upstream(struct client_rig *rig, int number);
 /* Settles, then compares the events since the last time. */
 void client_rig_expect_log(struct client_rig *rig, const char *log);

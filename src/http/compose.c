@@ -136,15 +136,29 @@ void http_compose_answer(struct http_wire *wire, const struct http_answer_head *
 	http_wire_commit(wire, at);
 }
 
+void http_call_request_check(const struct http_call_request *request)
+{
+	check(http_is_token(request->method));
+	check(request->target.length > 0 && http_is_field_text(request->target) &&
+	      slice_find_byte(request->target, ' ', 0) == request->target.length);
+	check(request->body_bytes >= HTTP_LENGTH_UNKNOWN);
+}
+
+bool http_call_request_tells_length(const struct http_call_request *request)
+{
+	return request->body_bytes > 0 ||
+	       (request->body_bytes == 0 && (slice_equal(request->method, slice_of("POST")) ||
+					     slice_equal(request->method, slice_of("PUT")) ||
+					     slice_equal(request->method, slice_of("PATCH"))));
+}
+
 void http_compose_request(struct http_wire *wire, const struct http_call_request *request)
 {
 	char *at = http_wire_reserve(wire,
 				     FIXED_BYTES + request->method.length + request->target.length +
 					     fields_bytes(request->headers, request->header_count));
 
-	check(http_is_token(request->method));
-	check(request->target.length > 0 && http_is_field_text(request->target) &&
-	      slice_find_byte(request->target, ' ', 0) == request->target.length);
+	http_call_request_check(request);
 	at = put_slice(at, request->method);
 	at = put_text(at, " ");
 	at = put_slice(at, request->target);
@@ -157,17 +171,12 @@ void http_compose_request(struct http_wire *wire, const struct http_call_request
 		check_equal(request->body_bytes, 0);
 		at = put_upgrade(at, request->upgrade);
 	}
-	if (request->body_bytes > 0) {
+	if (http_call_request_tells_length(request)) {
 		at = put_text(at, "Content-Length: ");
 		at = put_decimal(at, (uint64_t)request->body_bytes);
 		at = put_text(at, "\r\n");
 	} else if (request->body_bytes == HTTP_LENGTH_UNKNOWN) {
 		at = put_text(at, "Transfer-Encoding: chunked\r\n");
-	} else if (slice_equal(request->method, slice_of("POST")) ||
-		   slice_equal(request->method, slice_of("PUT")) ||
-		   slice_equal(request->method, slice_of("PATCH"))) {
-		/* RFC 9110 8.6: where a body is usual, none is said too. */
-		at = put_text(at, "Content-Length: 0\r\n");
 	}
 	at = put_text(at, "\r\n");
 	http_wire_commit(wire, at);

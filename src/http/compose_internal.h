@@ -43,6 +43,10 @@ struct http_answer_head {
 
 void http_compose_answer(struct http_wire *wire, const struct http_answer_head *answer,
 			 const struct http_date *date);
+/* A request that cannot be said is a bug. */
+void http_call_request_check(const struct http_call_request *request);
+/* RFC 9110 8.6: where a body is usual, none is told too. */
+bool http_call_request_tells_length(const struct http_call_request *request);
 void http_compose_request(struct http_wire *wire, const struct http_call_request *request);
 /* Not empty. */
 void http_compose_chunk(struct http_wire *wire, struct slice bytes);

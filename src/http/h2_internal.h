@@ -14,6 +14,8 @@
 #include "http/http.h"
 #include "http/message_internal.h"
 
+#define HTTP_H2_FRAME_HEAD_BYTES 9
+
 /* A header or trailer section; its fields point into its text. */
 struct http_h2_fields {
 	struct http_header of[HTTP_HEADERS_MAX];

@@ -246,7 +246,8 @@ enum http_failure {
 	HTTP_FAILED_STALE,   /* a kept-alive connection ended before the answer's first byte */
 	HTTP_FAILED_CLOSED,  /* ended within the answer or after the request */
 	HTTP_FAILED_INVALID, /* the answer broke the rules */
-	HTTP_FAILED_TIMEOUT  /* no answer, or a pause within it, or it takes no request body */
+	HTTP_FAILED_TIMEOUT, /* no answer, or a pause within it, or it takes no request body */
+	HTTP_FAILED_REFUSED  /* the service has not looked at the request; HTTP/2 only */
 };
 
 struct http_client_events {
@@ -276,9 +277,15 @@ int http_client_new(struct loop *loop, const struct http_client_options *options
 /* All origins must be freed before. */
 void http_client_free(struct http_client *client);
 
+enum http_protocol {
+	HTTP_PROTOCOL_1, /* HTTP/1.1: a connection carries one call at a time */
+	HTTP_PROTOCOL_2  /* HTTP/2, begun at once: many calls share a connection */
+};
+
 /* How a service is reached. */
 struct http_origin_options {
 	struct loop_address address;
+	enum http_protocol protocol;
 };
 
 /* The options are copied. */
@@ -296,7 +303,8 @@ struct http_call_request {
 	size_t header_count;
 	int64_t body_bytes;         /* 0 none, n, or HTTP_LENGTH_UNKNOWN: chunked */
 	bool head_only;             /* HEAD: the answer has no body */
-	struct slice upgrade;       /* the protocol to ask for; with it there is no body */
+	bool accepts_trailers;      /* HTTP/2: the service is told so, by "te: trailers" */
+	struct slice upgrade;       /* HTTP/1: the protocol to ask for; with it there is no body */
 	uint64_t answer_timeout_ns; /* 0: the client's limit */
 };
 
