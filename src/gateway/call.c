@@ -3,6 +3,7 @@
 #include <stdio.h>
 
 #include "base/check.h"
+#include "gateway/durable.h"
 #include "gateway/grpc.h"
 #include "gateway/note.h"
 #include "gateway/route.h"
@@ -515,6 +516,7 @@ static void on_over(struct http_exchange *exchange)
 {
 	struct call *call = http_exchange_state(exchange);
 
+	durable_forget(call);
 	check(call->step == CALL_OVER);
 	check(!call->entered && call->keep == NULL && call->upstream == NULL);
 }

@@ -61,7 +61,9 @@ struct call {
 	struct gateway_lease *budget;
 	struct http_call *upstream; /* NULL: not sent, or over */
 	struct keep *keep;
-	struct call *next, *previous; /* the waiting list */
+	struct call *next, *previous;                 /* the waiting list */
+	struct call *durable_next, *durable_previous; /* while `durable_waits`: durable.h */
+	uint64_t durable_position;                    /* of its record */
 	struct loop_timer timer;
 	struct admit_hold hold;
 	struct call_id id;
@@ -99,6 +101,7 @@ struct call {
 	bool request_ended : 1;
 	bool cut_with_key : 1; /* what was delivered until then is billed */
 	bool responded : 1;
+	bool durable_waits : 1;                       /* for its record to be on disk */
 	bool grpc : 1;                                /* the request is gRPC, */
 	bool grpc_answer : 1;                         /* and so is the answer */
 	bool callers_deadline : 1;                    /* it ends before the plan's timeout does */

@@ -86,6 +86,10 @@ struct gateway_options {
 	struct gateway_access access;
 	/* A lease needs money; called from workers, must only wake whoever fills leases. */
 	void (*on_lease_demand)(void *context);
+	/* An answer ends only when its record is on disk: gateway_journal_synced after each sync.
+	 * A sync is waited for; called from workers, must only wake whoever syncs. */
+	bool durable_answers;
+	void (*on_sync_demand)(void *context);
 	void *context;
 };
 
@@ -119,6 +123,9 @@ void gateway_stop(struct gateway *gateway, uint64_t grace_ns);
 void gateway_hurry(struct gateway *gateway);
 /* What the loops use and why. After the workers are ready. */
 enum loop_io gateway_io(const struct gateway *gateway, const char **ret_reason);
+
+/* The journal was synced, or has failed: answers that waited for it end, or are cut. Any thread. */
+void gateway_journal_synced(struct gateway *gateway);
 
 /* ---- leases: money (nano) that this node may admit calls against ---- */
 

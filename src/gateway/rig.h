@@ -43,8 +43,11 @@ struct rig {
 	pthread_t threads[4];
 	pthread_t sync_thread;
 	_Atomic bool stopping;
+	_Atomic bool sync_paused; /* the journal is not synced meanwhile */
 	_Atomic uint32_t ready;
-	_Atomic uint32_t demands;
+	_Atomic uint32_t demands, sync_demands;
+	bool disk_may_fail;
+	bool stopped; /* by the test */
 	char key[RIG_KEY_TEXT_MAX];
 };
 
@@ -61,6 +64,8 @@ struct rig_options {
 	uint32_t instance_concurrency;
 	bool no_instance; /* the test publishes it */
 	struct gateway_access access;
+	bool durable_answers;
+	struct disk *disk; /* NULL: the system's */
 };
 
 /* Runs the tests on epoll, plain and batched, then on the best back end that there is. Returns how

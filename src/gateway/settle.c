@@ -3,6 +3,7 @@
 
 #include "base/check.h"
 #include "base/log.h"
+#include "gateway/durable.h"
 #include "gateway/note.h"
 
 #define COMPLAINT_INTERVAL_NS (10 * CLOCK_NS_PER_S)
@@ -43,7 +44,8 @@ static void measure(const struct call *call, uint64_t service_us, struct admit_c
 		charge->cloud_used.of[RATING_CLOUD_MCPU_US] = cpu_most;
 }
 
-static void write_record(const struct call *call, enum journal_outcome outcome, bool billed,
+/* Returns its position. */
+static uint64_t write_record(const struct call *call, enum journal_outcome outcome, bool billed,
 			 uint64_t service_us, const struct admit_charge *charge)
 {
 	struct worker *worker = call->worker;
@@ -79,6 +81,7 @@ static void write_record(const struct call *call, enum journal_outcome outcome, 
 			record.unit_excess |= 1u << i;
 	}
 	journal_append(worker->stream, &record);
+	return record.position;
 }
 
 bool call_complaint_due(const struct call *call, _Atomic uint64_t *told_ns)
@@ -137,7 +140,9 @@ void call_settle(struct call *call, enum journal_outcome outcome, int64_t *ret_c
 				  log_text("service", call->service->name),
 				  log_text("plan", call->plan->name));
 	}
-	write_record(call, outcome, billed, service_us, &charge);
+	const uint64_t position = write_record(call, outcome, billed, service_us, &charge);
+	if (worker->gateway->options.durable_answers && outcome == JOURNAL_ANSWERED)
+		durable_hold(call, position);
 	*ret_charge_nano = charge.usage_nano + charge.cloud_nano;
 	count_end(call, outcome);
 	if (worker->access != NULL)

@@ -7,6 +7,7 @@
 #include "base/check.h"
 #include "base/log.h"
 #include "gateway/call.h"
+#include "gateway/durable.h"
 
 /* How long an idle connection is kept when the gateway stops, for a request on its way. */
 #define DRAIN_IDLE_NS (500 * CLOCK_NS_PER_MS)
@@ -382,6 +383,7 @@ int gateway_worker_run(struct gateway *gateway, uint32_t number,
 				  .nudge.deliver = on_nudge,
 				  .stop.deliver = on_stop,
 				  .hurry.deliver = on_hurry};
+	durable_begin(worker);
 	if (gateway->access != NULL)
 		worker->access = access_ring_of(gateway->access, number);
 	random_seeded_init(&worker->random, random_u64(gateway->options.random));

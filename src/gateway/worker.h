@@ -47,6 +47,10 @@ struct worker {
 	uint64_t month_ends_ns; /* Unix; of the month that was looked at last */
 	uint32_t unsettled;     /* calls that will still need a record */
 	struct loop_task retry; /* waiting calls look again at the turn's end */
+	struct call *durable_first, *durable_last; /* answers that wait for the disk: durable.h */
+	struct loop_task durable_demand;
+	struct loop_message durable_synced;
+	_Atomic bool durable_waits, durable_told;
 	struct loop_message nudge;
 	_Atomic bool nudged;
 	struct loop_message stop, hurry;

@@ -162,6 +162,21 @@ void http_exchange_finish(struct http_exchange *exchange, const struct http_head
 	http_wire_defer(&connection->wire);
 }
 
+void http_exchange_hold(struct http_exchange *exchange)
+{
+	check(exchange->live);
+	http_exchange_connection(exchange)->wire.held = true;
+}
+
+void http_exchange_release(struct http_exchange *exchange)
+{
+	struct http_wire *wire = &http_exchange_connection(exchange)->wire;
+
+	check(exchange->live);
+	wire->held = false;
+	http_wire_defer(wire);
+}
+
 /* An HTTP/1.0 client takes the end for the answer's, unless it is a reset. */
 static void reset_at_close(struct http_connection *connection)
 {
@@ -180,6 +195,10 @@ void http_exchange_abort(struct http_exchange *exchange)
 	if (exchange->aborted)
 		return;
 	exchange->aborted = true;
+	if (connection->wire.held) {
+		http_connection_close(connection);
+		return;
+	}
 	if (exchange->responded && !exchange->chunked && !exchange->switched &&
 	    exchange->announced_bytes == HTTP_LENGTH_UNKNOWN)
 		reset_at_close(connection);

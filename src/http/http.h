@@ -231,6 +231,11 @@ bool http_exchange_writable(const struct http_exchange *exchange);
  * else the connection closes after the answer. */
 void http_exchange_finish(struct http_exchange *exchange, const struct http_header *trailers,
 			  size_t trailer_count);
+/* What has not left yet of the answer, and what is appended from here on, waits for the release:
+ * for an answer that may only end once something else is safe. An answer that is aborted
+ * meanwhile ends without it. */
+void http_exchange_hold(struct http_exchange *exchange);
+void http_exchange_release(struct http_exchange *exchange);
 /* The answer cannot be completed: what was appended leaves, then the connection closes so that
  * the client sees it is cut. on_over follows at the end of the turn, without on_abort. */
 void http_exchange_abort(struct http_exchange *exchange);

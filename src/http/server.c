@@ -254,6 +254,7 @@ void http_connection_abort(struct http_connection *connection, enum http_abort r
 static void tell_over(struct http_connection *connection)
 {
 	connection->exchange.live = false;
+	connection->wire.held = false;
 	connection->server->options.events->on_over(&connection->exchange);
 }
 
@@ -287,7 +288,7 @@ void http_connection_advance(struct http_connection *connection)
 		return;
 	if (exchange->live && exchange->aborted)
 		tell_over(connection);
-	if (exchange->live && exchange->finished && wire->waiting_bytes == 0) {
+	if (exchange->live && exchange->finished && wire->waiting_bytes == 0 && !wire->held) {
 		tell_over(connection);
 		if (connection->state == HTTP_CONNECTION_EXCHANGE)
 			after_answer(connection);
@@ -297,7 +298,7 @@ void http_connection_advance(struct http_connection *connection)
 	if (connection->state == HTTP_CONNECTION_CLOSED)
 		return;
 	http_wire_flush(wire, connection->server->options.limits.send_idle_timeout_ns);
-	if (connection->state == HTTP_CONNECTION_FLUSH && wire->waiting_bytes == 0)
+	if (connection->state == HTTP_CONNECTION_FLUSH && wire->waiting_bytes == 0 && !wire->held)
 		flushed(connection);
 }
 

@@ -180,7 +180,7 @@ void http_wire_flush(struct http_wire *wire, uint64_t idle_timeout_ns)
 	struct iovec parts[LOOP_SEND_PARTS_MAX];
 	uint32_t count = 0;
 
-	if (wire->sending_bytes > 0 || wire->waiting_bytes == 0)
+	if (wire->sending_bytes > 0 || wire->waiting_bytes == 0 || wire->held)
 		return;
 	for (struct http_block *block = wire->first;
 	     block != NULL && count < LOOP_SEND_PARTS_MAX && wire->sending_bytes < HTTP_SEND_MAX;

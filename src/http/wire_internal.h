@@ -52,6 +52,7 @@ struct http_wire {
 
 	char *kept;
 	size_t kept_length, kept_capacity;
+	bool held; /* nothing leaves: http_exchange_hold */
 	bool reading;
 	bool ended; /* the peer will send no more */
 };

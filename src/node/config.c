@@ -22,7 +22,7 @@ static const char *const io_choices[] = {"auto", "uring", "epoll", NULL};
 static const char *const level_choices[] = {"debug", "info", "warn", "error", NULL};
 static const char *const format_choices[] = {"logfmt", "json", NULL};
 
-static const char *const durability_choices[] = {"interval", NULL};
+static const char *const durability_choices[] = {"interval", "answer", NULL};
 
 /* kind, member, name, default, least, most, choices, sentence */
 #define CONFIG_SETTINGS(X)                                                                         \
@@ -54,7 +54,7 @@ static const char *const durability_choices[] = {"interval", NULL};
 	X(ENUM, io, "io", "auto", NULL, NULL, io_choices, "How the kernel tells of events")        \
 	X(ENUM, durability, "durability", "interval", NULL, NULL, durability_choices,              \
 	  "When an answer may end: interval: as soon as its record is written (a kill loses "      \
-	  "nothing, a power cut journal.sync_interval)")                                           \
+	  "nothing, a power cut journal.sync_interval); answer: when it is on disk, too")          \
 	X(DURATION, sync_interval, "journal.sync_interval", "10ms", "1ms", "10s", NULL,            \
 	  "How often call records are made durable: what a power cut may lose")                    \
 	X(COUNT, segment_records, "journal.segment_records", "262144", "64", "16777216", NULL,     \
@@ -198,6 +198,7 @@ static void take_values(const struct values *values, struct config *config)
 	config->io = values->io == 1   ? LOOP_IO_URING
 		     : values->io == 2 ? LOOP_IO_EPOLL
 				       : LOOP_IO_AUTO;
+	config->durable_answers = values->durability == 1;
 	config->sync_interval_ns = values->sync_interval;
 	config->segment_records = (uint32_t)values->segment_records;
 	config->drain_ns = values->drain;
@@ -271,22 +272,6 @@ static void show_setting(void *context, const struct settings_row *row, const ch
 		showing->show(showing->context, row->name, showing->config->gateways[i], line);
 }
 
-/* Known by name, so that nobody believes to have it. */
-static int refuse_durability_answer(const struct yaml *yaml, struct fault *fault)
-{
-	const struct yaml_node *root = yaml_root(yaml);
-	const bool mapping = root != NULL && root->kind == YAML_MAPPING;
-	const struct yaml_node *node = mapping ? yaml_find(root, "durability") : NULL;
-
-	if (node == NULL || node->kind != YAML_SCALAR ||
-	    !slice_equal(node->scalar, slice_of("answer")))
-		return 0;
-	return yaml_fault(yaml, node, fault,
-			  "durability: an answer cannot wait for its record to be on disk yet; "
-			  "write interval, and choose journal.sync_interval (1ms at the least): "
-			  "what is younger is lost by a power cut, in the callers' favour");
-}
-
 int config_read(const char *path, struct slice text, config_show_fn show, void *context,
 		struct config *config, struct fault *fault)
 {
@@ -299,10 +284,7 @@ int config_read(const char *path, struct slice text, config_show_fn show, void *
 	if (code < 0)
 		return code;
 	arena_init(&arena, FILE_BYTES_MAX);
-	code = refuse_durability_answer(yaml, fault);
-	if (code == 0)
-		code = settings_read(rows, ROW_COUNT, yaml, yaml_root(yaml), &arena, &values,
-				     fault);
+	code = settings_read(rows, ROW_COUNT, yaml, yaml_root(yaml), &arena, &values, fault);
 	if (code == 0)
 		code = check_currency(yaml, values.currency, fault);
 	if (code == 0)

@@ -33,6 +33,7 @@ struct config {
 	char store[CONFIG_ADDRESS_MAX]; /* "": store.db in the cloud's folder */
 	uint32_t workers;               /* 0: one a core, but one core is left to instances */
 	enum loop_io io;
+	bool durable_answers; /* an answer waits for its record to be on disk */
 	uint64_t sync_interval_ns;
 	uint32_t segment_records;
 	uint64_t drain_ns; /* how long calls in flight may take when the node stops */

@@ -124,6 +124,8 @@ static int gateway_begin(struct node *node, const struct node_options *options, 
 		.tunnel_idle_ns = config->tunnel_idle_ns,
 		.tunnel_lifetime_ns = config->tunnel_lifetime_ns,
 		.on_lease_demand = posting_wake,
+		.durable_answers = config->durable_answers,
+		.on_sync_demand = posting_wake_sync,
 		.context = node,
 	};
 	const uint32_t count =
@@ -547,7 +549,8 @@ int node_serve(const struct node_options *options, struct fault *fault)
 	map_init(&node->account_leases);
 	map_init(&node->budget_leases);
 	sem_init(&node->workers_ready, 0, 0);
-	sem_init(&node->poster_wake, 0, 0);
+	sem_init(&node->poster_wake.woken, 0, 0);
+	sem_init(&node->sync_wake.woken, 0, 0);
 	sem_init(&node->audit_stop, 0, 0);
 	troubles_init(&node->troubles);
 	process_prepare();
@@ -587,7 +590,8 @@ int node_serve(const struct node_options *options, struct fault *fault)
 	upkeep_close(&node->upkeep);
 	gateway_publisher_leave();
 	sem_destroy(&node->workers_ready);
-	sem_destroy(&node->poster_wake);
+	sem_destroy(&node->poster_wake.woken);
+	sem_destroy(&node->sync_wake.woken);
 	sem_destroy(&node->audit_stop);
 	troubles_fini(&node->troubles);
 	free(node);

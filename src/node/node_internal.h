@@ -49,6 +49,12 @@ struct node_leaving {
 	bool tell_fleet; /* it waits for fleet_instance_drained */
 };
 
+/* For a thread that works at intervals, and at once when it is woken. */
+struct node_wake {
+	sem_t woken;
+	_Atomic bool told; /* and not yet seen */
+};
+
 struct node {
 	struct config config;
 	char folder[NODE_PATH_MAX];
@@ -105,8 +111,7 @@ struct node {
 	struct billing_poster *poster;
 	pthread_t poster_thread, sync_thread;
 	bool poster_running, sync_running;
-	sem_t poster_wake;
-	_Atomic bool poster_woken;
+	struct node_wake poster_wake, sync_wake;
 	_Atomic bool stopping;
 
 	/* audit */
@@ -136,7 +141,8 @@ void instances_retire(struct node *node, struct service_id service, uint32_t id,
 /* posting.c: the poster's and the sync thread. */
 int posting_open(struct node *node, struct fault *fault);
 int posting_start(struct node *node, struct fault *fault);
-void posting_wake(void *node); /* any thread */
+void posting_wake(void *node);      /* any thread */
+void posting_wake_sync(void *node); /* any thread */
 /* The ledger has, or may have, more for the lease: calls wait for the poster's word. Control
  * thread; NULL is allowed. */
 void posting_refresh(struct node *node, struct node_lease *lease);

@@ -73,25 +73,37 @@ void posting_refresh(struct node *node, struct node_lease *lease)
 
 /* ---- threads ---- */
 
+static void wake(struct node_wake *wake)
+{
+	if (!atomic_exchange(&wake->told, true))
+		sem_post(&wake->woken);
+}
+
 void posting_wake(void *context)
 {
 	struct node *node = context;
 
-	if (!atomic_exchange(&node->poster_woken, true))
-		sem_post(&node->poster_wake);
+	wake(&node->poster_wake);
+}
+
+void posting_wake_sync(void *context)
+{
+	struct node *node = context;
+
+	wake(&node->sync_wake);
 }
 
 /* Waits on the machine's clock whatever the node's: this paces work, it decides nothing. */
-static void wait_for_wake(struct node *node, uint64_t most_ns)
+static void wait_for_wake(struct node_wake *wake, uint64_t most_ns)
 {
 	const uint64_t due_ns = clock_monotonic_ns(clock_system()) + most_ns;
 	const struct timespec due = {.tv_sec = (time_t)(due_ns / CLOCK_NS_PER_S),
 				     .tv_nsec = (long)(due_ns % CLOCK_NS_PER_S)};
 
-	while (sem_clockwait(&node->poster_wake, CLOCK_MONOTONIC, &due) < 0 && errno == EINTR)
+	while (sem_clockwait(&wake->woken, CLOCK_MONOTONIC, &due) < 0 && errno == EINTR)
 		;
 	/* Cleared before the turn looks: what comes from here on wakes the next one. */
-	atomic_store(&node->poster_woken, false);
+	atomic_store(&wake->told, false);
 }
 
 static void *run_poster(void *context)
@@ -104,12 +116,12 @@ static void *run_poster(void *context)
 		if (billing_poster_turn(node->poster, &posted, &fault) < 0) {
 			troubles_note(&node->troubles, TROUBLE_POSTER, clock_wall_ns(node->clock),
 				      &fault);
-			wait_for_wake(node, FAULT_INTERVAL_NS);
+			wait_for_wake(&node->poster_wake, FAULT_INTERVAL_NS);
 			continue;
 		}
 		troubles_note(&node->troubles, TROUBLE_POSTER, clock_wall_ns(node->clock), NULL);
 		if (posted < BILLING_TURN_RECORDS)
-			wait_for_wake(node, TURN_INTERVAL_NS);
+			wait_for_wake(&node->poster_wake, TURN_INTERVAL_NS);
 	}
 	return NULL;
 }
@@ -122,18 +134,16 @@ static void maintain(struct node *node)
 
 	troubles_note(&node->troubles, TROUBLE_JOURNAL, clock_wall_ns(node->clock),
 		      failed ? &fault : NULL);
+	gateway_journal_synced(node->gateway);
 }
 
 static void *run_sync(void *context)
 {
 	struct node *node = context;
-	const struct timespec pause = {
-		.tv_sec = (time_t)(node->config.sync_interval_ns / CLOCK_NS_PER_S),
-		.tv_nsec = (long)(node->config.sync_interval_ns % CLOCK_NS_PER_S)};
 
 	while (!atomic_load(&node->stopping)) {
 		maintain(node);
-		clock_nanosleep(CLOCK_MONOTONIC, 0, &pause, NULL);
+		wait_for_wake(&node->sync_wake, node->config.sync_interval_ns);
 	}
 	return NULL;
 }
@@ -184,6 +194,7 @@ void posting_stop(struct node *node)
 
 	atomic_store(&node->stopping, true);
 	posting_wake(node);
+	posting_wake_sync(node);
 	if (node->poster_running)
 		check_equal(pthread_join(node->poster_thread, NULL), 0);
 	if (node->sync_running)

@@ -24,8 +24,7 @@ WRONG = [
     ("rate: {call: 1}\n", "1:1", 'unknown setting "rate"'),
     ("head_timeout: 5s\n", "1:1", 'did you mean "http.head_timeout"'),
     ("workers: 1\nwokers: 2\n", "2:1", 'did you mean "workers"'),
-    ("name: x\ndurability: answer\n", "2:13", "cannot wait for its record"),
-    ("durability: always\n", "1:13", "allowed: interval"),
+    ("durability: always\n", "1:13", "allowed: interval, answer"),
     ("", "1:1", "the file is empty"),
     ("", "1:1", ""),
 ]
