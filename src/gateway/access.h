@@ -14,6 +14,7 @@
  */
 #pragma once
 
+#include <netinet/in.h>
 #include <stdatomic.h>
 #include <stdint.h>
 
@@ -40,6 +41,8 @@ struct access_entry {
 	uint8_t problem; /* enum problem; PROBLEM_COUNT: none */
 	uint16_t app_bytes, method_bytes, path_bytes; /* in `text`, in this order */
 	bool path_cut;
+	uint8_t client_bytes; /* 0: not known */
+	char client[INET6_ADDRSTRLEN];
 	char text[ACCESS_TEXT_MAX];
 };
 

@@ -35,6 +35,9 @@ size_t access_line(const struct access_entry *entry, enum log_format format,
 	if (entry->trace_id[0] != '\0')
 		fields[count++] =
 			log_slice("trace", slice_make(entry->trace_id, TRACE_ID_TEXT_BYTES));
+	if (entry->client_bytes > 0)
+		fields[count++] =
+			log_slice("client", slice_make(entry->client, entry->client_bytes));
 	if (entry->service != NULL)
 		fields[count++] = log_text("service", entry->service);
 	if (entry->app_bytes > 0)

@@ -15,6 +15,7 @@
 
 #include "gateway/admit.h"
 #include "gateway/directory.h"
+#include "gateway/forwarded.h"
 #include "gateway/keep.h"
 #include "gateway/limits.h"
 #include "gateway/problem.h"
@@ -42,8 +43,9 @@ enum call_step {
 
 #define CALL_GRPC_SILENT UINT8_MAX
 
-/* What a worker remembers of a client connection: the digest of the key it sent last. */
+/* What a worker remembers of a client connection: who it is, the digest of the key it sent last. */
 struct call_connection {
+	struct forwarded_peer peer;
 	uint32_t key_bytes;
 	char key[GATEWAY_KEY_TEXT_MAX];
 	uint8_t digest[32];

@@ -79,6 +79,32 @@ static void a_trace_that_is_none_is_replaced_and_its_state_dropped(void **unused
 	rig_end(&rig);
 }
 
+static void where_a_call_came_from_is_told_whatever_its_caller_says(void **unused)
+{
+	(void)unused;
+	struct rig rig;
+	struct rig_options options = rig_options_default(PRICE);
+	rig_begin(&rig, &options);
+	const int client = rig_connect(&rig);
+
+	ask_for_request(&rig, client,
+			"Forwarded: for=10.9.8.7;proto=https\r\nX-Forwarded-For: 10.9.8.7\r\n"
+			"x-forwarded-FOR: 10.9.8.6\r\nX-Forwarded-Host: evil\r\n"
+			"X-Forwarded-Proto: https\r\nX-Forwarded-Port: 1\r\n"
+			"X-Forwarded-Prefix: /evil\r\nX-Real-IP: 10.9.8.7\r\n");
+	assert_true(has("\r\nForwarded: for=127.0.0.1;host=\"localhost\";proto=http\r\n"));
+	assert_true(has("\r\nX-Forwarded-For: 127.0.0.1\r\n"));
+	assert_true(has("\r\nX-Forwarded-Host: localhost\r\n"));
+	assert_true(has("\r\nX-Forwarded-Proto: http\r\n"));
+	assert_false(has("10.9.8"));
+	assert_false(has("evil"));
+	assert_false(has("https"));
+	assert_false(has("X-Forwarded-Port"));
+	assert_false(has("X-Real-IP"));
+	close(client);
+	rig_end(&rig);
+}
+
 static void rate_and_quota_are_told_with_each_answer(void **unused)
 {
 	(void)unused;
@@ -176,6 +202,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(a_callers_trace_goes_on_with_its_state_under_a_new_span),
 		cmocka_unit_test(a_trace_that_is_none_is_replaced_and_its_state_dropped),
+		cmocka_unit_test(where_a_call_came_from_is_told_whatever_its_caller_says),
 		cmocka_unit_test(rate_and_quota_are_told_with_each_answer),
 		cmocka_unit_test(a_name_that_would_break_a_field_is_not_published),
 		cmocka_unit_test(a_plan_without_rate_and_quota_has_nothing_to_tell),

@@ -77,6 +77,14 @@ static void put_trace(const struct call *call, struct access_entry *entry)
 		memcpy(entry->trace_id, trace + TRACE_ID_AT, sizeof(entry->trace_id));
 }
 
+static void put_client(const struct call *call, struct access_entry *entry)
+{
+	const struct call_connection *connection = http_exchange_connection_state(call->exchange);
+
+	entry->client_bytes = connection->peer.address_bytes;
+	memcpy(entry->client, connection->peer.address, entry->client_bytes);
+}
+
 /* What is known of any call; the rest is zero or none. */
 static void put_call(const struct call *call, struct access_entry *entry)
 {
@@ -85,6 +93,7 @@ static void put_call(const struct call *call, struct access_entry *entry)
 	entry->started_wall_ns = call->started_wall_ns;
 	entry->id = call->id;
 	put_trace(call, entry);
+	put_client(call, entry);
 	entry->service = call->service == NULL ? NULL : call->service->name;
 	entry->plan = call->plan == NULL ? NULL : call->plan->name;
 	entry->key = call->key;

@@ -9,7 +9,7 @@
 #include "gateway/tunnel.h"
 
 #define TIMING_MAX    80
-#define EXTRA_HEADERS 12 /* at most so many of our own on a request or an answer */
+#define EXTRA_HEADERS 16 /* at most so many of our own on a request or an answer */
 
 struct answer_texts {
 	char timing[TIMING_MAX], charge[64], left[ALLOWANCE_LEFT_MAX];
@@ -46,9 +46,8 @@ static bool is_kept_back(const struct call *call, const struct http_header *head
 	case HTTP_HOST:
 	case HTTP_EXPECT:
 	case HTTP_FORWARDED:
-	case HTTP_X_FORWARDED_FOR:
-	case HTTP_X_FORWARDED_HOST:
-	case HTTP_X_FORWARDED_PROTO:
+	case HTTP_X_FORWARDED:
+	case HTTP_X_REAL_IP:
 	case HTTP_STOA_UNITS:
 	case HTTP_STOA_RESERVED:
 	case HTTP_TRACEPARENT: /* see put_trace */
@@ -88,7 +87,9 @@ void present_request(struct call *call, struct http_origin *origin)
 {
 	const struct keep *keep = call->keep;
 	const struct directory_subscription *subscription = call->subscription;
+	const struct call_connection *connection = http_exchange_connection_state(call->exchange);
 	struct http_header headers[HTTP_HEADERS_MAX + EXTRA_HEADERS];
+	char forwarded[FORWARDED_TEXT_MAX];
 	size_t count = 0;
 
 	const char *authority = call->instance->authority;
@@ -106,6 +107,8 @@ void present_request(struct call *call, struct http_origin *origin)
 				      slice_of(subscription->account_name));
 	headers[count++] = own_header(HTTP_STOA_RESERVED, "Stoa-Plan", slice_of(call->plan->name));
 	count += put_trace(call, headers + count);
+	count += forwarded_put(&connection->peer, keep->authority, false, headers + count,
+			       forwarded);
 
 	const struct http_call_request request = {
 		.method = keep->method,

@@ -72,6 +72,14 @@ static void on_accept(struct loop_listener *listener, int descriptor)
 		adopt(own, descriptor);
 }
 
+static void on_connection_opened(void *owner, void *connection_state, int descriptor)
+{
+	struct call_connection *connection = connection_state;
+
+	(void)owner;
+	forwarded_peer_read(&connection->peer, descriptor);
+}
+
 static void on_connection_closed(void *owner, void *connection_state)
 {
 	struct worker *worker = owner;
@@ -308,6 +316,7 @@ static int worker_open(struct worker *worker, struct fault *fault)
 		.owner = worker,
 		.exchange_state_bytes = sizeof(struct call),
 		.connection_state_bytes = sizeof(struct call_connection),
+		.on_connection_opened = on_connection_opened,
 		.on_connection_closed = on_connection_closed,
 	};
 	code = http_server_new(worker->loop, &server_options, &worker->server, fault);

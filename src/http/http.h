@@ -31,6 +31,7 @@
 #include "loop/loop.h"
 
 /* Header names that somebody in Stoa asks for; the parser classifies once.
+ * One that ends with '-' is the class of all others that begin so.
  * name, text, hop: 1 where RFC 9110 7.6.1 forbids to forward it. */
 #define HTTP_NAMES(X)                                         \
 	X(HTTP_OTHER, "", 0)                                  \
@@ -55,11 +56,10 @@
 	X(HTTP_TRANSFER_ENCODING, "transfer-encoding", 1)     \
 	X(HTTP_UPGRADE, "upgrade", 1)                         \
 	X(HTTP_X_API_KEY, "x-api-key", 0)                     \
-	X(HTTP_X_FORWARDED_FOR, "x-forwarded-for", 0)         \
-	X(HTTP_X_FORWARDED_HOST, "x-forwarded-host", 0)       \
-	X(HTTP_X_FORWARDED_PROTO, "x-forwarded-proto", 0)     \
+	X(HTTP_X_REAL_IP, "x-real-ip", 0)                     \
+	X(HTTP_X_FORWARDED, "x-forwarded-", 0)                \
 	X(HTTP_STOA_UNITS, "stoa-units", 0)                   \
-	X(HTTP_STOA_RESERVED, "stoa-", 0) /* any other name that begins with stoa- */
+	X(HTTP_STOA_RESERVED, "stoa-", 0)
 
 enum http_name {
 #define X(name, text, hop) name,
@@ -175,7 +175,9 @@ struct http_server_options {
 	void *owner;                   /* http_server_owner */
 	size_t exchange_state_bytes;   /* zeroed for each exchange */
 	size_t connection_state_bytes; /* zeroed for each connection, kept between its exchanges */
-	void (*on_connection_closed)(void *owner, void *connection_state); /* may be NULL */
+	/* Both may be NULL. The descriptor of a connection that was adopted is to be looked at. */
+	void (*on_connection_opened)(void *owner, void *connection_state, int descriptor);
+	void (*on_connection_closed)(void *owner, void *connection_state);
 	uint32_t connections_max; /* more are closed at once; 0: 100,000 */
 	/* A client that ends its sending while it waits for an answer is gone (nginx's rule).
 	 * False: it still gets its answer, and is gone once writing fails (HAProxy's rule). */

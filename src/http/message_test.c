@@ -429,13 +429,15 @@ static void trailers_that_frame_route_or_authorize_are_dropped(void **state)
 
 	reader_init(&reader, HTTP_HEAD_REQUEST);
 	assert_int_equal(
-		read_split(&reader,
-			   slice_of(CHUNKED "0\r\nContent-Length: 5\r\nHost: b\r\nX-Sum: 1\r\n"
-					    "Transfer-Encoding: chunked\r\nAuthorization: x\r\n"
-					    "X-API-Key: x\r\nConnection: close\r\nTrailer: x\r\n"
-					    "Stoa-Units: pixels=3\r\nStoa-Call: x\r\nCookie: y\r\n"
-					    "Set-Cookie: a\r\n\r\n"),
-			   0),
+		read_split(
+			&reader,
+			slice_of(CHUNKED
+				 "0\r\nContent-Length: 5\r\nHost: b\r\nX-Sum: 1\r\n"
+				 "Transfer-Encoding: chunked\r\nAuthorization: x\r\n"
+				 "X-API-Key: x\r\nConnection: close\r\nTrailer: x\r\n"
+				 "Stoa-Units: pixels=3\r\nStoa-Call: x\r\nCookie: y\r\n"
+				 "Set-Cookie: a\r\nX-Forwarded-Port: 1\r\nX-Real-IP: ::\r\n\r\n"),
+			0),
 		READER_WHOLE);
 	assert_string_equal(reader.trailer_text.data, "X-Sum=1;Stoa-Units=pixels=3;");
 	reader_fini(&reader);

@@ -45,6 +45,15 @@ static enum http_name same_or_other(struct slice name, enum http_name candidate)
 	return same_name(name, name_texts[candidate]) ? candidate : HTTP_OTHER;
 }
 
+/* Of the classes that are known by how their names begin. */
+static enum http_name begun_or_other(struct slice name, enum http_name begin)
+{
+	const size_t length = strlen(name_texts[begin]);
+
+	return name.length > length ? same_or_other(slice_make(name.data, length), begin)
+				    : HTTP_OTHER;
+}
+
 /* The one name of this length (and first letter, where several share a length). */
 static enum http_name candidate_of(size_t length, char first)
 {
@@ -72,12 +81,10 @@ static enum http_name candidate_of(size_t length, char first)
 		return HTTP_AUTHORIZATION;
 	case 14:
 		return HTTP_CONTENT_LENGTH;
-	case 15:
-		return HTTP_X_FORWARDED_FOR;
 	case 16:
-		return first == 'x' ? HTTP_X_FORWARDED_HOST : HTTP_PROXY_CONNECTION;
+		return HTTP_PROXY_CONNECTION;
 	case 17:
-		return first == 'x' ? HTTP_X_FORWARDED_PROTO : HTTP_TRANSFER_ENCODING;
+		return HTTP_TRANSFER_ENCODING;
 	case 18:
 		return HTTP_PROXY_AUTHENTICATE;
 	case 19:
@@ -96,9 +103,12 @@ enum http_name http_name_classify(struct slice name)
 	enum http_name known =
 		candidate == HTTP_OTHER ? HTTP_OTHER : same_or_other(name, candidate);
 
-	if (known == HTTP_OTHER && first == 's' && name.length > 5 &&
-	    same_name(slice_make(name.data, 5), name_texts[HTTP_STOA_RESERVED]))
-		known = HTTP_STOA_RESERVED;
+	if (known == HTTP_OTHER && first == 's')
+		known = begun_or_other(name, HTTP_STOA_RESERVED);
+	else if (known == HTTP_OTHER && first == 'x')
+		known = begun_or_other(name, HTTP_X_FORWARDED);
+	if (known == HTTP_OTHER && name.length == 9 && first == 'x')
+		known = same_or_other(name, HTTP_X_REAL_IP); /* shares both with X-API-Key */
 	return known;
 }
 

@@ -120,6 +120,9 @@ void http_server_adopt(struct http_server *server, int descriptor)
 {
 	struct http_connection *connection = connection_new(server);
 
+	if (server->options.on_connection_opened != NULL)
+		server->options.on_connection_opened(server->options.owner, connection->states,
+						     descriptor);
 	loop_stream_adopt(server->loop, &connection->wire.stream, descriptor,
 			  &http_connection_events);
 	if ((server->draining && server->drain_idle_ns == 0) || server->drained_told ||

@@ -19,7 +19,8 @@ static void every_known_name_is_classified_in_any_case(void **state)
 	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
 		char upper[64];
 		size_t length = strlen(rows[i].text);
-		if (rows[i].name == HTTP_OTHER || rows[i].name == HTTP_STOA_RESERVED)
+		if (rows[i].name == HTTP_OTHER || rows[i].name == HTTP_STOA_RESERVED ||
+		    rows[i].name == HTTP_X_FORWARDED) /* see the next test */
 			continue;
 		for (size_t at = 0; at <= length; at++) {
 			const char byte = rows[i].text[at];
@@ -33,9 +34,15 @@ static void every_known_name_is_classified_in_any_case(void **state)
 	}
 }
 
-static void stoa_names_are_reserved_and_look_alikes_are_not(void **state)
+static void names_that_begin_as_a_class_does_are_of_it_and_look_alikes_are_not(void **state)
 {
 	(void)state;
+	assert_int_equal(http_name_classify(slice_of("X-Forwarded-For")), HTTP_X_FORWARDED);
+	assert_int_equal(http_name_classify(slice_of("x-forwarded-p")), HTTP_X_FORWARDED);
+	assert_int_equal(http_name_classify(slice_of("x-forwarded-")), HTTP_OTHER);
+	assert_int_equal(http_name_classify(slice_of("x_forwarded_for")), HTTP_OTHER);
+	assert_int_equal(http_name_classify(slice_of("y-forwarded-for")), HTTP_OTHER);
+	assert_int_equal(http_name_classify(slice_of("x-real-id")), HTTP_OTHER);
 	assert_int_equal(http_name_classify(slice_of("Stoa-Call")), HTTP_STOA_RESERVED);
 	assert_int_equal(http_name_classify(slice_of("stoa-unitz")), HTTP_STOA_RESERVED);
 	assert_int_equal(http_name_classify(slice_of("STOA-UNITS")), HTTP_STOA_UNITS);
@@ -176,7 +183,8 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(every_known_name_is_classified_in_any_case),
-		cmocka_unit_test(stoa_names_are_reserved_and_look_alikes_are_not),
+		cmocka_unit_test(
+			names_that_begin_as_a_class_does_are_of_it_and_look_alikes_are_not),
 		cmocka_unit_test(scanning_in_pieces_agrees_with_a_plain_reading_of_the_whole),
 		cmocka_unit_test(only_hosts_with_a_proper_port_are_authorities),
 		cmocka_unit_test(percent_decoding_refuses_broken_escapes_and_nul),

@@ -352,8 +352,10 @@ def test_what_is_odd_but_clear_reaches_the_service_rebuilt(door, wire, seen, bod
     assert fields["stoa-call"] == answer.fields["stoa-call"]
     assert (fields["stoa-account"], fields["stoa-app"], fields["stoa-plan"]) == (
         "acme", "acme/shop", "payg")
-    for name in ("x-private", "upgrade", "http2-settings", "stoa-units", "x-forwarded-for",
-                 "forwarded", "x-api-key", "authorization", "expect"):
+    assert fields["x-forwarded-for"] == "127.0.0.1"
+    assert fields["forwarded"].startswith("for=127.0.0.1;")
+    for name in ("x-private", "upgrade", "http2-settings", "stoa-units", "x-api-key",
+                 "authorization", "expect"):
         assert name not in fields, fields
     door.check([answer.fields["stoa-call"]], [seen])
 

@@ -1,0 +1,89 @@
+#include "gateway/forwarded.h"
+
+#include <arpa/inet.h>
+#include <string.h>
+#include <sys/socket.h>
+
+#include "base/check.h"
+
+static_assert(INET6_ADDRSTRLEN <= UINT8_MAX, "its length fits");
+
+static void set_address(struct forwarded_peer *peer, int family, const void *address)
+{
+	check(inet_ntop(family, address, peer->address, sizeof(peer->address)) != NULL);
+	peer->address_bytes = (uint8_t)strlen(peer->address);
+	peer->ip6 = family == AF_INET6;
+}
+
+void forwarded_peer_read(struct forwarded_peer *peer, int descriptor)
+{
+	union {
+		struct sockaddr any;
+		struct sockaddr_in ip4;
+		struct sockaddr_in6 ip6;
+		struct sockaddr_storage most;
+	} from;
+	socklen_t length = sizeof(from);
+
+	if (getpeername(descriptor, &from.any, &length) < 0)
+		from.any.sa_family = AF_UNSPEC;
+	if (from.any.sa_family == AF_INET) {
+		set_address(peer, AF_INET, &from.ip4.sin_addr);
+	} else if (from.any.sa_family == AF_INET6 && IN6_IS_ADDR_V4MAPPED(&from.ip6.sin6_addr)) {
+		set_address(peer, AF_INET, &from.ip6.sin6_addr.s6_addr[12]);
+	} else if (from.any.sa_family == AF_INET6) {
+		set_address(peer, AF_INET6, &from.ip6.sin6_addr);
+	} else { /* RFC 7239, 6.2 */
+		static const char unknown[] = "unknown";
+		memcpy(peer->address, unknown, sizeof(unknown));
+		peer->address_bytes = sizeof(unknown) - 1;
+		peer->ip6 = false;
+	}
+}
+
+static char *put(char *at, struct slice bytes)
+{
+	memcpy(at, bytes.data, bytes.length);
+	return at + bytes.length;
+}
+
+/* for="[2001:db8::1]";host="thumbs.localhost:8080";proto=http */
+static struct slice put_element(const struct forwarded_peer *peer, struct slice authority,
+				struct slice protocol, char text[FORWARDED_TEXT_MAX])
+{
+	char *at = put(text, peer->ip6 ? slice_of("for=\"[") : slice_of("for="));
+
+	at = put(at, forwarded_peer_text(peer));
+	at = put(at, peer->ip6 ? slice_of("]\";") : slice_of(";"));
+	if (authority.length > 0) {
+		at = put(at, slice_of("host=\""));
+		at = put(at, authority);
+		at = put(at, slice_of("\";"));
+	}
+	at = put(at, slice_of("proto="));
+	at = put(at, protocol);
+	return slice_make(text, (size_t)(at - text));
+}
+
+static struct http_header field(enum http_name known, const char *name, struct slice value)
+{
+	return (struct http_header){
+		.name = slice_of(name), .value = value, .known = known, .sound = true};
+}
+
+size_t forwarded_put(const struct forwarded_peer *peer, struct slice authority, bool encrypted,
+		     struct http_header headers[FORWARDED_FIELDS], char text[FORWARDED_TEXT_MAX])
+{
+	const struct slice protocol = slice_of(encrypted ? "https" : "http");
+	size_t count = 0;
+
+	if (authority.length > FORWARDED_AUTHORITY_MAX)
+		authority = (struct slice){0};
+	headers[count++] =
+		field(HTTP_FORWARDED, "Forwarded", put_element(peer, authority, protocol, text));
+	headers[count++] = field(HTTP_X_FORWARDED, "X-Forwarded-For", forwarded_peer_text(peer));
+	if (authority.length > 0)
+		headers[count++] = field(HTTP_X_FORWARDED, "X-Forwarded-Host", authority);
+	headers[count++] = field(HTTP_X_FORWARDED, "X-Forwarded-Proto", protocol);
+	return count;
+}
