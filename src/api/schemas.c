@@ -212,6 +212,7 @@ static const struct api_member service_members[] = {
 	{"revision", API_IS_COUNT, 0, NULL, "how often it was changed, from 1 on"},
 	{"published", API_IS_TIME, 0, NULL, "when it was changed last"},
 	{"folder", API_IS_TEXT, 0, NULL, "where its manifest stands"},
+	{"protocol", API_IS_CHOICE, 0, "http1|h2", "what it speaks"},
 	{"run", API_IS_OBJECT, API_MAY_LACK, "Run", "how the cloud runs it; or there is `upstream`"},
 	{"upstream", API_IS_TEXT, API_LIST_OF | API_MAY_LACK, NULL, "addresses where it runs"},
 	{"meters", API_IS_OBJECT, API_MAP_OF, "Meter", "what it reports, by name"},

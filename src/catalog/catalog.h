@@ -54,6 +54,19 @@
 
 enum catalog_listen { CATALOG_LISTEN_SOCKET, CATALOG_LISTEN_PORT };
 
+/* What a service speaks: text, name in manifests. */
+#define CATALOG_PROTOCOLS(X)           \
+	X(CATALOG_PROTOCOL_1, "http1") \
+	X(CATALOG_PROTOCOL_2, "h2")
+
+enum catalog_protocol {
+#define X(protocol, name) protocol,
+	CATALOG_PROTOCOLS(X)
+#undef X
+};
+
+const char *catalog_protocol_name(enum catalog_protocol protocol);
+
 struct catalog_run {
 	const char *const *command;     /* NULL-terminated */
 	const char *const *environment; /* NULL-terminated "NAME=value", in the file's order */
@@ -87,6 +100,7 @@ struct catalog_description {
 	const char *const *tags; /* NULL-terminated */
 	const char *docs;        /* a path beside the manifest, or NULL */
 	const char *openapi;     /* the same */
+	enum catalog_protocol protocol;
 	const struct catalog_run *run;
 	uint32_t upstream_count;
 	struct catalog_upstream upstreams[CATALOG_UPSTREAMS_MAX];

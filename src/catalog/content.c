@@ -11,6 +11,17 @@ static const char *const listen_names[] = {
 	[CATALOG_LISTEN_PORT] = "port",
 };
 
+static const char *const protocol_names[] = {
+#define X(protocol, name) [protocol] = name,
+	CATALOG_PROTOCOLS(X)
+#undef X
+};
+
+const char *catalog_protocol_name(enum catalog_protocol protocol)
+{
+	return protocol_names[protocol];
+}
+
 /* ---- writing ---- */
 
 static char *dumped(json_t *json)
@@ -70,12 +81,17 @@ static json_t *units_json(const struct catalog_unit *units)
 
 char *catalog_description_format(const struct catalog_description *description)
 {
-	return dumped(json_pack("{s:s, s:s, s:o, s:s*, s:s*, s:o*, s:o*, s:o}", "version",
+	/* The first protocol goes without saying, as it did before there was another. */
+	const char *protocol = description->protocol == CATALOG_PROTOCOL_1
+				       ? NULL
+				       : catalog_protocol_name(description->protocol);
+
+	return dumped(json_pack("{s:s, s:s, s:o, s:s*, s:s*, s:s*, s:o*, s:o*, s:o}", "version",
 				description->version, "summary", description->summary, "tags",
 				texts_json(description->tags), "docs", description->docs, "openapi",
-				description->openapi, "run", run_json(description->run), "upstream",
-				upstreams_json(description), "units",
-				units_json(description->units)));
+				description->openapi, "protocol", protocol, "run",
+				run_json(description->run), "upstream", upstreams_json(description),
+				"units", units_json(description->units)));
 }
 
 static const char *meter_name(enum rating_meter meter, const struct catalog_unit *units)
@@ -235,19 +251,33 @@ static bool upstreams_read(const json_t *list, struct arena *arena,
 	return true;
 }
 
+static bool protocol_read(const char *name, enum catalog_protocol *ret_protocol)
+{
+	for (size_t i = 0; i < sizeof(protocol_names) / sizeof(protocol_names[0]); i++) {
+		if (strcmp(name, protocol_names[i]) == 0) {
+			*ret_protocol = (enum catalog_protocol)i;
+			return true;
+		}
+	}
+	return false;
+}
+
 static bool description_read(json_t *json, struct arena *arena,
 			     struct catalog_description *description)
 {
 	const char *version, *summary;
 	const char *docs = NULL;
 	const char *openapi = NULL;
+	const char *protocol = protocol_names[CATALOG_PROTOCOL_1];
 	json_t *tags;
 	json_t *run_part = NULL;
 	json_t *upstream_part = NULL;
 
-	if (json_unpack(json, "{s:s, s:s, s:o, s?s, s?s, s?o, s?o}", "version", &version, "summary",
-			&summary, "tags", &tags, "docs", &docs, "openapi", &openapi, "run",
-			&run_part, "upstream", &upstream_part) != 0)
+	if (json_unpack(json, "{s:s, s:s, s:o, s?s, s?s, s?s, s?o, s?o}", "version", &version,
+			"summary", &summary, "tags", &tags, "docs", &docs, "openapi", &openapi,
+			"protocol", &protocol, "run", &run_part, "upstream", &upstream_part) != 0)
+		return false;
+	if (!protocol_read(protocol, &description->protocol))
 		return false;
 	description->version = copied(arena, version);
 	description->summary = copied(arena, summary);

@@ -267,10 +267,33 @@ static void plans_read(struct reader *reader, const struct yaml_node *node,
 static void root_read(struct reader *reader, const struct yaml_node *root,
 		      struct catalog_manifest *manifest)
 {
-	enum { SERVICE, VERSION, SUMMARY, TAGS, DOCS, OPENAPI, RUN, UPSTREAM, METERS, PLANS, KEYS };
-	static const char *const keys[KEYS] = {"service", "version", "summary",  "tags",   "docs",
-					       "openapi", "run",     "upstream", "meters", "plans"};
+	enum {
+		SERVICE,
+		VERSION,
+		SUMMARY,
+		TAGS,
+		DOCS,
+		OPENAPI,
+		PROTOCOL,
+		RUN,
+		UPSTREAM,
+		METERS,
+		PLANS,
+		KEYS
+	};
+	static const char *const keys[KEYS] = {
+		[SERVICE] = "service",   [VERSION] = "version", [SUMMARY] = "summary",
+		[TAGS] = "tags",         [DOCS] = "docs",       [OPENAPI] = "openapi",
+		[PROTOCOL] = "protocol", [RUN] = "run",         [UPSTREAM] = "upstream",
+		[METERS] = "meters",     [PLANS] = "plans",
+	};
+	static const char *const protocols[] = {
+#define X(protocol, name) name,
+		CATALOG_PROTOCOLS(X)
+#undef X
+	};
 	static const char *const no_tags[] = {NULL};
+	size_t protocol;
 	struct catalog_description *description = &manifest->description;
 	const struct yaml_node *values[KEYS];
 
@@ -288,6 +311,8 @@ static void root_read(struct reader *reader, const struct yaml_node *root,
 	tags_read(reader, values[TAGS], description);
 	path_read(reader, values[DOCS], &description->docs);
 	path_read(reader, values[OPENAPI], &description->openapi);
+	if (reader_word(reader, values[PROTOCOL], protocols, READER_COUNT_OF(protocols), &protocol))
+		description->protocol = (enum catalog_protocol)protocol;
 
 	if (values[RUN] != NULL && values[UPSTREAM] != NULL)
 		reader_complain_of_key(reader, values[UPSTREAM],

@@ -6,6 +6,7 @@
 	"summary: Thumbnails of pictures\n"                                                    \
 	"tags: [images, fast]\n"                                                               \
 	"docs: README.md\n"                                                                    \
+	"protocol: h2\n"                                                                       \
 	"run: {command: [./thumbs, --fast], env: {MODE: x}, health: /healthz, memory: 64MiB, " \
 	"cpu: 0.25, concurrency: 4, start_timeout: 5s, instances: 2, listen: port}\n"          \
 	"meters: {pixels: {unit: pixel}, words: {}}\n"
@@ -211,6 +212,7 @@ static void terms_and_description_survive_the_store_to_the_byte(void **state)
 	assert_null(run->command[2]);
 	assert_string_equal(run->environment[0], "MODE=x");
 	assert_string_equal(run->health, "/healthz");
+	assert_int_equal(service->description.protocol, CATALOG_PROTOCOL_2);
 	assert_int_equal(run->listen, CATALOG_LISTEN_PORT);
 	assert_int_equal(run->memory_bytes, written->memory_bytes);
 	assert_int_equal(run->cpu_milli, 250);

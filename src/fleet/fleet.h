@@ -43,6 +43,7 @@
 #include "base/fault.h"
 #include "base/ids.h"
 #include "base/spawn.h"
+#include "http/http.h"
 #include "loop/loop.h"
 
 #define FLEET_INSTANCES_MAX  64   /* places of one service */
@@ -84,6 +85,7 @@ struct fleet_service {
 	const char *const *environment; /* NULL-terminated "NAME=value"; NULL: none. STOA_* and
 					 * PORT are the fleet's and refused here */
 	enum fleet_listen listen;
+	enum http_protocol protocol;
 	const char *health_path; /* GET answers 200..399; NULL: taking a connection is enough */
 	uint64_t memory_bytes;   /* 0: no limit */
 	uint32_t cpu_milli;
@@ -102,6 +104,7 @@ struct fleet_instance {
 	const char *version;
 	uint32_t place; /* from 0; calls are packed to the lowest where surplus should fall idle */
 	struct loop_address address;
+	enum http_protocol protocol;
 	uint64_t memory_bytes;
 	uint32_t cpu_milli;
 	uint32_t concurrency;

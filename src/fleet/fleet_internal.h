@@ -105,7 +105,7 @@ struct probe {
 
 int probe_client_new(struct loop *loop, struct http_client **ret_client, struct fault *fault);
 void probe_open(struct probe *probe, struct loop *loop, struct http_client *client,
-		const struct loop_address *address, const char *path);
+		const struct loop_address *address, enum http_protocol protocol, const char *path);
 /* on_result follows, never from within. Not while asking. */
 void probe_ask(struct probe *probe);
 /* No result follows; on_closed does, never from within. */

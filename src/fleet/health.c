@@ -184,7 +184,7 @@ static void on_over(struct loop_task *task)
 }
 
 void probe_open(struct probe *probe, struct loop *loop, struct http_client *client,
-		const struct loop_address *address, const char *path)
+		const struct loop_address *address, enum http_protocol protocol, const char *path)
 {
 	check(probe->on_result != NULL);
 	check(probe->on_closed != NULL);
@@ -198,8 +198,9 @@ void probe_open(struct probe *probe, struct loop *loop, struct http_client *clie
 		.over.run = on_over,
 	};
 	if (path != NULL)
-		probe->origin =
-			http_origin_new(client, &(struct http_origin_options){.address = *address});
+		probe->origin = http_origin_new(
+			client,
+			&(struct http_origin_options){.address = *address, .protocol = protocol});
 }
 
 void probe_ask(struct probe *probe)

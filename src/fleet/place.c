@@ -286,6 +286,7 @@ static void become_healthy(struct place *place)
 		.version = specification->version,
 		.place = place->number,
 		.address = place->address,
+		.protocol = specification->protocol,
 		.memory_bytes = specification->memory_bytes,
 		.cpu_milli = specification->cpu_milli,
 		.concurrency = specification->concurrency,
@@ -382,7 +383,7 @@ static void watch_health(struct place *place)
 	place->parts_open++;
 	place->probe = (struct probe){.on_result = on_answer, .on_closed = on_probe_closed};
 	probe_open(&place->probe, fleet->loop, fleet->client, &place->address,
-		   specification_of(place)->health_path);
+		   specification_of(place)->protocol, specification_of(place)->health_path);
 	place->probe_pause_ns = PROBE_FIRST_NS;
 	probe_after(place, PROBE_FIRST_NS);
 }

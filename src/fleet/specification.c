@@ -192,8 +192,9 @@ bool specification_equal(const struct fleet_service *a, const struct fleet_servi
 	return a->id.value == b->id.value && text_equal(a->name, b->name) &&
 	       text_equal(a->version, b->version) && text_equal(a->folder, b->folder) &&
 	       words_equal(a->command, b->command) && words_equal(a->environment, b->environment) &&
-	       a->listen == b->listen && text_equal(a->health_path, b->health_path) &&
-	       a->memory_bytes == b->memory_bytes && a->cpu_milli == b->cpu_milli &&
-	       a->concurrency == b->concurrency && a->start_timeout_ns == b->start_timeout_ns &&
+	       a->listen == b->listen && a->protocol == b->protocol &&
+	       text_equal(a->health_path, b->health_path) && a->memory_bytes == b->memory_bytes &&
+	       a->cpu_milli == b->cpu_milli && a->concurrency == b->concurrency &&
+	       a->start_timeout_ns == b->start_timeout_ns &&
 	       a->drain_timeout_ns == b->drain_timeout_ns && a->stop_grace_ns == b->stop_grace_ns;
 }

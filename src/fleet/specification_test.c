@@ -167,6 +167,7 @@ static void a_copy_equals_its_original_and_any_change_but_the_count_shows(void *
 	ASSERT_SHOWS(environment, other_words);
 	ASSERT_SHOWS(environment, NULL);
 	ASSERT_SHOWS(listen, FLEET_LISTEN_PORT);
+	ASSERT_SHOWS(protocol, HTTP_PROTOCOL_2);
 	ASSERT_SHOWS(health_path, NULL);
 	ASSERT_SHOWS(memory_bytes, 2);
 	ASSERT_SHOWS(cpu_milli, 2);

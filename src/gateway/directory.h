@@ -49,6 +49,7 @@ struct directory_instance {
 	enum rating_path path;
 	bool replaced;
 	struct loop_address address;
+	enum http_protocol protocol;
 	char authority[GATEWAY_NAME_MAX]; /* "": the caller's */
 	struct directory_service *service;
 	struct directory_instance *next_retired;

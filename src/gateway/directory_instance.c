@@ -109,6 +109,7 @@ int directory_put_instance(struct directory *directory, struct service_id id,
 	instance->path = entry->path;
 	instance->replaced = entry->replaced;
 	instance->address = entry->address;
+	instance->protocol = entry->protocol;
 	instance->service = service;
 	if (entry->authority != NULL &&
 	    !directory_copy_name(instance->authority, entry->authority)) {

@@ -178,6 +178,7 @@ struct gateway_service_entry {
 struct gateway_instance_entry {
 	uint32_t id; /* unique within the gateway's life, > 0 */
 	struct loop_address address;
+	enum http_protocol protocol;
 	const char *authority; /* the Host it gets; NULL: the caller's Host goes on to it */
 	uint32_t memory_mib;   /* declared; 0 for upstreams */
 	uint32_t cpu_milli;

@@ -94,7 +94,8 @@ static void on_connection_closed(void *owner, void *connection_state)
 struct worker_origin *worker_origin_new(struct worker *worker, struct directory_instance *instance)
 {
 	struct worker_origin *origin = malloc(sizeof(*origin));
-	const struct http_origin_options options = {.address = instance->address};
+	const struct http_origin_options options = {.address = instance->address,
+						    .protocol = instance->protocol};
 
 	if (origin == NULL)
 		return NULL;

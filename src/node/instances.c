@@ -38,6 +38,7 @@ static void tell(struct node *node, enum fate fate, struct instance_id id,
 		message->entry = (struct gateway_instance_entry){
 			.id = (uint32_t)id.value,
 			.address = instance->address,
+			.protocol = instance->protocol,
 			.memory_mib = (uint32_t)((instance->memory_bytes + (1u << 20) - 1) >> 20),
 			.cpu_milli = instance->cpu_milli,
 			.concurrency = instance->concurrency,
@@ -142,6 +143,12 @@ static void on_fate(struct loop_message *message)
 	free(fate);
 }
 
+enum http_protocol instances_protocol(const struct catalog_service *service)
+{
+	return service->description.protocol == CATALOG_PROTOCOL_2 ? HTTP_PROTOCOL_2
+								   : HTTP_PROTOCOL_1;
+}
+
 int instances_run(struct node *node, const struct catalog_service *service, struct fault *fault)
 {
 	const struct catalog_run *run = service->description.run;
@@ -154,6 +161,7 @@ int instances_run(struct node *node, const struct catalog_service *service, stru
 		.environment = run->environment,
 		.listen = run->listen == CATALOG_LISTEN_PORT ? FLEET_LISTEN_PORT
 							     : FLEET_LISTEN_SOCKET,
+		.protocol = instances_protocol(service),
 		.health_path = run->health,
 		.memory_bytes = run->memory_bytes,
 		.cpu_milli = run->cpu_milli,

@@ -135,6 +135,8 @@ int publish_failed(struct node *node, int code, const struct fault *fault);
 /* instances.c: between fleet and gateway. */
 extern const struct fleet_events instances_events; /* fleet's thread */
 int instances_run(struct node *node, const struct catalog_service *service, struct fault *fault);
+/* How the calls of a service are put to its instances. */
+enum http_protocol instances_protocol(const struct catalog_service *service);
 /* Control thread: no new call goes there, and once none is left the fleet is told (or nobody). */
 void instances_retire(struct node *node, struct service_id service, uint32_t id, bool tell_fleet);
 

@@ -82,7 +82,8 @@ static int publish_upstreams(struct node *node, struct node_service *known,
 
 	for (uint32_t i = 0; i < description->upstream_count; i++) {
 		const struct catalog_upstream *upstream = &description->upstreams[i];
-		struct gateway_instance_entry entry = {.id = FIRST_UPSTREAM + node->next_upstream};
+		struct gateway_instance_entry entry = {.id = FIRST_UPSTREAM + node->next_upstream,
+						       .protocol = instances_protocol(service)};
 		char authority[CATALOG_TEXT_MAX];
 		int code = resolve(upstream, &entry.address, &entry.path, fault);
 		if (code < 0)
