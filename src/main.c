@@ -4,48 +4,138 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "base/slice.h"
 #include "cli/cli.h"
 #include "node/node.h"
 
-/* By the words that the command line begins with. */
-static const struct {
-	const char *first, *second; /* NULL: one word */
-	int (*run)(int argc, char **argv);
-} own_commands[] = {
-	{"serve", NULL, node_main},
-	{"backup", NULL, node_backup_main},
-	{"restore", NULL, node_restore_main},
-	{"config", "check", node_config_check_main},
-	{"config", "show", node_config_show_main},
-};
+#define WORKERS_MAX 64
 
-static int asks_for_help(int argc, char **argv)
+/* ---- serve ---- */
+
+static int take_io(const struct cli *cli, struct node_options *options)
 {
-	for (int i = 1; i < argc; i++) {
-		if (strcmp(argv[i], "--help") == 0 || strcmp(argv[i], "-h") == 0)
-			return 1;
+	static const struct {
+		const char *name;
+		enum loop_io io;
+	} known[] = {{"auto", LOOP_IO_AUTO}, {"uring", LOOP_IO_URING}, {"epoll", LOOP_IO_EPOLL}};
+	const char *text = cli_option(cli, "--io");
+
+	if (text == NULL)
+		return CLI_DONE;
+	options->has_io = true;
+	for (size_t i = 0; i < sizeof(known) / sizeof(known[0]); i++) {
+		options->io = known[i].io;
+		if (strcmp(text, known[i].name) == 0)
+			return CLI_DONE;
 	}
-	return 0;
+	return cli_misuse(cli, "--io %s: auto, uring or epoll is allowed", text);
 }
 
-static int run(int argc, char **argv)
+/* Before a folder is made for the cloud. */
+static int check_address(const struct cli *cli, const char *option, const char *text)
 {
-	for (size_t i = 0; i < sizeof(own_commands) / sizeof(own_commands[0]); i++) {
-		const char *second = own_commands[i].second;
-		if (argc < 2 || strcmp(argv[1], own_commands[i].first) != 0 ||
-		    (second != NULL && (argc < 3 || strcmp(argv[2], second) != 0)))
-			continue;
-		/* The table of commands knows how they are used. */
-		if (asks_for_help(argc, argv))
-			break;
-		return own_commands[i].run(argc - 1, argv + 1);
-	}
-	return cli_main(argc, argv);
+	struct loop_address address;
+	struct fault fault;
+
+	if (loop_address_parse(slice_of(text), &address, &fault) == 0)
+		return CLI_DONE;
+	return cli_misuse(cli, "%s %s: %s", option, text, fault.text);
+}
+
+static int take_addresses(const struct cli *cli, struct node_options *options)
+{
+	const size_t count =
+		cli_option_values(cli, "--gateway", options->gateways, NODE_LISTENERS_MAX);
+	int status = CLI_DONE;
+
+	if (count > NODE_LISTENERS_MAX)
+		return cli_misuse(cli, "there are more than %d --gateway", NODE_LISTENERS_MAX);
+	options->gateway_count = (uint32_t)count;
+	for (size_t i = 0; status == CLI_DONE && i < count; i++)
+		status = check_address(cli, "--gateway", options->gateways[i]);
+	options->api = cli_option(cli, "--api");
+	if (status == CLI_DONE && options->api != NULL)
+		status = check_address(cli, "--api", options->api);
+	return status;
+}
+
+/* Where a node's function went wrong, tells so. */
+static int end(const struct cli *cli, int code, const struct fault *fault)
+{
+	return code == 0 ? CLI_DONE : cli_fail(cli, "%s", fault->text);
+}
+
+static int serve(struct cli *cli)
+{
+	struct node_options options = {.folder = cli_folder(cli)};
+	struct fault fault;
+	uint64_t workers;
+	int status = cli_option_count(cli, "--workers", 1, WORKERS_MAX, 0, &workers);
+
+	if (status == CLI_DONE)
+		status = take_io(cli, &options);
+	if (status == CLI_DONE)
+		status = take_addresses(cli, &options);
+	if (status != CLI_DONE)
+		return status;
+	options.workers = (uint32_t)workers;
+	return end(cli, node_serve(&options, &fault), &fault);
+}
+
+/* ---- what works on files ---- */
+
+static int backup(struct cli *cli)
+{
+	struct fault fault;
+	const int code =
+		node_backup(cli_folder(cli), cli_argument(cli, 0), cli_wants_json(cli), &fault);
+
+	return end(cli, code, &fault);
+}
+
+static int restore(struct cli *cli)
+{
+	struct fault fault;
+	const int code = node_restore(cli_argument(cli, 0), cli_argument(cli, 1),
+				      cli_wants_json(cli), &fault);
+
+	return end(cli, code, &fault);
+}
+
+/* The file or folder given, else the cloud's own. */
+static const char *config_path(const struct cli *cli)
+{
+	const char *path = cli_argument(cli, 0);
+
+	return path != NULL ? path : cli_folder(cli);
+}
+
+static int config_check(struct cli *cli)
+{
+	struct fault fault;
+	const int code = node_config_check(config_path(cli), cli_wants_json(cli), &fault);
+
+	return end(cli, code, &fault);
+}
+
+static int config_show(struct cli *cli)
+{
+	struct fault fault;
+	const int code = node_config_show(config_path(cli), cli_wants_json(cli), &fault);
+
+	return end(cli, code, &fault);
 }
 
 int main(int argc, char **argv)
 {
-	const int status = run(argc, argv);
+	static const struct cli_own_command own[] = {
+		{"serve", serve},
+		{"backup", backup},
+		{"restore", restore},
+		{"config check", config_check},
+		{"config show", config_show},
+	};
+	const int status = cli_main(argc, argv, own, sizeof(own) / sizeof(own[0]));
 
 	/* What was asked for and could not be told was not done. */
 	if (fflush(stdout) != 0 || ferror(stdout)) {

@@ -92,7 +92,7 @@ static void what_is_not_there_is_told_with_the_nearest_name(void **state)
 	made_account(bench, "pictures");
 	made_app(bench, account, "web");
 	assert_fault(bench, account_get(bench->store, slice_of("acne"), &account, &bench->fault),
-		     FAULT_NOT_FOUND, "there is no account \"acne\"; did you mean \"acme\"");
+		     FAULT_NOT_FOUND, "there is no account \"acne\"; did you mean \"acme\"?");
 	assert_fault(bench, account_get(bench->store, slice_of("x\n\"y"), &account, &bench->fault),
 		     FAULT_NOT_FOUND, "there is no account \"x?\"y\"");
 	assert_fault(
@@ -102,7 +102,7 @@ static void what_is_not_there_is_told_with_the_nearest_name(void **state)
 	assert_fault(bench,
 		     account_app_get(bench->store, slice_of("acme/wbe"), &app, &bench->fault),
 		     FAULT_NOT_FOUND,
-		     "there is no app of \"acme\" called \"wbe\"; did you mean \"web\"");
+		     "there is no app of \"acme\" called \"wbe\"; did you mean \"web\"?");
 	assert_fault(bench,
 		     account_app_get(bench->store, slice_of("pictures/web"), &app, &bench->fault),
 		     FAULT_NOT_FOUND, "there is no app of \"pictures\" called \"web\"");

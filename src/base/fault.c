@@ -39,7 +39,7 @@ int fault_set_near(struct fault *fault, int code, const char *near, const char *
 		return code;
 	const size_t used = strlen(fault->text);
 	snprintf(fault->near, sizeof(fault->near), "%s", near);
-	snprintf(fault->text + used, sizeof(fault->text) - used, "; did you mean \"%s\"", near);
+	snprintf(fault->text + used, sizeof(fault->text) - used, "; did you mean \"%s\"?", near);
 	return code;
 }
 

@@ -31,7 +31,7 @@ static void a_near_name_is_asked_for_and_kept(void **state)
 	(void)state;
 	assert_int_equal(fault_set_near(&fault, FAULT_NOT_FOUND, "acme", "there is no %s", "amce"),
 			 FAULT_NOT_FOUND);
-	assert_string_equal(fault.text, "there is no amce; did you mean \"acme\"");
+	assert_string_equal(fault.text, "there is no amce; did you mean \"acme\"?");
 	assert_string_equal(fault.near, "acme");
 	fault_prefix(&fault, "account");
 	assert_string_equal(fault.near, "acme");

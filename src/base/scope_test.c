@@ -197,7 +197,7 @@ static void a_common_method_that_is_misspelt_is_told(void **unused)
 		assert_int_equal(scope_check(slice_of(fine[i]), &fault), 0);
 	assert_int_equal(scope_check(slice_of("t:GTE"), &fault), FAULT_INPUT);
 	assert_string_equal(fault.text, "scope \"t:GTE\": there is no method \"GTE\"; "
-					"did you mean \"GET\"");
+					"did you mean \"GET\"?");
 }
 
 static void the_scope_that_is_needed_allows_what_needs_it(void **unused)

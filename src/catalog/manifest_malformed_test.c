@@ -46,7 +46,7 @@ static const struct malformed {
 	 "1:1: manifest: a single value is not allowed; allowed: a mapping of service, "
 	 "version, summary, tags, docs, openapi, protocol, run, upstream, meters, plans"},
 	{"an unknown key", SERVICE FREE_PLAN "sumary: x\n",
-	 "5:1: manifest: unknown key \"sumary\"; did you mean \"summary\""},
+	 "5:1: manifest: unknown key \"sumary\"; did you mean \"summary\"?"},
 	{"an unknown key far from all", SERVICE FREE_PLAN "zzzzzzzzzz: x\n",
 	 "5:1: manifest: unknown key \"zzzzzzzzzz\"; allowed: service, version, summary, "
 	 "tags, docs, openapi, protocol, run, upstream, meters, plans"},
@@ -209,9 +209,9 @@ static const struct malformed {
 	 "4:9: plan name \"a:b\": 1 to 63 of a-z, 0-9 and '-' are allowed, with no '-' at "
 	 "either end"},
 	{"an unknown key of a plan", SERVICE "plans: {payg: {price: 1}}\n",
-	 "4:16: plan: unknown key \"price\"; did you mean \"prices\""},
+	 "4:16: plan: unknown key \"price\"; did you mean \"prices\"?"},
 	{"a price with a misspelt meter", SERVICE PAYG "    prices: [{meter: call, price: 0.05}]\n",
-	 "6:22: meter: \"call\" is unknown; did you mean \"calls\""},
+	 "6:22: meter: \"call\" is unknown; did you mean \"calls\"?"},
 	{"a price for an undeclared meter",
 	 SERVICE PAYG "    prices: [{meter: tokens, price: 0.05}]\n"
 		      "    max_charge: 1\n",
@@ -300,7 +300,7 @@ static const struct malformed {
 	 "6:17: max_charge: \"low\" is not allowed; allowed: an amount up to 1000000 with at "
 	 "most 9 decimals, as 0.20"},
 	{"max_units of an unknown meter", SERVICE PIXELS PAYG "    max_units: {pixel: 5}\n",
-	 "7:17: max_units: unknown key \"pixel\"; did you mean \"pixels\""},
+	 "7:17: max_units: unknown key \"pixel\"; did you mean \"pixels\"?"},
 	{"max_units without meters", SERVICE PAYG "    max_units: {pixels: 5}\n",
 	 "6:5: max_units: the service declares no meters of its own"},
 	{"max_units of zero", SERVICE PIXELS PAYG "    max_units: {pixels: 0}\n",
@@ -311,7 +311,7 @@ static const struct malformed {
 	 "7:5: plan: one call could cost more than can be counted; add \"max_charge\" or "
 	 "lower \"max_units\""},
 	{"an unknown limit", SERVICE PAYG "    limits: {rates: 100/s}\n",
-	 "6:14: limits: unknown key \"rates\"; did you mean \"rate\""},
+	 "6:14: limits: unknown key \"rates\"; did you mean \"rate\"?"},
 	{"a rate without a period", SERVICE PAYG "    limits: {rate: 100}\n",
 	 "6:20: rate: \"100\" is not allowed; allowed: calls per s, m, h or d, at most 10M/s, "
 	 "as 100/s"},

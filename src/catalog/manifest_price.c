@@ -316,7 +316,7 @@ static bool meter_read(struct reader *reader, const struct yaml_node *node,
 	}
 	const char *nearest = text_nearest(text_show(text, shown), meters->names, meters->count);
 	if (nearest != NULL)
-		reader_complain(reader, node, "meter: \"%s\" is unknown; did you mean \"%s\"",
+		reader_complain(reader, node, "meter: \"%s\" is unknown; did you mean \"%s\"?",
 				shown, nearest);
 	else
 		reader_complain(reader, node,

@@ -113,8 +113,9 @@ static void complain_of_unknown(struct reader *reader, const struct yaml_node *c
 	text_show(child->key, key);
 	const char *nearest = text_nearest(key, known, known_count);
 	if (nearest != NULL) {
-		reader_complain_of_key(reader, child, "%s: unknown key \"%s\"; did you mean \"%s\"",
-				       what, key, nearest);
+		reader_complain_of_key(reader, child,
+				       "%s: unknown key \"%s\"; did you mean \"%s\"?", what, key,
+				       nearest);
 		return;
 	}
 	join_words(known, known_count, all);

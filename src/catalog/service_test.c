@@ -118,7 +118,7 @@ static void a_service_that_is_not_there_is_told_with_the_nearest(void **state)
 	publish_four(bench);
 	assert_fault(bench,
 		     catalog_service_get(bench->store, slice_of("thumb"), &service, &bench->fault),
-		     FAULT_NOT_FOUND, "there is no service \"thumb\"; did you mean \"thumbs\"");
+		     FAULT_NOT_FOUND, "there is no service \"thumb\"; did you mean \"thumbs\"?");
 	assert_fault(bench,
 		     catalog_service_get_by_id(bench->store, (struct service_id){99}, &service,
 					       &bench->fault),

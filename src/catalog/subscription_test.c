@@ -141,10 +141,10 @@ static void what_cannot_be_subscribed_to_is_told_with_the_nearest(void **state)
 
 	bench_publish(bench, THUMBS "plans: {paid: {}, free: {}}\n");
 	assert_fault(bench, subscribe(bench, "thumb", "", -1, CATALOG_BUDGET_ONCE, &made),
-		     FAULT_NOT_FOUND, "there is no service \"thumb\"; did you mean \"thumbs\"");
+		     FAULT_NOT_FOUND, "there is no service \"thumb\"; did you mean \"thumbs\"?");
 	assert_fault(bench, subscribe(bench, "thumbs", "payd", -1, CATALOG_BUDGET_ONCE, &made),
 		     FAULT_NOT_FOUND,
-		     "there is no plan of \"thumbs\" offered as \"payd\"; did you mean \"paid\"");
+		     "there is no plan of \"thumbs\" offered as \"payd\"; did you mean \"paid\"?");
 	bench_publish(bench, THUMBS "plans: {free: {}}\n");
 	assert_fault(bench, subscribe(bench, "thumbs", "paid", -1, CATALOG_BUDGET_ONCE, &made),
 		     FAULT_NOT_FOUND, "there is no plan of \"thumbs\" offered as \"paid\"");

@@ -38,7 +38,7 @@ struct cli_command {
 	const struct cli_option *options;
 	size_t option_count;
 	unsigned least, most;        /* arguments */
-	int (*run)(struct cli *cli); /* NULL: the program itself does it */
+	int (*run)(struct cli *cli); /* NULL: it is done elsewhere (struct cli_own_command) */
 };
 
 extern const struct cli_command cli_commands[];
@@ -85,18 +85,8 @@ int cli_parse(struct cli *cli, int argc, char **argv);
 int cli_parse_command(struct cli *cli);
 /* An option of any command, by its name or "-n" by its letter; NULL where there is none. */
 const struct cli_option *cli_find_option(struct slice name);
-/* The last value given, or NULL. */
-const char *cli_option(const struct cli *cli, const char *name);
 /* Whether an option without a value was given. */
 bool cli_has_option(const struct cli *cli, const char *name);
-/* A whole number in [least, most]; `otherwise` where not given; CLI_WRONG_USAGE after telling. */
-int cli_option_count(const struct cli *cli, const char *name, uint64_t least, uint64_t most,
-		     uint64_t otherwise, uint64_t *ret_count);
-
-/* Tell on standard error and return their status. */
-int cli_fail(const struct cli *cli, const char *format, ...) __attribute__((format(printf, 2, 3)));
-int cli_misuse(const struct cli *cli, const char *format, ...)
-	__attribute__((format(printf, 2, 3)));
 
 /* The command that the words begin with, by the longest name; NULL where there is none. */
 const struct cli_command *cli_find_command(const char *const *words, size_t count);

@@ -92,7 +92,7 @@ static void arguments_are_counted(void **state)
 	assert_int_equal(checked("key", NULL, NULL), CLI_WRONG_USAGE);
 	assert_int_equal(checked("key", "nope", NULL), CLI_WRONG_USAGE);
 	assert_int_equal(checked("nope", NULL, NULL), CLI_WRONG_USAGE);
-	assert_int_equal(checked("serve", NULL, NULL), CLI_WRONG_USAGE);
+	assert_int_equal(checked("serve", "now", NULL), CLI_WRONG_USAGE);
 }
 
 static void an_option_of_another_command_is_refused(void **state)

@@ -51,7 +51,7 @@ static int unknown_option(struct cli *cli, struct slice name)
 		known[count++] = cli->command->options[i].name;
 	const char *nearest = text_nearest(text_show(name, shown), known, count);
 	if (nearest != NULL)
-		return cli_misuse(cli, "there is no option %s; did you mean %s", shown, nearest);
+		return cli_misuse(cli, "there is no option %s; did you mean %s?", shown, nearest);
 	for (size_t i = cli_global_option_count; i < count && used < sizeof(own); i++)
 		used += (size_t)snprintf(own + used, sizeof(own) - used, "%s %s",
 					 used > 0 ? "," : "; there is", known[i]);
@@ -127,6 +127,21 @@ const char *cli_option(const struct cli *cli, const char *name)
 			return cli->given[i - 1].value;
 	}
 	return NULL;
+}
+
+size_t cli_option_values(const struct cli *cli, const char *name, const char **values,
+			 size_t values_max)
+{
+	size_t count = 0;
+
+	for (size_t i = 0; i < cli->given_count; i++) {
+		if (strcmp(cli->given[i].name, name) != 0)
+			continue;
+		if (count < values_max)
+			values[count] = cli->given[i].value;
+		count++;
+	}
+	return count;
 }
 
 bool cli_has_option(const struct cli *cli, const char *name)
@@ -221,8 +236,8 @@ int cli_unknown_command(struct cli *cli, const char *const *words, size_t count)
 		nearest = text_nearest(name, known, first_words(firsts, known));
 	}
 	if (nearest != NULL)
-		return cli_misuse(cli, "there is no command \"%s\"; did you mean \"stoa %s\"", name,
-				  nearest);
+		return cli_misuse(cli, "there is no command \"%s\"; did you mean \"stoa %s\"?",
+				  name, nearest);
 	return cli_misuse(cli, "there is no command \"%s\"", name);
 }
 
@@ -237,7 +252,7 @@ static int too_many_words(struct cli *cli)
 	join(cli->words, cli->word_count, name);
 	const char *nearest = text_nearest(name, known, known_count);
 	if (cli_name_words(command) == 1 && nearest != NULL && strchr(nearest, ' ') != NULL)
-		return cli_misuse(cli, "\"%s\" is too much; did you mean \"stoa %s\"",
+		return cli_misuse(cli, "\"%s\" is too much; did you mean \"stoa %s\"?",
 				  cli->arguments[command->most], nearest);
 	return cli_misuse(cli, "\"%s\" is too much", cli->arguments[command->most]);
 }
@@ -301,9 +316,6 @@ int cli_parse_command(struct cli *cli)
 	if (command == NULL)
 		return cli_unknown_command(cli, cli->words, cli->word_count);
 	cli->command = command;
-	if (command->run == NULL)
-		return cli_misuse(cli, "`stoa %s` stands first, its options behind it",
-				  command->name);
 	cli->arguments = cli->words + cli_name_words(command);
 	cli->argument_count = cli->word_count - cli_name_words(command);
 	if (cli->argument_count < command->least)

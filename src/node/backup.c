@@ -22,7 +22,6 @@
 #include "base/clock.h"
 #include "base/disk.h"
 #include "base/text.h"
-#include "node/command.h"
 #include "node/config.h"
 #include "node/node_internal.h"
 #include "node/staging.h"
@@ -383,20 +382,20 @@ static int find_cloud(struct backup *backup, const char *folder, struct fault *f
 	return code;
 }
 
-static int make_backup(struct backup *backup, const struct command *command, struct fault *fault)
+static int make_backup(struct backup *backup, const char *folder, const char *target,
+		       struct fault *fault)
 {
 	char inside[NODE_PATH_MAX + 2], parent[NODE_PATH_MAX];
 
-	int code = find_cloud(backup, command->folder, fault);
+	int code = find_cloud(backup, folder, fault);
 	if (code == 0)
-		code = staging_begin(command->words[0], &backup->staging, fault);
+		code = staging_begin(target, &backup->staging, fault);
 	if (code < 0)
 		return code;
 	snprintf(inside, sizeof(inside), "%s/", backup->folder);
 	if (realpath(backup->staging.path, parent) != NULL &&
 	    strncmp(parent, inside, strlen(inside)) == 0)
-		code = fault_set(fault, FAULT_INPUT, "%s is in the cloud's own folder",
-				 command->words[0]);
+		code = fault_set(fault, FAULT_INPUT, "%s is in the cloud's own folder", target);
 	clock_format_wall(clock_wall_ns(clock_system()), backup->manifest.made);
 	if (code == 0)
 		code = fill(backup, fault);
@@ -407,7 +406,7 @@ static int make_backup(struct backup *backup, const struct command *command, str
 	return code;
 }
 
-static void tell(const struct backup *backup, const struct command *command)
+static void tell(const struct backup *backup, bool json)
 {
 	const uint64_t bytes = backup_manifest_bytes(&backup->manifest);
 	uint64_t records = 0, posted = 0;
@@ -416,7 +415,7 @@ static void tell(const struct backup *backup, const struct command *command)
 		records += backup->heads[i];
 		posted += backup->posted[i];
 	}
-	if (!command->json) {
+	if (!json) {
 		printf("%s: %zu files, %" PRIu64 " bytes; %" PRIu64 " call records, %" PRIu64
 		       " of them posted\n",
 		       backup->staging.target, backup->manifest.file_count, bytes, records, posted);
@@ -432,21 +431,15 @@ static void tell(const struct backup *backup, const struct command *command)
 	json_decref(answer);
 }
 
-int node_backup_main(int argc, char **argv)
+int node_backup(const char *folder, const char *target, bool json, struct fault *fault)
 {
-	struct command command;
-	struct fault fault;
-	int status = command_parse(&command, "backup", 1, 1, argc, argv);
-
-	if (status != COMMAND_DONE)
-		return status;
 	struct backup *backup = calloc(1, sizeof(*backup));
+
 	check(backup != NULL);
-	if (make_backup(backup, &command, &fault) < 0)
-		status = command_fail(&command, &fault);
-	else
-		tell(backup, &command);
+	const int code = make_backup(backup, folder, target, fault);
+	if (code == 0)
+		tell(backup, json);
 	backup_manifest_fini(&backup->manifest);
 	free(backup);
-	return status;
+	return code;
 }

@@ -2,7 +2,6 @@
 #include <jansson.h>
 #include <stdio.h>
 
-#include "node/command.h"
 #include "node/config.h"
 #include "node/node.h"
 
@@ -34,47 +33,31 @@ static void add_setting(void *context, const char *name, const char *value, unsi
 					      (int)line));
 }
 
-int node_config_show_main(int argc, char **argv)
+int node_config_show(const char *path, bool json, struct fault *fault)
 {
-	struct command command;
-	struct fault fault;
-	const int status = command_parse(&command, "config show", 0, 1, argc, argv);
-
-	if (status != COMMAND_DONE)
-		return status;
-	const char *path = command.word_count > 0 ? command.words[0] : command.folder;
 	json_t *list = json_array();
-	if (config_check(path, add_setting, list, &fault) < 0) {
-		json_decref(list);
-		return command_fail(&command, &fault);
-	}
-	if (command.json) {
-		json_t *answer = json_pack("{s:o}", "settings", list);
+	const int code = config_check(path, add_setting, list, fault);
+
+	if (code == 0 && json) {
+		json_t *answer = json_pack("{s:O}", "settings", list);
 		json_dumpf(answer, stdout, JSON_COMPACT);
 		putchar('\n');
 		json_decref(answer);
-		return COMMAND_DONE;
 	}
 	json_decref(list);
 	/* Again, since what is printed would else stand there before a complaint. */
-	return config_check(path, print_setting, NULL, &fault) < 0 ? command_fail(&command, &fault)
-								   : COMMAND_DONE;
+	return code == 0 && !json ? config_check(path, print_setting, NULL, fault) : code;
 }
 
-int node_config_check_main(int argc, char **argv)
+int node_config_check(const char *path, bool json, struct fault *fault)
 {
-	struct command command;
-	struct fault fault;
-	const int status = command_parse(&command, "config check", 0, 1, argc, argv);
+	const int code = config_check(path, NULL, NULL, fault);
 
-	if (status != COMMAND_DONE)
-		return status;
-	const char *path = command.word_count > 0 ? command.words[0] : command.folder;
-	if (config_check(path, NULL, NULL, &fault) < 0)
-		return command_fail(&command, &fault);
-	if (command.json)
+	if (code < 0)
+		return code;
+	if (json)
 		puts("{\"valid\":true}");
 	else
 		printf("%s: every setting is known and within its bounds\n", path);
-	return COMMAND_DONE;
+	return 0;
 }

@@ -11,7 +11,9 @@
  * close the listeners, end calls in flight, drain and stop instances, post the rest, return the
  * leases. After kill -9 at any point the next start finds everything as the journal says.
  *
- * Threads: node_serve is called once, in the program's first thread.
+ * Beside it, what works on a cloud's files and needs no node that runs.
+ *
+ * Threads: all functions are called in the program's first thread, node_serve once.
  */
 #pragma once
 
@@ -36,13 +38,12 @@ struct node_options {
 /* Returns 0 after an orderly stop. */
 int node_serve(const struct node_options *options, struct fault *fault);
 
-/* Arguments of `stoa serve` (argv[0] is "serve"); returns the exit status: 0 done, 1 failed, 2
- * wrong usage. */
-int node_main(int argc, char **argv);
+/* These tell what they did on standard output, as one line of JSON where `json`. */
 
-/* `stoa config check` and `config show`, the same way; argv[0] is "config". */
-int node_config_check_main(int argc, char **argv);
-int node_config_show_main(int argc, char **argv);
-/* `stoa backup DIR` and `stoa restore BACKUP DIR`. */
-int node_backup_main(int argc, char **argv);
-int node_restore_main(int argc, char **argv);
+/* Of a cloud.yaml, or of the one in a folder. */
+int node_config_check(const char *path, bool json, struct fault *fault);
+int node_config_show(const char *path, bool json, struct fault *fault);
+/* Copies the cloud in `folder` to `target`, which must not be there yet. */
+int node_backup(const char *folder, const char *target, bool json, struct fault *fault);
+/* Makes `target`, empty or not there, from a backup. */
+int node_restore(const char *backup, const char *target, bool json, struct fault *fault);

@@ -13,7 +13,6 @@
 #include "base/disk.h"
 #include "ledger/ledger.h"
 #include "node/backup.h"
-#include "node/command.h"
 #include "node/config.h"
 #include "node/node_internal.h"
 #include "node/staging.h"
@@ -279,11 +278,11 @@ static int restore_all(struct restore *restore, const char *target, struct fault
 	return code;
 }
 
-static void tell(const struct restore *restore, const struct command *command)
+static void tell(const struct restore *restore, bool json)
 {
 	const struct backup_manifest *manifest = &restore->manifest;
 
-	if (!command->json) {
+	if (!json) {
 		printf("%s: cloud %s as of %s; %" PRIu64 " call records, of which `stoa serve` "
 		       "will post %" PRIu64 "\n"
 		       "It gets a new admin token at its first start. Never run it while the "
@@ -302,22 +301,16 @@ static void tell(const struct restore *restore, const struct command *command)
 	json_decref(answer);
 }
 
-int node_restore_main(int argc, char **argv)
+int node_restore(const char *backup, const char *target, bool json, struct fault *fault)
 {
-	struct command command;
-	struct fault fault;
-	int status = command_parse(&command, "restore", 2, 2, argc, argv);
-
-	if (status != COMMAND_DONE)
-		return status;
 	struct restore *restore = calloc(1, sizeof(*restore));
+
 	check(restore != NULL);
-	restore->folder = command.words[0];
-	if (restore_all(restore, command.words[1], &fault) < 0)
-		status = command_fail(&command, &fault);
-	else
-		tell(restore, &command);
+	restore->folder = backup;
+	const int code = restore_all(restore, target, fault);
+	if (code == 0)
+		tell(restore, json);
 	backup_manifest_fini(&restore->manifest);
 	free(restore);
-	return status;
+	return code;
 }

@@ -102,14 +102,34 @@ WRONG_USAGE = [
     ["ledger", "--as", "x"], ["call", "thumbs"], ["logs"], ["logs", "x", "--lines", "many"],
     ["serve", "x"], ["serve", "--workers", "0"], ["serve", "--workers", "many"],
     ["serve", "--io", "fast"], ["serve", "--nonsense"], ["serve", "--gateway"],
+    ["serve", "--work", "1"], ["serve", "--gateway", "nowhere"], ["serve", "--api", "127.0.0.1"],
+    ["serve", "--gateway", "127.0.0.1:99999"], ["serve", "--api", ""],
+    ["serve", "--workers", "1", "--workers", "2"], ["serve", *["--gateway", "unix:/x"] * 9],
+    ["backup"], ["backup", "a", "b"], ["backup", "a", "--wait"], ["restore", "a"],
+    ["config", "check", "a", "b"], ["config", "show", "--jsn"],
 ]
 
 
 @pytest.mark.parametrize("arguments", WRONG_USAGE, ids=" ".join)
 def test_wrong_usage_exits_2_with_a_hint(clouds, arguments):
-    done = clouds(start=False).cli(*arguments, check=False)
+    cloud = clouds(start=False)
+    there = sorted(cloud.folder.iterdir()) if cloud.folder.exists() else None
+    done = cloud.cli(*arguments, check=False)
     assert done.returncode == 2 and done.stdout == ""
     assert re.search(r"--help|usage:|stoa help", done.stderr), done.stderr
+    left = sorted(cloud.folder.iterdir()) if cloud.folder.exists() else None
+    assert left == there, "nothing is made before the line is right"
+
+
+@pytest.mark.parametrize("arguments, meant", [
+    (["serve", "--gatway=x"], "--gateway"), (["serve", "--worker", "1"], "--workers"),
+    (["backup", "--jsno", "x"], "--json"), (["key", "create", "a/b", "--scop", "x"], "--scope"),
+    (["accont", "list"], "stoa account list"), (["catalog", "serch", "x"], "stoa catalog search"),
+], ids=" ".join)
+def test_a_mistyped_command_or_option_is_asked_about(clouds, arguments, meant):
+    done = clouds(start=False).cli(*arguments, check=False)
+    assert done.returncode == 2 and re.search(f'did you mean "?{meant}"?\\?$',
+                                              done.stderr.splitlines()[0]), done.stderr
 
 
 REFUSED = [
