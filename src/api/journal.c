@@ -158,13 +158,13 @@ static void free_names(struct map *known)
 static const char *outcome_name(uint8_t outcome)
 {
 	static const char *const names[] = {
-		[JOURNAL_ANSWERED] = "answered",
-		[JOURNAL_ABORTED] = "aborted",
-		[JOURNAL_FAILED] = "failed",
-		[JOURNAL_CUT] = "cut",
+		[JOURNAL_ANSWERED] = "answered", [JOURNAL_ABORTED] = "aborted",
+		[JOURNAL_FAILED] = "failed",     [JOURNAL_CUT] = "cut",
+		[JOURNAL_RUNNING] = "running",
 	};
 
-	return outcome >= JOURNAL_ANSWERED && outcome <= JOURNAL_CUT ? names[outcome] : "unknown";
+	return outcome >= JOURNAL_ANSWERED && outcome <= JOURNAL_RUNNING ? names[outcome]
+									 : "unknown";
 }
 
 static json_t *units_json(const struct journal_record *record, const struct names *names)
@@ -186,7 +186,7 @@ static json_t *record_json(uint32_t stream, const struct journal_record *record,
 
 	call_id_format(record->call, call);
 	return json_pack(
-		"{s:s, s:o, s:o, s:s, s:s, s:s, s:s, s:i, s:o, s:o, s:i, s:s, s:b, s:I, "
+		"{s:s, s:o, s:o, s:s, s:s, s:s, s:s, s:i, s:o, s:o, s:i, s:s, s:b, s:b, s:I, "
 		"s:I, s:I, s:I, s:o, s:o, s:i, s:I}",
 		"call", call, "started", api_json_time(record->started_ns), "settled",
 		api_json_time(record->settled_ns), "service", names->service, "app", names->app,
@@ -194,7 +194,8 @@ static json_t *record_json(uint32_t stream, const struct journal_record *record,
 		(int)names->plan_version, "key", api_json_id("key", record->key.value), "instance",
 		api_json_id("inst", record->instance), "status", (int)record->status, "outcome",
 		outcome_name(record->outcome), "billed", (record->flags & JOURNAL_BILLED) != 0,
-		"request_bytes", (json_int_t)record->request_bytes, "response_bytes",
+		"continues", !journal_record_begins_call(record), "request_bytes",
+		(json_int_t)record->request_bytes, "response_bytes",
 		(json_int_t)record->response_bytes, "duration_us", (json_int_t)record->duration_us,
 		"service_us", (json_int_t)record->service_us, "units", units_json(record, names),
 		"charge", api_json_amount(record->charge_nano), "stream", (int)stream, "position",

@@ -284,7 +284,7 @@ struct audit_bill {
 	uint32_t month;
 	int64_t total_nano;
 	uint64_t lines;
-	uint64_t records;
+	uint64_t calls; /* that begin in it: a later part of a long one is none of its own */
 };
 
 /* The first thing that is wrong with one. */

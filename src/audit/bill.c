@@ -183,6 +183,7 @@ bool audit_bill_verify(struct slice file, const struct audit_key *key,
 	free(bill.phases);
 	free(bill.lines);
 	free(bill.calls);
+	free(bill.parts);
 	map_fini(&bill.sums);
 	map_fini(&bill.names);
 	map_fini(&bill.origins);

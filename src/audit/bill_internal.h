@@ -132,7 +132,9 @@ struct bill {
 	struct bill_line *lines;
 	size_t line_count;
 	struct map origins;    /* of streams that were read */
-	struct call_id *calls; /* of all records */
+	struct call_id *calls; /* of all records but later parts of a call */
+	struct bill_part *parts; /* bill_parts.c */
+	size_t part_count;
 	struct map sums;       /* bill_sums.c: subscription's index and phase -> sum */
 	struct map names;      /* bill_terms.c: what was named, and the terms of each plan */
 };
@@ -153,8 +155,12 @@ const char *bill_kind_name(enum bill_kind kind);
 
 /* An item of `streams`. */
 bool bill_read_stream(struct bill *bill, struct reader *reader, size_t index);
-/* No call stands on record twice. */
+/* No call stands on record twice, and the parts of a long one fit each other. */
 bool bill_check_calls(struct bill *bill);
+/* Of a record that was summed, where it is of a call with several: notes it. */
+void bill_keep_part(struct bill *bill, size_t stream, const struct bill_subscription *subscription,
+		    const struct journal_record *record);
+bool bill_check_parts(struct bill *bill);
 
 /* ---- sums ---- */
 

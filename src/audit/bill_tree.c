@@ -27,6 +27,7 @@ struct late {
 
 struct stream {
 	struct bill *bill;
+	size_t index;
 	struct audit_head head;
 	uint64_t *starts; /* where each phase begins */
 	struct late *late;
@@ -115,7 +116,7 @@ static bool may_be_billed(const struct journal_record *record,
 			  const struct bill_subscription *subscription)
 {
 	return (record->flags & JOURNAL_BILLED) != 0 && record->outcome >= JOURNAL_ANSWERED &&
-	       record->outcome <= JOURNAL_CUT && record->outcome != JOURNAL_FAILED &&
+	       record->outcome <= JOURNAL_RUNNING && record->outcome != JOURNAL_FAILED &&
 	       (record->status < 500 || subscription->rating.bill_always);
 }
 
@@ -144,13 +145,12 @@ static size_t phase_of(struct stream *stream, uint64_t position)
 	return last_within(stream->starts, stream->bill->phase_count, position);
 }
 
-static void keep_call(struct bill *bill, struct call_id call)
+static void keep_call(struct bill *bill, const struct journal_record *record)
 {
-	const size_t count = (size_t)bill->summary->records;
-
-	bill->calls = bill_grow(bill->calls, count, sizeof(*bill->calls));
-	bill->calls[count] = call;
-	bill->summary->records++;
+	if (!journal_record_begins_call(record))
+		return;
+	bill->calls = bill_grow(bill->calls, (size_t)bill->summary->calls, sizeof(*bill->calls));
+	bill->calls[bill->summary->calls++] = record->call;
 }
 
 static bool check_record(struct stream *stream, const struct journal_record *record,
@@ -195,9 +195,12 @@ static bool take_record(struct stream *stream, struct slice text, const char *po
 	place(stream, record.position, record.position + 1, &leaf);
 	stream->any_record = true;
 	stream->last = record.position;
-	keep_call(bill, record.call);
-	return bill_sum_record(bill, subscription, phase_of(stream, record.position), &record,
-			       pointer);
+	keep_call(bill, &record);
+	if (!bill_sum_record(bill, subscription, phase_of(stream, record.position), &record,
+			     pointer))
+		return false;
+	bill_keep_part(bill, stream->index, subscription, &record);
+	return true;
 }
 
 static bool take_item(struct stream *stream, struct slice text, const char *pointer)
@@ -401,6 +404,7 @@ bool bill_read_stream(struct bill *bill, struct reader *reader, size_t index)
 
 	check(stream != NULL);
 	stream->bill = bill;
+	stream->index = index;
 	const bool good = read_stream(stream, reader, index);
 	free(stream->starts);
 	free(stream->late);
@@ -415,9 +419,11 @@ static int compare_calls(const void *left, const void *right)
 
 bool bill_check_calls(struct bill *bill)
 {
-	const size_t count = (size_t)bill->summary->records;
+	const size_t count = (size_t)bill->summary->calls;
 	char text[CALL_ID_TEXT_MAX];
 
+	if (!bill_check_parts(bill))
+		return false;
 	if (count == 0)
 		return true;
 	qsort(bill->calls, count, sizeof(*bill->calls), compare_calls);

@@ -262,7 +262,7 @@ static void the_bill_holds_and_has_the_logs_records(void **state)
 	append_signature(&world, &made);
 	if (!audit_bill_verify(text_slice(&made), &world.signer.key, NULL, &bill, &complaint))
 		fail_msg("%s: %s", complaint.pointer, complaint.reason);
-	assert_int_equal(bill.records, 2);
+	assert_int_equal(bill.calls, 2);
 	assert_int_equal(bill.total_nano, 100000025);
 	assert_block("bill", slice_make(made.data, made.length - 1));
 	text_fini(&made);

@@ -19,9 +19,10 @@ bool audit_quantities_of(const struct rating_plan *plan, const struct journal_re
 	    __builtin_add_overflow(record->request_bytes, record->response_bytes, &bytes) ||
 	    bytes > INT64_MAX)
 		return false;
+	const int64_t calls = journal_record_begins_call(record) ? 1 : 0;
 	*ret_call = (struct rating_quantities){
 		.of = {
-			[RATING_CALLS] = 1,
+			[RATING_CALLS] = calls,
 			[RATING_REQUEST_BYTES] = (int64_t)record->request_bytes,
 			[RATING_RESPONSE_BYTES] = (int64_t)record->response_bytes,
 			[RATING_DURATION_MS] = rating_milliseconds(record->service_us),
@@ -30,10 +31,15 @@ bool audit_quantities_of(const struct rating_plan *plan, const struct journal_re
 		ret_call->of[RATING_UNIT_0 + i] = (int64_t)record->units[i];
 	/* Units came through this in the gateway. A meter has one price (catalog), so the same once
 	 * more changes nothing. */
-	rating_call_cap(plan, ret_call);
+	struct rating_left left = rating_left_of(plan);
+	if (calls == 0 && plan->max_charge_nano >= 0)
+		left.charge_nano = journal_record_left_nano(record);
+	if (left.charge_nano > plan->max_charge_nano)
+		return false;
+	rating_part_cap(plan, &left, ret_call);
 	*ret_cloud_call = (struct rating_cloud_quantities){
 		.of = {
-			[RATING_CLOUD_CALLS] = 1,
+			[RATING_CLOUD_CALLS] = calls,
 			[RATING_CLOUD_MIB_US] = (int64_t)record->memory_mib_us,
 			[RATING_CLOUD_MCPU_US] = (int64_t)record->cpu_milli_us,
 		}};

@@ -21,7 +21,7 @@ const char *audit_record_complaint(const struct journal_record *record)
 		return "its checksum does not fit its bytes";
 	if (record->version != 1)
 		return "its version is not 1";
-	if (record->reserved_16 != 0 || record->reserved_32 != 0)
+	if (journal_record_begins_call(record) && journal_record_left_nano(record) != 0)
 		return "its reserved bytes are not zero";
 	return NULL;
 }

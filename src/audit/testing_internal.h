@@ -90,8 +90,7 @@ static inline struct journal_record world_record(uint64_t position)
 {
 	struct journal_record record = sample_record(0, position);
 
-	record.reserved_16 = 0;
-	record.reserved_32 = 0;
+	memset(record.left_nano, 0, sizeof(record.left_nano));
 	return record;
 }
 

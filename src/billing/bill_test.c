@@ -149,7 +149,7 @@ static uint64_t check_bill(const char *account, uint32_t month)
 	assert_int_equal(bill.lines, statement->line_count);
 	billing_statement_free(statement);
 	free(text);
-	return bill.records;
+	return bill.calls;
 }
 
 /* ---- single months ---- */

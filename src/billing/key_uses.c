@@ -62,7 +62,7 @@ void key_uses_add(struct key_uses *uses, const struct journal_record *record, ui
 	if (record->key.value == 0)
 		return;
 	struct meter_key *sum = &meet(uses, record->key, month)->sum;
-	sum->calls++;
+	sum->calls += journal_record_begins_call(record);
 	if (minute > sum->last_minute)
 		sum->last_minute = minute;
 }

@@ -135,7 +135,7 @@ static int verify_bill(struct cli *cli, struct slice file, const struct audit_ke
 		json_t *json = json_pack(
 			"{s:b, s:s, s:s, s:s, s:s, s:s, s:I, s:I, s:s, s:s}", "verified", 1, "kind",
 			"bill", "cloud", bill.cloud, "account", bill.account, "period", month,
-			"made", bill.made, "calls", (json_int_t)bill.records, "lines",
+			"made", bill.made, "calls", (json_int_t)bill.calls, "lines",
 			(json_int_t)bill.lines, "total", total, "currency", bill.currency);
 		check(json != NULL);
 		cli_print_json(json);
@@ -144,7 +144,7 @@ static int verify_bill(struct cli *cli, struct slice file, const struct audit_ke
 	}
 	printf("the bill of %s for %s holds: %" PRIu64 " %s on record, %" PRIu64
 	       " %s, total %s %s, signed by %s\n",
-	       bill.account, month, bill.records, bill.records == 1 ? "call" : "calls", bill.lines,
+	       bill.account, month, bill.calls, bill.calls == 1 ? "call" : "calls", bill.lines,
 	       bill.lines == 1 ? "line" : "lines", total, bill.currency, key->name);
 	return CLI_DONE;
 }

@@ -1,7 +1,8 @@
 /*
  * journal: the append-only files of call records, one stream a gateway worker.
  *
- * A record is the fixed-size fact about one finished call, protected by CRC32C. It is written
+ * A record is the fixed-size fact about one finished call, or about one part of a call that runs
+ * long (all but the last are JOURNAL_RUNNING), protected by CRC32C. It is written
  * into a mapped file before the answer's last byte is given to the kernel: a memory write, no
  * system call, so that a caller that received a whole answer is always on record, even when
  * the process is killed by SIGKILL in the next instruction. A power cut can lose at most the
@@ -48,12 +49,17 @@ enum journal_outcome {
 	JOURNAL_ANSWERED = 1, /* the whole answer was received from the service */
 	JOURNAL_ABORTED = 2,  /* the caller went away; what was delivered counts */
 	JOURNAL_FAILED = 3,   /* the service failed after the call was forwarded */
-	JOURNAL_CUT = 4       /* Stoa ended the call: timeout, money, revocation, shutdown */
+	JOURNAL_CUT = 4,      /* Stoa ended the call: timeout, money, revocation, shutdown */
+	JOURNAL_RUNNING = 5   /* the record is of a part of a long call, which went on */
 };
 
 enum journal_flag {
-	JOURNAL_BILLED = 1 << 0 /* counts for quantities and charges */
+	JOURNAL_BILLED = 1 << 0,   /* counts for quantities and charges */
+	JOURNAL_CONTINUES = 1 << 1 /* a part behind a call's first: it counts no call of its own */
 };
+
+/* Of a plan's max_charge, what a call's earlier records left; what is more is told as this. */
+#define JOURNAL_LEFT_NANO_MAX ((INT64_C(1) << 48) - 1)
 
 /* In memory as on disk. */
 struct journal_record {
@@ -64,13 +70,12 @@ struct journal_record {
 	uint8_t path;      /* enum rating_path: how far the bytes went */
 	uint64_t position; /* in its stream, from 0 without a gap */
 	struct call_id call;
-	uint64_t started_ns;  /* Unix */
-	uint64_t settled_ns;  /* Unix; decides the period */
-	uint32_t duration_us; /* head received .. settled */
-	uint32_t service_us;  /* forwarded .. answer's end */
-	uint16_t status;      /* of the answer; 0: none */
-	uint16_t reserved_16;
-	uint32_t reserved_32;
+	uint64_t started_ns;       /* Unix */
+	uint64_t settled_ns;       /* Unix; decides the period */
+	uint32_t duration_us;      /* head received .. settled */
+	uint32_t service_us;       /* forwarded .. answer's end */
+	uint16_t status;           /* of the answer; 0: none */
+	uint8_t left_nano[6];      /* of a JOURNAL_CONTINUES: see JOURNAL_LEFT_NANO_MAX; else 0 */
 	struct account_id account; /* who pays */
 	struct app_id app;
 	struct key_id key;
@@ -88,6 +93,27 @@ struct journal_record {
 };
 
 _Static_assert(sizeof(struct journal_record) == JOURNAL_RECORD_BYTES, "the format is fixed");
+
+static inline int64_t journal_record_left_nano(const struct journal_record *record)
+{
+	uint64_t nano = 0;
+
+	for (unsigned i = 0; i < sizeof(record->left_nano); i++)
+		nano |= (uint64_t)record->left_nano[i] << 8 * i;
+	return (int64_t)nano;
+}
+
+/* 0 <= nano <= JOURNAL_LEFT_NANO_MAX. */
+static inline void journal_record_set_left_nano(struct journal_record *record, int64_t nano)
+{
+	for (unsigned i = 0; i < sizeof(record->left_nano); i++)
+		record->left_nano[i] = (uint8_t)((uint64_t)nano >> 8 * i);
+}
+
+static inline bool journal_record_begins_call(const struct journal_record *record)
+{
+	return (record->flags & JOURNAL_CONTINUES) == 0;
+}
 
 struct journal;
 struct journal_stream;

@@ -27,16 +27,21 @@ void meter_minute_add(struct meter_minute *minute, const struct journal_record *
 {
 	struct meter_counts *counts = &minute->counts;
 
-	counts->calls++;
-	counts->billed_calls += (record->flags & JOURNAL_BILLED) != 0;
-	counts->errors += record->status >= 500 || record->outcome == JOURNAL_FAILED ||
-			  record->outcome == JOURNAL_CUT;
+	/* A call of several records counts with its first, and is judged by its last. */
+	const bool begins = journal_record_begins_call(record);
+	const bool ends = record->outcome != JOURNAL_RUNNING;
+
+	counts->calls += begins;
+	counts->billed_calls += begins && (record->flags & JOURNAL_BILLED) != 0;
+	counts->errors += ends && (record->status >= 500 || record->outcome == JOURNAL_FAILED ||
+				   record->outcome == JOURNAL_CUT);
 	counts->request_bytes += record->request_bytes;
 	counts->response_bytes += record->response_bytes;
-	counts->duration_us += record->duration_us;
+	counts->duration_us += ends ? record->duration_us : 0;
 	for (unsigned i = 0; i < JOURNAL_RECORD_UNITS; i++)
 		counts->units[i] += record->units[i];
-	meter_latency_add(&minute->latency, record->duration_us);
+	if (ends)
+		meter_latency_add(&minute->latency, record->duration_us);
 }
 
 void meter_minute_merge(struct meter_minute *sum, const struct meter_minute *part)

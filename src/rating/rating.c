@@ -218,10 +218,18 @@ static int64_t price_units_within(const struct rating_price *price, int64_t nano
 	return units < INT64_MAX ? (int64_t)units : INT64_MAX;
 }
 
-/* What max_charge leaves for the other meters, once the price of the calls is set aside. */
-static int64_t beside_calls(const struct rating_plan *plan, int64_t calls)
+struct rating_left rating_left_of(const struct rating_plan *plan)
 {
-	int64_t left = plan->max_charge_nano;
+	struct rating_left left = {.charge_nano = plan->max_charge_nano};
+
+	for (int unit = 0; unit < RATING_UNITS_MAX; unit++)
+		left.units[unit] = plan->max_units[unit];
+	return left;
+}
+
+/* What is left for the other meters, once the price of the calls is set aside. */
+static int64_t beside_calls(const struct rating_plan *plan, int64_t left, int64_t calls)
+{
 
 	for (uint32_t i = 0; i < plan->price_count; i++) {
 		int64_t nano;
@@ -236,15 +244,23 @@ static int64_t beside_calls(const struct rating_plan *plan, int64_t calls)
 
 void rating_call_cap(const struct rating_plan *plan, struct rating_quantities *call)
 {
+	const struct rating_left left = rating_left_of(plan);
+
+	rating_part_cap(plan, &left, call);
+}
+
+void rating_part_cap(const struct rating_plan *plan, const struct rating_left *bounds,
+		     struct rating_quantities *call)
+{
 	for (int unit = 0; unit < RATING_UNITS_MAX; unit++) {
 		int64_t *counted = &call->of[RATING_UNIT_0 + unit];
-		if (*counted > plan->max_units[unit])
-			*counted = plan->max_units[unit];
+		if (*counted > bounds->units[unit])
+			*counted = bounds->units[unit];
 	}
-	if (plan->max_charge_nano < 0)
+	if (bounds->charge_nano < 0)
 		return;
 
-	int64_t left = beside_calls(plan, call->of[RATING_CALLS]);
+	int64_t left = beside_calls(plan, bounds->charge_nano, call->of[RATING_CALLS]);
 	for (uint32_t i = 0; i < plan->price_count; i++) {
 		const struct rating_price *price = &plan->prices[i];
 		int64_t *counted = &call->of[price->meter];
@@ -260,8 +276,23 @@ void rating_call_cap(const struct rating_plan *plan, struct rating_quantities *c
 	}
 }
 
-static bool plan_most_uncapped(const struct rating_plan *plan, const struct rating_quantities *most,
-			       int64_t *ret_nano)
+void rating_left_take(const struct rating_plan *plan, const struct rating_quantities *part,
+		      struct rating_left *left)
+{
+	for (int unit = 0; unit < RATING_UNITS_MAX; unit++)
+		left->units[unit] -= part->of[RATING_UNIT_0 + unit];
+	if (left->charge_nano < 0)
+		return;
+	for (uint32_t i = 0; i < plan->price_count; i++) {
+		int64_t nano;
+		check(price_most(&plan->prices[i], part->of[plan->prices[i].meter], &nano));
+		check_at_most(nano, left->charge_nano);
+		left->charge_nano -= nano;
+	}
+}
+
+static bool part_most_uncapped(const struct rating_plan *plan, const struct rating_left *left,
+			       const struct rating_quantities *most, int64_t *ret_nano)
 {
 	int64_t sum = 0;
 
@@ -274,7 +305,7 @@ static bool plan_most_uncapped(const struct rating_plan *plan, const struct rati
 		if (dearest_rate(price).nano == 0)
 			continue;
 		if (price->meter >= RATING_UNIT_0) {
-			const int64_t cut = plan->max_units[price->meter - RATING_UNIT_0];
+			const int64_t cut = left->units[price->meter - RATING_UNIT_0];
 			units = units < cut ? units : cut;
 		}
 		if (units == INT64_MAX || !price_most(price, units, &nano))
@@ -289,15 +320,23 @@ static bool plan_most_uncapped(const struct rating_plan *plan, const struct rati
 bool rating_plan_call_most(const struct rating_plan *plan, const struct rating_quantities *most,
 			   int64_t *ret_nano)
 {
-	const bool capped = plan->max_charge_nano >= 0;
+	const struct rating_left left = rating_left_of(plan);
+
+	return rating_part_most(plan, &left, most, ret_nano);
+}
+
+bool rating_part_most(const struct rating_plan *plan, const struct rating_left *left,
+		      const struct rating_quantities *most, int64_t *ret_nano)
+{
+	const bool capped = left->charge_nano >= 0;
 	int64_t nano;
 
-	if (!plan_most_uncapped(plan, most, &nano)) {
+	if (!part_most_uncapped(plan, left, most, &nano)) {
 		if (!capped)
 			return false;
-		nano = plan->max_charge_nano;
+		nano = left->charge_nano;
 	}
-	*ret_nano = capped && nano > plan->max_charge_nano ? plan->max_charge_nano : nano;
+	*ret_nano = capped && nano > left->charge_nano ? left->charge_nano : nano;
 	return true;
 }
 

@@ -116,12 +116,33 @@ bool rating_plan_advance(const struct rating_plan *plan, struct rating_quantitie
  * (a plan whose price for one call exceeds max_charge is refused when it is published). */
 void rating_call_cap(const struct rating_plan *plan, struct rating_quantities *call);
 
+/* A call that is counted in parts, one after the other: what the earlier parts left of max_charge
+ * and max_units. What each part may count follows from this and the part alone, so that a part can
+ * be rated without the others; together they stay within the call's bounds. */
+struct rating_left {
+	int64_t charge_nano; /* -1: no max_charge */
+	int64_t units[RATING_UNITS_MAX];
+};
+
+/* Of a call that has not begun. */
+struct rating_left rating_left_of(const struct rating_plan *plan);
+/* rating_call_cap for one part; its `calls` is 1 or, behind the first, 0. */
+void rating_part_cap(const struct rating_plan *plan, const struct rating_left *left,
+		     struct rating_quantities *part);
+/* Takes off what a part, capped, counted: at the most that it can have cost. */
+void rating_left_take(const struct rating_plan *plan, const struct rating_quantities *part,
+		      struct rating_left *left);
+
 /* The most that one call can cost beyond flat prices, whatever Q is: worked out from `most`, the
  * largest quantities of one call (units also by max_units), and never above max_charge where
  * that is stated. False where it is not stated and a priced meter has no bound
  * (most->of[m] == INT64_MAX) or the sum overflows. */
 bool rating_plan_call_most(const struct rating_plan *plan, const struct rating_quantities *most,
 			   int64_t *ret_nano) __attribute__((warn_unused_result));
+/* The same for one part of it. */
+bool rating_part_most(const struct rating_plan *plan, const struct rating_left *left,
+		      const struct rating_quantities *most, int64_t *ret_nano)
+	__attribute__((warn_unused_result));
 /* The flat prices that a period's first call brings with it. */
 int64_t rating_plan_flat(const struct rating_plan *plan);
 

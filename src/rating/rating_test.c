@@ -224,6 +224,44 @@ static void a_cap_looks_at_the_call_only_and_repeats_itself(void **state)
 	}
 }
 
+static void the_parts_of_a_call_stay_within_its_bounds(void **state)
+{
+	int64_t reached = 0;
+
+	(void)state;
+	for (int i = 0; i < CASES; i++) {
+		const struct rating_plan plan = random_plan();
+		struct rating_left left = rating_left_of(&plan);
+		struct rating_quantities before = random_quantities(300);
+		int64_t sum_nano = 0;
+		int64_t units[RATING_UNITS_MAX] = {0};
+		for (int parts = 0; parts < 4; parts++) {
+			const struct rating_quantities between = random_call();
+			struct rating_quantities part = random_call();
+			int64_t most_nano, nano;
+			part.of[RATING_CALLS] = parts == 0;
+			claim(rating_part_most(&plan, &left, &part, &most_nano));
+			rating_part_cap(&plan, &left, &part);
+			claim(rating_plan_advance(&plan, &before, &part, &nano));
+			claim(nano <= most_nano + (parts == 0 ? rating_plan_flat(&plan) : 0));
+			rating_left_take(&plan, &part, &left);
+			sum_nano += nano;
+			for (int unit = 0; unit < RATING_UNITS_MAX; unit++)
+				units[unit] += part.of[RATING_UNIT_0 + unit];
+			/* Others call meanwhile, and move where rounding falls. */
+			claim(rating_plan_advance(&plan, &before, &between, &nano));
+		}
+		if (plan.max_charge_nano >= 0) {
+			claim(sum_nano <= plan.max_charge_nano + rating_plan_flat(&plan));
+			claim(left.charge_nano >= 0);
+			reached += left.charge_nano == 0;
+		}
+		for (int unit = 0; unit < RATING_UNITS_MAX; unit++)
+			claim(units[unit] <= plan.max_units[unit]);
+	}
+	claim(reached > 0);
+}
+
 static void two_ties_part_by_one_nano_and_the_most_says_so(void **state)
 {
 	/* Half a nano each: R(1) = 0, R(3) = 2, although two units cost one nano exactly. */
@@ -476,6 +514,7 @@ int main(void)
 		cmocka_unit_test(a_capped_call_never_costs_more_than_its_most),
 		cmocka_unit_test(what_a_cap_leaves_is_the_most_that_fits),
 		cmocka_unit_test(a_cap_looks_at_the_call_only_and_repeats_itself),
+		cmocka_unit_test(the_parts_of_a_call_stay_within_its_bounds),
 		cmocka_unit_test(two_ties_part_by_one_nano_and_the_most_says_so),
 		cmocka_unit_test(the_designs_example_costs_what_the_manifest_says),
 		cmocka_unit_test(a_max_charge_above_what_a_call_can_cost_is_not_held),

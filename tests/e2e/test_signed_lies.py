@@ -39,7 +39,8 @@ def signed(text):
 def record_of(position, **changes):
     """Like the document's, but at the position and with the changes."""
     record = replace(SECOND, **{"position": position, "call": bytes([position]) * 16, **changes})
-    values = astuple(record)
+    values = list(astuple(record))
+    values[12] = record.left_nano.to_bytes(6, "little")
     units = values.index(record.units)
     data = verifier.RECORD.pack(0, *values[1:units], *record.units, *values[units + 1:])
     return struct.pack("<I", verifier.crc32c(data[4:])) + data[4:]
@@ -170,6 +171,43 @@ def call_twice(bill):
     return "/streams: call 01010101-0101-0101-0101-010101010101 is on record twice"
 
 
+LONG = {"call": bytes([9]) * 16}
+LEFT = 200_000_000 - 50_000_000 - 21  # of max_charge: without the call and a pixel at the dearest
+
+
+def in_parts(bill, *later):
+    bill["streams"] = [stream_of([record_of(0, outcome=5, units=(1, 0, 0, 0), **LONG),
+                                  *(record_of(i + 1, **LONG, **part)
+                                    for i, part in enumerate(later))])]
+
+
+def part_that_costs_too_much(bill):
+    in_parts(bill, {"flags": 3, "left_nano": LEFT + 1})
+    return "/streams: call 09090909-0909-0909-0909-090909090909 counts more than max_charge covers"
+
+
+def part_that_counts_too_much(bill):
+    bill["subscriptions"][0]["max_charge"] = None
+    in_parts(bill, {"flags": 3, "units": (500, 0, 0, 0)})
+    return ("/streams: call 09090909-0909-0909-0909-090909090909 counts more of a unit than one "
+            "call may")
+
+
+def part_that_is_a_call(bill):
+    in_parts(bill, {"flags": 1, "outcome": 5})
+    return "/streams: call 09090909-0909-0909-0909-090909090909 begins behind one of its parts"
+
+
+def more_left_than_there_was(bill):
+    in_parts(bill, {"flags": 3, "left_nano": 200_000_001})
+    return "/streams/0/tree/1: a quantity of the record is no number that counts"
+
+
+def left_of_a_whole_call(bill):
+    bill["streams"] = [stream_of([record_of(0, left_nano=1)])]
+    return "/streams/0/tree/0: the record is not whole: its reserved bytes are not zero"
+
+
 def negative_charge(bill):
     bill["streams"] = [stream_of([record_of(0), record_of(1, charge_nano=-1), record_of(2)])]
     return "/streams/0/tree/1: a quantity of the record is no number that counts"
@@ -182,7 +220,9 @@ def too_many_bytes(bill):
 
 LIES = [another_account, another_name, other_terms, early_phase, terminal_codes,
         terminal_codes_of_eight_bits, newline_in_what_is_signed, no_time, tiers_without_use,
-        negative_bound, call_twice, negative_charge, too_many_bytes]
+        negative_bound, call_twice, part_that_costs_too_much, part_that_counts_too_much,
+        part_that_is_a_call, more_left_than_there_was, left_of_a_whole_call,
+        negative_charge, too_many_bytes]
 
 
 def refused(tmp_path, text, told):
@@ -204,11 +244,24 @@ def test_what_is_true_is_accepted(tmp_path):
     assert len(verifier.verify_bill(text, KEY)[1]) == 4
 
 
+def test_the_parts_of_a_long_call_are_one_call(tmp_path):
+    bill = fresh()
+    in_parts(bill, {"flags": 3, "outcome": 5, "left_nano": LEFT},
+             {"flags": 3, "outcome": 2, "left_nano": LEFT - 41, "units": (0, 0, 0, 0)})
+    work_out(bill)
+    text = sign(bill)
+    done, _ = verify(tmp_path, text)
+    assert done.stdout.startswith("the bill of acme for 2023-11 holds: 1 call on record, ")
+    verifier.verify_bill(text, KEY)
+    calls = [line for line in bill["lines"] if line["meter"] == "calls"]
+    assert [line["quantity"] for line in calls] == [1, 1]
+
+
 @pytest.mark.parametrize("lie", LIES, ids=lambda lie: lie.__name__)
 def test_a_signed_lie_is_named(tmp_path, lie):
     bill = fresh()
     told = lie(bill)
-    if lie is not early_phase:
+    if lie not in (early_phase, more_left_than_there_was, left_of_a_whole_call):
         work_out(bill)
     refused(tmp_path, sign(bill), told)
 

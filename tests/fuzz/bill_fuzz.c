@@ -19,7 +19,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	struct audit_complaint complaint;
 
 	if (audit_bill_verify(slice_make(data, size), &key, NULL, &bill, &complaint)) {
-		check_equal(bill.records, 2);
+		check_equal(bill.calls, 2);
 		check_equal(bill.lines, 3);
 		check_equal(bill.total_nano, 100000025);
 		return 0;

@@ -118,7 +118,7 @@ def open_checkpoint(note, vkey):
 
 # ---- call records
 
-RECORD = struct.Struct("<I4B Q 16s QQ II H6x QQQQQQ II QQ 4Q QQ q")
+RECORD = struct.Struct("<I4B Q 16s QQ II H6s QQQQQQ II QQ 4Q QQ q")
 assert RECORD.size == 192
 
 
@@ -145,6 +145,7 @@ class Record:
     duration_us: int
     service_us: int
     status: int
+    left_nano: int
     account: int
     app: int
     key: int
@@ -164,9 +165,11 @@ class Record:
 def parse_record(data):
     demand(len(data) == 192, "a record has 192 bytes")
     values = RECORD.unpack(data)
-    record = Record(*values[:22], values[22:26], *values[26:])
+    record = Record(*values[:12], int.from_bytes(values[12], "little"), *values[13:23],
+                    values[23:27], *values[27:])
     demand(record.crc == crc32c(data[4:]), "the record's checksum is wrong")
-    demand(record.version == 1 and data[58:64] == bytes(6), "not a record of version 1")
+    demand(record.version == 1 and (record.flags & 2 or record.left_nano == 0),
+           "not a record of version 1")
     return record
 
 
@@ -259,7 +262,8 @@ def most_units(price, units, nano):
 
 def count(record, subscription):
     """What the record counts, by meter."""
-    counted = dict(zip(METERS, (1, record.request_bytes, record.response_bytes,
+    calls = 0 if record.flags & 2 else 1
+    counted = dict(zip(METERS, (calls, record.request_bytes, record.response_bytes,
                                 -(-record.service_us // 1000), *record.units)))
     for slot, unit in enumerate(subscription["units"]):
         if unit["max"] is not None:
@@ -268,7 +272,10 @@ def count(record, subscription):
         return counted
     prices = subscription["prices"]
     left = nano_of(subscription["max_charge"])
-    left -= sum(most(price, 1) for price in prices if price["meter"] == "calls")
+    if record.flags & 2:
+        demand(record.left_nano <= left, "a part of a call may cost more than the call")
+        left = record.left_nano
+    left -= sum(most(price, calls) for price in prices if price["meter"] == "calls")
     for price in prices:
         if price["meter"] != "calls":
             counted[price["meter"]] = most_units(price, counted[price["meter"]], left)
@@ -276,8 +283,35 @@ def count(record, subscription):
     return counted
 
 
+def check_parts(streams, subscriptions):
+    """The records of a long call keep together within its bounds."""
+    calls = {}
+    for stream, records in streams:
+        for record in records:
+            subscription = subscriptions[record.subscription]
+            counted = count(record, subscription)
+            capped = subscription["max_charge"] is not None
+            cost = sum(most(price, counted[price["meter"]]) for price in subscription["prices"])
+            before = calls.get(record.call)
+            if before is not None:
+                origin, left, units = before
+                demand(record.flags & 2, "a call begins behind one of its parts")
+                demand(origin == stream["origin"], "a call has parts in two streams")
+                demand(not capped or record.left_nano <= left, "a call costs more than it may")
+            else:
+                units = [0] * 4
+            units = [one + counted[f"unit_{slot}"] for slot, one in enumerate(units)]
+            for unit, used in zip(subscription["units"], units):
+                demand(unit["max"] is None or used <= unit["max"], "a call counts too much")
+            left = record.left_nano
+            if capped and not record.flags & 2:
+                left = nano_of(subscription["max_charge"])
+            left -= cost
+            calls[record.call] = stream["origin"], left, units
+
+
 def count_cloud(record):
-    return {"calls": 1, "gib_seconds": record.memory_mib_us, "vcpu_seconds": record.cpu_milli_us,
+    return {"calls": 0 if record.flags & 2 else 1, "gib_seconds": record.memory_mib_us, "vcpu_seconds": record.cpu_milli_us,
             PATHS[record.path]: record.request_bytes + record.response_bytes}
 
 
@@ -339,7 +373,7 @@ def check_belongs(bill, record, subscription):
     demand(bill["account"] in (subscription["account"]["name"], subscription["provider"]["name"],
                                "operator"), "a subscription is none of the account's")
     demand(month_of(record.settled_ns) == bill["period"], "a record is of another month")
-    demand(record.flags & 1 and record.outcome in (1, 2, 4)
+    demand(record.flags & 1 and record.outcome in (1, 2, 4, 5)
            and (record.status < 500 or subscription["bill_always"]), "a record is not billed")
     demand(record.path < len(PATHS) and record.charge_nano >= 0 and
            max(record.request_bytes + record.response_bytes, record.memory_mib_us,
@@ -497,7 +531,9 @@ def verify_bill(text, vkey):
     for record in records:
         check_belongs(bill, record, subscriptions.get(record.subscription))
     quantities = quantities_of(bill, streams)
-    demand(len({record.call for record in records}) == len(records), "a call is there twice")
+    begun = [record.call for record in records if not record.flags & 2]
+    demand(len(set(begun)) == len(begun), "a call is there twice")
+    check_parts(streams, subscriptions)
     lines = {(line["role"], line["kind"], *pair(line["service"]), *pair(line["plan"]),
               *pair(line["app"]), line["subscription"], line["meter"], line["model"]):
              [line["quantity"], nano_of(line["amount"])] for line in bill["lines"]}
