@@ -311,7 +311,8 @@ def check_parts(streams, subscriptions):
 
 
 def count_cloud(record):
-    return {"calls": 0 if record.flags & 2 else 1, "gib_seconds": record.memory_mib_us, "vcpu_seconds": record.cpu_milli_us,
+    return {"calls": 0 if record.flags & 2 else 1,
+            "gib_seconds": record.memory_mib_us, "vcpu_seconds": record.cpu_milli_us,
             PATHS[record.path]: record.request_bytes + record.response_bytes}
 
 
