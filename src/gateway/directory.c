@@ -43,6 +43,7 @@ static void free_service(struct cds_lfht_node *node)
 	free(instances);
 	for (unsigned i = 0; i < RATING_UNITS_MAX; i++)
 		free((void *)(uintptr_t)atomic_load(&service->units[i]));
+	directory_free_signer(atomic_load(&service->signer));
 	free(service->tallies);
 	free(service);
 }
@@ -173,5 +174,5 @@ int directory_put_service(struct directory *directory, const struct gateway_serv
 		atomic_store(&service->units[i], unit);
 		directory->changes++;
 	}
-	return 0;
+	return directory_put_identity(directory, service, entry->identity, fault);
 }

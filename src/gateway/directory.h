@@ -21,6 +21,7 @@
 #include "gateway/allowance.h"
 #include "gateway/eject.h"
 #include "gateway/gateway.h"
+#include "gateway/identity.h"
 #include "gateway/lease.h"
 #include "gateway/table.h"
 #include "gateway/tally.h"
@@ -72,6 +73,7 @@ struct directory_service {
 	char name[GATEWAY_NAME_MAX];
 	_Atomic(const char *) units[RATING_UNITS_MAX];   /* set once each */
 	_Atomic(struct directory_instances *) instances; /* by RCU; NULL: none */
+	_Atomic(struct identity_signer *) signer;        /* by RCU; NULL: none */
 	struct directory_shape shape;
 	struct tally *tallies;            /* one a worker */
 	_Atomic uint32_t waiting;         /* calls */

@@ -15,6 +15,13 @@ struct directory_service *directory_service_by_id(struct directory *directory,
  * out without being looked at. */
 bool directory_copy_name(char to[GATEWAY_NAME_MAX], const char *from);
 
+/* directory_identity.c: calls that are presented from here on are signed so, NULL: not at all.
+ * Those before stay as they are. */
+int directory_put_identity(struct directory *directory, struct directory_service *service,
+			   const struct gateway_identity *identity, struct fault *fault);
+/* Wipes the secret. NULL is allowed. */
+void directory_free_signer(const struct identity_signer *signer);
+
 /* For table_fini. */
 void directory_free_subscription(struct cds_lfht_node *node);
 void directory_free_key(struct cds_lfht_node *node);

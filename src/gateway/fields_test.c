@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include <unistd.h>
 
+#include "gateway/identity.h"
 #include "gateway/rig.h"
 
 #define ANSWER_MAX 65536
@@ -101,6 +102,103 @@ static void where_a_call_came_from_is_told_whatever_its_caller_says(void **unuse
 	assert_false(has("https"));
 	assert_false(has("X-Forwarded-Port"));
 	assert_false(has("X-Real-IP"));
+	close(client);
+	rig_end(&rig);
+}
+
+static const struct gateway_identity identity = {
+	.key_id = "svc_1-1",
+	.secret = "0123456789abcdef0123456789abcde",
+};
+
+/* The only field of that name in what the service was sent. */
+static struct slice only_field(const char *name)
+{
+	char line[64];
+
+	snprintf(line, sizeof(line), "\r\n%s: ", name);
+	const char *at = strcasestr(strstr(answer, "\r\n\r\n") + 4, line);
+	assert_non_null(at);
+	at += strlen(line);
+	assert_null(strcasestr(at, line));
+	return slice_make(at, strcspn(at, "\r"));
+}
+
+static void expect_signed(const char *path, const char *query)
+{
+	const struct slice input = only_field("Signature-Input");
+	const struct identity_component components[] = {
+		{slice_of("@method"), slice_of("GET")},
+		{slice_of("@path"), slice_of(path)},
+		{slice_of("@query"), slice_of(query)},
+		{slice_of("date"), only_field("Date")},
+		{slice_of("stoa-call"), only_field("Stoa-Call")},
+		{slice_of("stoa-app"), slice_of("acme/shop")},
+		{slice_of("stoa-account"), slice_of("acme")},
+		{slice_of("stoa-plan"), slice_of("payg")},
+	};
+	struct identity_signer signer;
+	uint8_t mac[IDENTITY_MAC];
+	char wanted[64], encoded[48];
+
+	assert_true(slice_starts_with(input, slice_of("stoa=(\"@method\" \"@path\" \"@query\"")));
+	identity_signer_init(&signer, &identity);
+	identity_mac(&signer.keyed, components, sizeof(components) / sizeof(components[0]),
+		     slice_part(input, strlen("stoa="), input.length), mac);
+	sodium_bin2base64(encoded, sizeof(encoded), mac, sizeof(mac),
+			  sodium_base64_VARIANT_ORIGINAL);
+	snprintf(wanted, sizeof(wanted), "stoa=:%s:", encoded);
+	assert_true(slice_equal(only_field("Signature"), slice_of(wanted)));
+}
+
+#define FORGED                                                                           \
+	"Date: Tue, 20 Apr 2021 02:07:55 GMT\r\nSignature: stoa=:AAAA:, sig1=:AAAA:\r\n" \
+	"signature-INPUT: stoa=();created=1;keyid=\"svc_1-1\", sig1=(\"@method\")\r\n"   \
+	"Signature-Input: stoa=()\r\nStoa-Account: evil\r\n"
+
+static void a_service_that_asks_for_it_gets_one_signature_and_it_is_ours(void **unused)
+{
+	(void)unused;
+	struct rig rig;
+	struct rig_options options = rig_options_default(PRICE);
+	options.identity = &identity;
+	rig_begin(&rig, &options);
+	const int client = rig_connect(&rig);
+
+	for (unsigned i = 0; i < 3; i++) {
+		ask_for_request(&rig, client, FORGED);
+		expect_signed("/headers", "?");
+		assert_false(has("2021"));
+		assert_false(has("sig1"));
+	}
+	close(client);
+	rig_end(&rig);
+}
+
+static void signing_begins_and_ends_between_two_calls_of_a_connection(void **unused)
+{
+	(void)unused;
+	struct rig rig;
+	struct rig_options options = rig_options_default(PRICE);
+	rig_begin(&rig, &options);
+	const int client = rig_connect(&rig);
+
+	for (unsigned i = 0; i < 3; i++) {
+		options.identity = NULL;
+		rig_publish_again(&rig, &options);
+		ask_for_request(&rig, client, FORGED);
+		/* Its own are its caller's business where the service asks for none. */
+		assert_true(has("\r\nDate: Tue, 20 Apr 2021 02:07:55 GMT\r\n"));
+		assert_true(has("\r\nSignature: stoa=:AAAA:, sig1=:AAAA:\r\n"));
+		assert_true(has("\r\nSignature-Input: stoa=()\r\n"));
+		options.identity = &identity;
+		rig_publish_again(&rig, &options);
+		const uint64_t changes = gateway_directory_read(rig.gateway).changes;
+		rig_publish_again(&rig, &options);
+		assert_int_equal(gateway_directory_read(rig.gateway).changes, changes);
+		ask_for_request(&rig, client, FORGED);
+		expect_signed("/headers", "?");
+	}
 	close(client);
 	rig_end(&rig);
 }
@@ -203,6 +301,8 @@ int main(void)
 		cmocka_unit_test(a_callers_trace_goes_on_with_its_state_under_a_new_span),
 		cmocka_unit_test(a_trace_that_is_none_is_replaced_and_its_state_dropped),
 		cmocka_unit_test(where_a_call_came_from_is_told_whatever_its_caller_says),
+		cmocka_unit_test(a_service_that_asks_for_it_gets_one_signature_and_it_is_ours),
+		cmocka_unit_test(signing_begins_and_ends_between_two_calls_of_a_connection),
 		cmocka_unit_test(rate_and_quota_are_told_with_each_answer),
 		cmocka_unit_test(a_name_that_would_break_a_field_is_not_published),
 		cmocka_unit_test(a_plan_without_rate_and_quota_has_nothing_to_tell),

@@ -169,10 +169,21 @@ struct gateway_plan_entry {
 	struct gateway_limits limits;
 };
 
+#define GATEWAY_IDENTITY_SECRET     32 /* bytes */
+#define GATEWAY_IDENTITY_KEY_ID_MAX 40 /* bytes with the NUL */
+
+/* What a service's calls are signed with, so that it can trust who they say calls: see
+ * gateway/identity.h. */
+struct gateway_identity {
+	char key_id[GATEWAY_IDENTITY_KEY_ID_MAX]; /* letters, digits, '-', '_' */
+	uint8_t secret[GATEWAY_IDENTITY_SECRET];
+};
+
 struct gateway_service_entry {
 	struct service_id id;
-	const char *name;                    /* DNS label */
-	const char *units[RATING_UNITS_MAX]; /* slot -> name in Stoa-Units; NULL: free slot */
+	const char *name;                        /* DNS label */
+	const struct gateway_identity *identity; /* NULL: its calls are not signed */
+	const char *units[RATING_UNITS_MAX];     /* slot -> name in Stoa-Units; NULL: free slot */
 };
 
 struct gateway_instance_entry {

@@ -37,9 +37,13 @@ static struct slice id_text(const struct call *call)
 /* ---- the request to the service ---- */
 
 /* What the caller sent and the service must not see, or not see from the caller. */
-static bool is_kept_back(const struct call *call, const struct http_header *header)
+static bool is_kept_back(const struct call *call, const struct http_header *header, bool is_signed)
 {
 	switch (header->known) {
+	case HTTP_DATE: /* the next three: see put_identity */
+	case HTTP_SIGNATURE:
+	case HTTP_SIGNATURE_INPUT:
+		return is_signed || header->hop_by_hop;
 	case HTTP_AUTHORIZATION:
 		return call->key_in_authorization;
 	case HTTP_X_API_KEY:
@@ -83,20 +87,44 @@ static size_t put_trace(struct call *call, struct http_header *headers)
 	return count;
 }
 
+/* In place of the caller's own: its signatures cover what it sent, not what the service gets, and
+ * none of them can be taken for ours. */
+static size_t put_identity(const struct call *call, const struct identity_signer *signer,
+			   struct http_header *headers, char text[IDENTITY_TEXT_MAX])
+{
+	struct worker *worker = call->worker;
+	const uint64_t wall_ns = loop_wall_ns(worker->loop);
+
+	http_date_update(&worker->date, wall_ns);
+	const struct identity_call told = {
+		.method = call->keep->method,
+		.target = call->keep->target,
+		.date = slice_make(worker->date.text, HTTP_DATE_BYTES),
+		.call = id_text(call),
+		.app = slice_of(call->subscription->app_name),
+		.account = slice_of(call->subscription->account_name),
+		.plan = slice_of(call->plan->name),
+		.wall_ns = wall_ns,
+	};
+	return identity_put(signer, &told, headers, text);
+}
+
 void present_request(struct call *call, struct http_origin *origin)
 {
 	const struct keep *keep = call->keep;
 	const struct directory_subscription *subscription = call->subscription;
 	const struct call_connection *connection = http_exchange_connection_state(call->exchange);
 	struct http_header headers[HTTP_HEADERS_MAX + EXTRA_HEADERS];
-	char forwarded[FORWARDED_TEXT_MAX];
+	const struct identity_signer *signer =
+		atomic_load_explicit(&call->service->signer, memory_order_acquire);
+	char forwarded[FORWARDED_TEXT_MAX], identity[IDENTITY_TEXT_MAX];
 	size_t count = 0;
 
 	const char *authority = call->instance->authority;
 	headers[count++] = authority[0] != '\0' ? own_header(HTTP_HOST, "Host", slice_of(authority))
 						: header_of(HTTP_HOST, "Host", keep->authority);
 	for (size_t i = 0; i < keep->header_count; i++) {
-		if (is_kept_back(call, &keep->headers[i]))
+		if (is_kept_back(call, &keep->headers[i], signer != NULL))
 			continue;
 		headers[count++] = keep->headers[i];
 	}
@@ -109,6 +137,8 @@ void present_request(struct call *call, struct http_origin *origin)
 	count += put_trace(call, headers + count);
 	count += forwarded_put(&connection->peer, keep->authority, false, headers + count,
 			       forwarded);
+	if (signer != NULL)
+		count += put_identity(call, signer, headers + count, identity);
 
 	const struct http_call_request request = {
 		.method = keep->method,

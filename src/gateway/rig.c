@@ -332,7 +332,7 @@ void rig_publish_again(struct rig *rig, const struct rig_options *options)
 						.call_most_nano = options->call_most_nano,
 						.limits = options->limits};
 	const struct gateway_service_entry service = {
-		.id = {1}, .name = "echo", .units = {"pixels"}};
+		.id = {1}, .name = "echo", .identity = options->identity, .units = {"pixels"}};
 	const struct gateway_subscription_entry subscription = {
 		.id = {7},
 		.account = {3},

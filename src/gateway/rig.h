@@ -64,6 +64,7 @@ struct rig_options {
 	uint32_t instance_concurrency;
 	bool no_instance; /* the test publishes it */
 	struct gateway_access access;
+	const struct gateway_identity *identity; /* NULL: calls are not signed */
 	bool durable_answers;
 	struct disk *disk; /* NULL: the system's */
 };

@@ -37,6 +37,7 @@ struct worker {
 	struct http_client *client;
 	struct journal_stream *stream;
 	struct random_seeded random;
+	struct http_date date; /* of what is signed */
 	struct keep_pool keeps;
 	struct call *waiting_first, *waiting_last; /* for money or an instance, oldest first */
 	struct call *admitted_first;               /* all that call_let_go is owed, newest first */

@@ -9,13 +9,6 @@
 #include "http/http.h"
 #include "http/wire_internal.h"
 
-#define HTTP_DATE_BYTES 29 /* "Tue, 24 Nov 2026 04:24:35 GMT" */
-
-struct http_date {
-	uint64_t second;
-	char text[HTTP_DATE_BYTES];
-};
-
 /* Whether a field is hop by hop or frames the message: what is written here, never copied. */
 static inline bool http_header_is_ours(const struct http_header *header)
 {
@@ -26,9 +19,6 @@ static inline bool http_header_is_ours(const struct http_header *header)
 
 	return header->hop_by_hop || http_name_is_hop_by_hop(known) || known == HTTP_CONTENT_LENGTH;
 }
-
-/* Formats only when the second has changed. */
-void http_date_update(struct http_date *date, uint64_t wall_ns);
 
 struct http_answer_head {
 	unsigned status;

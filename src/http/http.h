@@ -49,6 +49,8 @@
 	X(HTTP_PROXY_AUTHORIZATION, "proxy-authorization", 1) \
 	X(HTTP_PROXY_CONNECTION, "proxy-connection", 1)       \
 	X(HTTP_SERVER, "server", 0)                           \
+	X(HTTP_SIGNATURE, "signature", 0)                     \
+	X(HTTP_SIGNATURE_INPUT, "signature-input", 0)         \
 	X(HTTP_TE, "te", 1)                                   \
 	X(HTTP_TRACEPARENT, "traceparent", 0)                 \
 	X(HTTP_TRACESTATE, "tracestate", 0)                   \
@@ -337,6 +339,17 @@ void http_call_cancel(struct http_call *call);
 bool http_call_sent_any(const struct http_call *call);
 
 /* ------------------------------- for any side ------------------------------- */
+
+#define HTTP_DATE_BYTES 29 /* "Tue, 24 Nov 2026 04:24:35 GMT" */
+
+/* The time as Date says it (RFC 9110, 5.6.7), kept for the rest of its second. */
+struct http_date {
+	uint64_t second;
+	char text[HTTP_DATE_BYTES];
+};
+
+/* Formats only when the second has changed. */
+void http_date_update(struct http_date *date, uint64_t wall_ns);
 
 /* The standard phrase, "" where there is none. */
 const char *http_status_reason(unsigned status);

@@ -67,7 +67,9 @@ static enum http_name candidate_of(size_t length, char first)
 	case 7:
 		return first == 'u' ? HTTP_UPGRADE : HTTP_TRAILER;
 	case 9:
-		return first == 'f' ? HTTP_FORWARDED : HTTP_X_API_KEY;
+		return first == 'f'   ? HTTP_FORWARDED
+		       : first == 's' ? HTTP_SIGNATURE
+				      : HTTP_X_API_KEY;
 	case 10:
 		return first == 'c'   ? HTTP_CONNECTION
 		       : first == 's' ? HTTP_STOA_UNITS
@@ -81,6 +83,8 @@ static enum http_name candidate_of(size_t length, char first)
 		return HTTP_AUTHORIZATION;
 	case 14:
 		return HTTP_CONTENT_LENGTH;
+	case 15:
+		return HTTP_SIGNATURE_INPUT;
 	case 16:
 		return HTTP_PROXY_CONNECTION;
 	case 17:
