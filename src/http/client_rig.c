@@ -22,8 +22,8 @@ static void note_slice(const struct client_rig_caller *caller, const char *word,
 
 static const struct http_header host = {.name = {"Host", 4}, .value = {"a", 1}, .known = HTTP_HOST};
 
-void client_rig_call_of(struct client_rig_caller *caller, struct client_rig *rig, const char *name,
-			const char *method, int64_t body_bytes)
+static void start(struct client_rig_caller *caller, struct client_rig *rig, const char *name,
+		  const char *method, int64_t body_bytes)
 {
 	caller->rig = rig;
 	caller->name = name;
@@ -41,15 +41,34 @@ void client_rig_call_of(struct client_rig_caller *caller, struct client_rig *rig
 
 struct http_call *client_rig_call(struct client_rig *rig, const char *method, int64_t body_bytes)
 {
-	client_rig_call_of(&rig->caller, rig, "", method, body_bytes);
+	rig->caller.place = -1;
+	start(&rig->caller, rig, "", method, body_bytes);
 	return rig->call = rig->caller.call;
+}
+
+void client_rig_call_of(struct client_rig_caller *caller, struct client_rig *rig, const char *name,
+			const char *method, int64_t body_bytes)
+{
+	*caller = (struct client_rig_caller){0};
+	while (rig->others[caller->place] != NULL)
+		caller->place++;
+	assert_true(caller->place < CLIENT_RIG_CALLS_MAX);
+	start(caller, rig, name, method, body_bytes);
+	rig->others[caller->place] = caller->call;
 }
 
 static void is_over(struct client_rig_caller *caller)
 {
+	struct client_rig *rig = caller->rig;
+
 	caller->call = NULL;
-	if (caller == &caller->rig->caller)
-		caller->rig->call = NULL;
+	*(caller->place < 0 ? &rig->call : &rig->others[caller->place]) = NULL;
+}
+
+void client_rig_cancel(struct client_rig_caller *caller)
+{
+	http_call_cancel(caller->call);
+	is_over(caller);
 }
 
 static void on_head(void *owner, const struct http_response *response)
@@ -237,6 +256,9 @@ int client_rig_teardown(void **state)
 	if (rig->client != NULL) {
 		if (rig->call != NULL)
 			http_call_cancel(rig->call);
+		for (int i = 0; i < CLIENT_RIG_CALLS_MAX; i++)
+			if (rig->others[i] != NULL)
+				http_call_cancel(rig->others[i]);
 		http_origin_free(rig->origin);
 		http_client_free(rig->client);
 		client_rig_close_listener(rig);
@@ -249,6 +271,15 @@ int client_rig_teardown(void **state)
 		loop_free(rig->loop);
 	free(rig);
 	return 0;
+}
+
+void client_rig_again(void **state)
+{
+	const struct client_rig *rig = *state;
+	const enum loop_io io = loop_io_used(rig->loop);
+
+	client_rig_teardown(state);
+	setup(state, io);
 }
 
 void client_rig_expect_request(struct client_rig *rig, int number, const char *text)

@@ -14,6 +14,7 @@
 
 #define CLIENT_RIG_TURN_NS       500000ull
 #define CLIENT_RIG_UPSTREAMS_MAX 8
+#define CLIENT_RIG_CALLS_MAX     64
 
 struct client_rig;
 
@@ -23,6 +24,7 @@ struct client_rig_caller {
 	const char *name;
 	struct http_call *call; /* NULL: none, or over */
 	bool pauses;            /* on_head pauses the call */
+	int place;              /* among the others; -1: it is the rig's own */
 };
 
 struct client_rig {
@@ -37,11 +39,11 @@ struct client_rig {
 	bool listener_closed;
 	char log[4096]; /* the calls' events, one word each */
 	size_t body_bytes;
-	bool pauses;            /* on_head pauses the call */
-	bool calls_again;       /* on_end starts a call */
-	struct http_call *call; /* of `caller` */
-	struct client_rig_caller
-		caller; /* without a name: whose calls are begun by client_rig_call */
+	bool pauses;                                    /* on_head pauses the call */
+	bool calls_again;                               /* on_end starts a call */
+	struct http_call *call;                         /* of `caller` */
+	struct client_rig_caller caller;                /* nameless: of client_rig_call */
+	struct http_call *others[CLIENT_RIG_CALLS_MAX]; /* under way, of other callers */
 };
 
 /* Tests that run on both real back ends. */
@@ -58,6 +60,8 @@ int client_rig_teardown(void **state);
 struct client_rig *client_rig_begin(void **state);
 /* The same, for a service that speaks HTTP/2. */
 struct client_rig *client_rig_begin_h2(void **state);
+/* Ends it and sets it up anew, on the same back end: for tests of many connections. */
+void client_rig_again(void **state);
 void client_rig_close_listener(struct client_rig *rig);
 
 /* Starts a call for /x. */
@@ -65,6 +69,7 @@ struct http_call *client_rig_call(struct client_rig *rig, const char *method, in
 /* The same for another caller. */
 void client_rig_call_of(struct client_rig_caller *caller, struct client_rig *rig, const char *name,
 			const char *method, int64_t body_bytes);
+void client_rig_cancel(struct client_rig_caller *caller);
 void client_rig_turn(struct client_rig *rig, uint64_t wait_ns);
 /* Some turns: what can happen has happened. */
 void client_rig_settle(struct client_rig *rig);

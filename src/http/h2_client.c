@@ -3,6 +3,7 @@
 #include <stdlib.h>
 
 #include "base/check.h"
+#include "base/clock.h"
 
 static const struct loop_stream_events trunk_events;
 
@@ -165,7 +166,7 @@ struct http_trunk *http_trunk_take(struct http_origin *origin)
 
 void http_trunk_is_idle(struct http_trunk *trunk)
 {
-	if (trunk->state == HTTP_TRUNK_CLOSED)
+	if (trunk->state == HTTP_TRUNK_CLOSED || trunk->state == HTTP_TRUNK_LEAVING)
 		return;
 	if (trunk->state != HTTP_TRUNK_OPEN || trunk->going || trunk->origin->freed) {
 		http_trunk_close(trunk);
@@ -224,6 +225,17 @@ static void trunk_ended(struct http_trunk *trunk)
 				 NGHTTP2_NO_ERROR);
 }
 
+/* The session has found the peer to break the protocol, and tells it so. */
+static void session_is_over(struct http_trunk *trunk)
+{
+	trunk->going = true;
+	trunk->state = HTTP_TRUNK_LEAVING;
+	while (trunk->first != NULL)
+		http_branch_fail(trunk->first, HTTP_FAILED_INVALID, NGHTTP2_NO_ERROR);
+	if (trunk->wire.waiting_bytes == 0)
+		http_trunk_close(trunk);
+}
+
 /* ---- output ---- */
 
 static void flush(struct http_trunk *trunk)
@@ -247,6 +259,8 @@ static void flush(struct http_trunk *trunk)
 		return;
 	}
 	http_wire_flush(&trunk->wire, limits->send_idle_timeout_ns);
+	if (nghttp2_session_want_read(trunk->session) == 0)
+		session_is_over(trunk);
 }
 
 static void trunk_turn(struct loop_task *task)
@@ -264,6 +278,8 @@ static void trunk_sent(struct loop_stream *stream)
 	struct http_trunk *trunk = of_stream(stream);
 
 	http_wire_sent(&trunk->wire);
+	if (trunk->state == HTTP_TRUNK_LEAVING && trunk->wire.waiting_bytes == 0)
+		http_trunk_close(trunk);
 	flush(trunk);
 }
 
@@ -278,27 +294,36 @@ void http_trunk_tell_more(struct http_trunk *trunk)
 		http_trunk_client(trunk)->options.events->on_more(branch->call.owner);
 }
 
+static void count(struct http_trunk *trunk, size_t bytes)
+{
+	const uint64_t now_ns = loop_now_ns(trunk->wire.loop);
+
+	trunk->heard = true;
+	trunk->heard_ns = now_ns;
+	if (now_ns - trunk->counting_since_ns > CLOCK_NS_PER_S) {
+		trunk->counting_since_ns = now_ns;
+		trunk->idle_frames = trunk->content_bytes = 0;
+		trunk->strange_bytes = 0;
+	}
+	trunk->strange_bytes += (int64_t)bytes;
+}
+
 static void trunk_data(struct loop_stream *stream, struct slice bytes)
 {
 	struct http_trunk *trunk = of_stream(stream);
 
-	check(trunk->state == HTTP_TRUNK_OPEN);
-	trunk->heard = true;
-	trunk->heard_ns = loop_now_ns(trunk->wire.loop);
+	if (trunk->state != HTTP_TRUNK_OPEN)
+		return;
+	count(trunk, bytes.length);
 	const ssize_t taken =
 		nghttp2_session_mem_recv(trunk->session, (const uint8_t *)bytes.data, bytes.length);
 	http_trunk_tell_more(trunk);
 	if (trunk->state != HTTP_TRUNK_OPEN)
 		return;
-	if (taken < 0) {
+	if (taken < 0 || trunk->strange_bytes > HTTP_STRANGE_BYTES_MAX)
 		http_trunk_fail(trunk, HTTP_FAILED_INVALID);
-	} else if (nghttp2_session_want_read(trunk->session) == 0) {
-		/* The session has ended the connection; GOAWAY says why. */
-		flush(trunk);
-		http_trunk_fail(trunk, HTTP_FAILED_INVALID);
-	} else {
+	else
 		http_wire_defer(&trunk->wire);
-	}
 }
 
 /* ---- what else happens to a connection ---- */

@@ -1,5 +1,4 @@
 #include "base/check.h"
-#include "base/clock.h"
 #include "http/h2_client_internal.h"
 
 static struct http_branch *branch_of(nghttp2_session *session, int32_t id)
@@ -23,14 +22,12 @@ static void refuse(struct http_branch *branch)
 static int on_begin_frame(nghttp2_session *session, const nghttp2_frame_hd *head, void *context)
 {
 	struct http_trunk *trunk = context;
-	const uint64_t now_ns = loop_now_ns(trunk->wire.loop);
 
 	(void)session;
-	(void)head;
-	if (now_ns - trunk->frames_since_ns > CLOCK_NS_PER_S) {
-		trunk->frames_since_ns = now_ns;
-		trunk->idle_frames = trunk->content_bytes = 0;
-	}
+	/* It was told not to, if it has not agreed to that yet. */
+	if (head->type == NGHTTP2_PUSH_PROMISE)
+		return NGHTTP2_ERR_CALLBACK_FAILURE;
+	trunk->strange_bytes -= (int64_t)head->length + HTTP_H2_FRAME_HEAD_BYTES;
 	return ++trunk->idle_frames > HTTP_IDLE_FRAMES_MAX + trunk->content_bytes / 64
 		       ? NGHTTP2_ERR_CALLBACK_FAILURE
 		       : 0;
@@ -102,6 +99,8 @@ static int on_field(nghttp2_session *session, const nghttp2_frame *frame, const 
 	struct http_branch *branch = branch_of(session, frame->hd.stream_id);
 
 	(void)flags;
+	/* It may have come by CONTINUATION, a frame that is not told; compressed, so not longer. */
+	trunk->strange_bytes -= (int64_t)(name_length + value_length);
 	if (branch != NULL &&
 	    !take_field(trunk, branch->call.head_told, slice_make(name, name_length),
 			slice_make(value, value_length)))

@@ -19,17 +19,19 @@
 #include "http/h2_internal.h"
 #include "http/queue_internal.h"
 
-#define HTTP_BRANCH_WINDOW   (128 * 1024)
-#define HTTP_TRUNK_WINDOW    (1024 * 1024)
-#define HTTP_TRUNK_CALLS_MAX 256  /* beyond it another trunk is opened, whatever the peer allows */
-#define HTTP_BRANCHES_SPARE  1024 /* whose memory is kept for reuse */
-#define HTTP_HEADERS_OWN_MAX 16   /* fields of a request beside those that came with it */
-#define HTTP_IDLE_FRAMES_MAX 1000 /* a second, and one more for each 64 bytes of content */
+#define HTTP_BRANCH_WINDOW     (128 * 1024)
+#define HTTP_TRUNK_WINDOW      (1024 * 1024)
+#define HTTP_TRUNK_CALLS_MAX   256 /* beyond it another trunk is opened, whatever the peer allows */
+#define HTTP_BRANCHES_SPARE    1024         /* whose memory is kept for reuse */
+#define HTTP_HEADERS_OWN_MAX   16           /* fields of a request beside those that came with it */
+#define HTTP_STRANGE_BYTES_MAX (256 * 1024) /* a second, of frames that nobody knows */
+#define HTTP_IDLE_FRAMES_MAX   1000 /* a second, and one more for each 64 bytes of content */
 
 /* The life of a trunk. */
 #define HTTP_TRUNK_STATES(X)                                                               \
 	X(CONNECTING, "requests wait for the connection")                                  \
 	X(OPEN, "carries calls, or waits for some")                                        \
+	X(LEAVING, "the session is over; what it said last is being sent")                 \
 	X(ENDED, "the peer is gone; left are whole answers that their calls did not take") \
 	X(CLOSED, "the connection is being closed; nothing but on_closed comes")
 
@@ -77,9 +79,10 @@ struct http_trunk {
 	struct http_branch *live; /* whose head and pieces its call may still look at */
 	struct http_h2_fields head, trailers;
 	struct http_response response;
-	int64_t content_length;   /* of the section that is being read */
-	uint64_t frames_since_ns; /* what the next two count */
+	int64_t content_length;     /* of the section that is being read */
+	uint64_t counting_since_ns; /* the next three */
 	uint64_t idle_frames, content_bytes;
+	int64_t strange_bytes; /* received, but not of frames and fields that were told */
 };
 
 /* What all trunks of a client share. */

@@ -4,6 +4,7 @@
 #include <stdlib.h>
 
 #define FRAME_HEAD_BYTES 9
+#define SECTION_PART_MAX 16384 /* of a header section in one frame */
 #define TEXT_MAX         (1024 * 1024)
 
 struct h2_service *h2_service_begin(void **state)
@@ -30,6 +31,17 @@ void h2_service_end(struct h2_service *service)
 	text_fini(&service->said);
 	text_fini(&service->log);
 	free(service);
+}
+
+struct h2_service *h2_service_begin_with_call(void **state)
+{
+	struct h2_service *service = h2_service_begin(state);
+
+	client_rig_call(service->rig, "GET", 0);
+	h2_service_expect(service, 0, H2_GET(1));
+	h2_service_greet(service);
+	h2_service_say(service, 0);
+	return service;
 }
 
 /* ---- what it will say ---- */
@@ -82,8 +94,15 @@ void h2_service_head(struct h2_service *service, uint8_t flags, uint32_t id, con
 		put_literal(&block, slice_part(line, colon + 2, line.length));
 		rest = slice_part(rest, end < rest.length ? end + 1 : end, rest.length);
 	}
-	h2_service_frame(service, NGHTTP2_HEADERS, flags | NGHTTP2_FLAG_END_HEADERS, id,
-			 text_slice(&block));
+	const struct slice all = text_slice(&block);
+	const size_t first = all.length < SECTION_PART_MAX ? all.length : SECTION_PART_MAX;
+	h2_service_frame(service, NGHTTP2_HEADERS,
+			 flags | (first == all.length ? NGHTTP2_FLAG_END_HEADERS : 0), id,
+			 slice_part(all, 0, first));
+	for (size_t at = first; at < all.length; at += SECTION_PART_MAX)
+		h2_service_frame(service, NGHTTP2_CONTINUATION,
+				 at + SECTION_PART_MAX < all.length ? 0 : NGHTTP2_FLAG_END_HEADERS,
+				 id, slice_part(all, at, at + SECTION_PART_MAX));
 	text_fini(&block);
 }
 
@@ -130,8 +149,17 @@ void h2_service_greet(struct h2_service *service)
 
 void h2_service_say(struct h2_service *service, int number)
 {
+	client_rig_settle(service->rig);
+	assert_true(number < service->rig->upstream_count);
 	client_rig_answer_bytes(service->rig, number, text_slice(&service->said));
 	text_clear(&service->said);
+}
+
+void h2_service_answer(struct h2_service *service, int number, uint32_t id)
+{
+	h2_service_head(service, 0, id, H2_OK);
+	h2_service_data(service, H2_END, id, "hi");
+	h2_service_say(service, number);
 }
 
 /* ---- what it heard ---- */

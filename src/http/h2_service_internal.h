@@ -13,6 +13,12 @@
 
 #define H2_SERVICE_STREAMS_MAX 64
 
+/* What the rig's calls are heard as, and what is often said. */
+#define H2_GET(id)  "H" #id "[:method=GET :scheme=http :authority=a :path=/x]. "
+#define H2_POST(id) "H" #id "[:method=POST :scheme=http :authority=a :path=/x] "
+#define H2_OK       ":status: 200"
+#define H2_END      NGHTTP2_FLAG_END_STREAM
+
 /* One connection, as the service has it. */
 struct h2_service_peer {
 	nghttp2_hd_inflater *inflater;
@@ -34,6 +40,9 @@ struct h2_service {
 struct h2_service *h2_service_begin(void **state);
 void h2_service_end(struct h2_service *service);
 
+/* Begins, with a call that connection 0 has heard and that is not answered yet. */
+struct h2_service *h2_service_begin_with_call(void **state);
+
 /* ---- what it will say ---- */
 
 void h2_service_frame(struct h2_service *service, uint8_t type, uint8_t flags, uint32_t id,
@@ -49,6 +58,9 @@ void h2_service_setting(struct h2_service *service, uint16_t name, uint32_t valu
 void h2_service_greet(struct h2_service *service);
 /* All of it to connection `number`; then nothing waits to be said. */
 void h2_service_say(struct h2_service *service, int number);
+
+/* Says "hi" as the whole answer of a stream. */
+void h2_service_answer(struct h2_service *service, int number, uint32_t id);
 
 /* ---- what it heard ---- */
 
