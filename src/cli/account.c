@@ -2,11 +2,15 @@
 
 #include <stdio.h>
 
+#include "cli/routes.h"
+
 int cli_account_create(struct cli *cli)
 {
 	json_t *answer = NULL;
-	const int status = cli_ask(cli, "POST", "/v1/accounts",
-				   json_pack("{s:s}", "name", cli->arguments[0]), NULL, &answer);
+	const int status = cli_ask(
+		cli,
+		route_accounts_create((struct route_accounts_create){.name = cli->arguments[0]}),
+		&answer);
 
 	if (status == CLI_DONE && cli->json)
 		cli_print_json(answer);
@@ -33,7 +37,8 @@ static void print_accounts(const json_t *items)
 int cli_account_list(struct cli *cli)
 {
 	json_t *answer = NULL;
-	const int status = cli_ask_list(cli, "/v1/accounts", &answer);
+	const int status =
+		cli_ask_list(cli, route_accounts_list((struct route_accounts_list){0}), &answer);
 
 	if (status == CLI_DONE && cli->json)
 		cli_print_json(answer);

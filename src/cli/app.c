@@ -1,23 +1,28 @@
 #include "cli/cli_internal.h"
 
 #include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "cli/routes.h"
 
 int cli_app_create(struct cli *cli)
 {
-	const struct slice path = slice_of(cli->arguments[0]);
-	const size_t slash = slice_find_byte(path, '/', 0);
+	char *account = strdup(cli->arguments[0]);
+	const char *name = cli_split(account, '/');
 	json_t *answer = NULL;
+	const int status = name == NULL
+				   ? cli_misuse(cli, "\"%s\" is not ACCOUNT/APP", cli->arguments[0])
+				   : cli_ask(cli,
+					     route_apps_create((struct route_apps_create){
+						     .account = account, .name = name}),
+					     &answer);
 
-	if (slash == path.length)
-		return cli_misuse(cli, "\"%s\" is not ACCOUNT/APP", path.data);
-	const int status = cli_ask(cli, "POST", "/v1/apps",
-				   json_pack("{s:s%, s:s}", "account", path.data, slash, "name",
-					     path.data + slash + 1),
-				   NULL, &answer);
 	if (status == CLI_DONE && cli->json)
 		cli_print_json(answer);
 	else if (status == CLI_DONE)
 		printf("app %s (%s)\n", cli_text(answer, "app"), cli_text(answer, "id"));
+	free(account);
 	json_decref(answer);
 	return status;
 }
@@ -35,19 +40,15 @@ static void print_apps(const json_t *items)
 
 int cli_app_list(struct cli *cli)
 {
-	struct text path;
 	json_t *answer = NULL;
+	const int status = cli_ask_list(
+		cli, route_apps_list((struct route_apps_list){.account = cli_argument(cli, 0)}),
+		&answer);
 
-	text_init(&path, 4096);
-	text_append_text(&path, "/v1/apps");
-	cli_query_append(&path, "account", cli->argument_count > 0 ? cli->arguments[0] : NULL);
-	const int status = path.failed ? cli_misuse(cli, "the argument is too long")
-				       : cli_ask_list(cli, path.data, &answer);
 	if (status == CLI_DONE && cli->json)
 		cli_print_json(answer);
 	else if (status == CLI_DONE)
 		print_apps(json_object_get(answer, "items"));
-	text_fini(&path);
 	json_decref(answer);
 	return status;
 }

@@ -12,6 +12,7 @@
 #include "base/check.h"
 #include "base/clock.h"
 #include "base/units.h"
+#include "cli/routes.h"
 
 #define CONNECT_MS_MAX 10000L
 #define TIMEOUT_MS_MAX (24 * 3600 * 1000) /* a day */
@@ -61,7 +62,7 @@ static const char *reachable(const char *address, char text[CLI_ADDRESS_MAX])
 static int find_gateway(struct call *call)
 {
 	json_t *answer = NULL;
-	int status = cli_ask(call->cli, "GET", "/v1/status", NULL, NULL, &answer);
+	int status = cli_ask(call->cli, route_status(), &answer);
 	const char *address =
 		json_string_value(json_array_get(json_object_get(answer, "gateway"), 0));
 

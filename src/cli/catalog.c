@@ -4,6 +4,8 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "cli/routes.h"
+
 /* ---- the list ---- */
 
 static void print_services(const json_t *items)
@@ -20,19 +22,14 @@ static void print_services(const json_t *items)
 
 static int list(struct cli *cli, const char *words)
 {
-	struct text path;
 	json_t *answer = NULL;
+	const int status = cli_ask_list(
+		cli, route_services_list((struct route_services_list){.search = words}), &answer);
 
-	text_init(&path, 4096);
-	text_append_text(&path, "/v1/services");
-	cli_query_append(&path, "search", words);
-	const int status = path.failed ? cli_misuse(cli, "the arguments are too long")
-				       : cli_ask_list(cli, path.data, &answer);
 	if (status == CLI_DONE && cli->json)
 		cli_print_json(answer);
 	else if (status == CLI_DONE)
 		print_services(json_object_get(answer, "items"));
-	text_fini(&path);
 	json_decref(answer);
 	return status;
 }
@@ -138,19 +135,15 @@ static void print_service(const json_t *service)
 
 int cli_catalog_show(struct cli *cli)
 {
-	struct text path;
 	json_t *answer = NULL;
+	const int status = cli_ask(
+		cli, route_services_show((struct route_services_show){.name = cli->arguments[0]}),
+		&answer);
 
-	text_init(&path, 4096);
-	text_append_text(&path, "/v1/services/");
-	cli_path_append(&path, cli->arguments[0]);
-	const int status = path.failed ? cli_misuse(cli, "the argument is too long")
-				       : cli_ask(cli, "GET", path.data, NULL, NULL, &answer);
 	if (status == CLI_DONE && cli->json)
 		cli_print_json(answer);
 	else if (status == CLI_DONE)
 		print_service(answer);
-	text_fini(&path);
 	json_decref(answer);
 	return status;
 }

@@ -3,6 +3,8 @@
 
 #include <stdlib.h>
 
+#include "cli/routes.h"
+
 /* "amount=10.00 currency=USD": the facts of a change on one line. */
 static void add_facts(struct cli_table *table, json_t *facts)
 {
@@ -62,14 +64,8 @@ static void show_page(void *context, json_t *items)
 
 int cli_changes(struct cli *cli)
 {
-	struct text path;
+	const struct route_changes_list wanted = {.kind = cli_option(cli, "--kind"),
+						  .name = cli_option(cli, "--name")};
 
-	text_init(&path, 4096);
-	text_append_text(&path, "/v1/changes");
-	cli_query_append(&path, "kind", cli_option(cli, "--kind"));
-	cli_query_append(&path, "name", cli_option(cli, "--name"));
-	const int status = path.failed ? cli_misuse(cli, "an argument is too long")
-				       : cli_ask_pages(cli, path.data, show_page, cli);
-	text_fini(&path);
-	return status;
+	return cli_ask_pages(cli, route_changes_list(wanted), show_page, cli);
 }

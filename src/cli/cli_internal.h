@@ -85,6 +85,10 @@ int cli_parse(struct cli *cli, int argc, char **argv);
 int cli_parse_command(struct cli *cli);
 /* An option of any command, by its name or "-n" by its letter; NULL where there is none. */
 const struct cli_option *cli_find_option(struct slice name);
+/* Ends the word at the mark; returns what stood behind it, NULL where that is nothing. */
+char *cli_split(char *word, char mark);
+/* UTF-8 without a NUL in it: JSON holds nothing else. */
+bool cli_is_text(struct slice text);
 /* Whether an option without a value was given. */
 bool cli_has_option(const struct cli *cli, const char *name);
 
@@ -111,32 +115,51 @@ void cli_document(struct text *text);
 
 /* ---- the API ---- */
 
+/* A request of one of the API's routes, made by the route's function in cli/routes.h, which the
+ * build writes from the API's own table: so a route or an argument that is not there does not
+ * compile. It is consumed by what asks. */
+struct cli_request {
+	const char *method;
+	struct text path; /* with the query, escaped */
+	json_t *body;     /* NULL: the route takes none */
+	char *header;     /* "Name: value"; NULL: none */
+	bool has_pages;   /* it takes `after` and `limit` */
+};
+
+/* For those functions only. What is not given (NULL, 0, false) is left out, but in a path. */
+struct cli_request cli_request_make(const char *method, bool takes_body, bool has_pages);
+void cli_request_fini(struct cli_request *request);
+void cli_request_path(struct cli_request *request, const char *segment);
+void cli_request_path_count(struct cli_request *request, uint64_t segment);
+void cli_request_query(struct cli_request *request, const char *name, const char *value);
+void cli_request_query_count(struct cli_request *request, const char *name, uint64_t value);
+void cli_request_body(struct cli_request *request, const char *name, const char *value);
+void cli_request_body_count(struct cli_request *request, const char *name, uint64_t value);
+void cli_request_body_flag(struct cli_request *request, const char *name, bool value);
+/* Steals `texts`. */
+void cli_request_body_texts(struct cli_request *request, const char *name, json_t *texts);
+void cli_request_header(struct cli_request *request, const char *name, const char *value);
+
 /* Reads DIR/api.address and DIR/admin.token. Told on standard error where it fails. */
 int cli_connect(struct cli *cli);
-/* One request; steals `body` (NULL: none). *ret_answer is the JSON of a 2xx answer, a new
- * reference; anything else is told on standard error and gives CLI_FAILED. `headers` is
- * NULL-terminated "Name: value", or NULL. */
-int cli_ask(struct cli *cli, const char *method, const char *path, json_t *body,
-	    const char *const *headers, json_t **ret_answer);
-/* GET of a document that is no JSON. *ret_answer is set up in any case and the caller's to free. */
-int cli_ask_text(struct cli *cli, const char *path, struct text *ret_answer);
+/* *ret_answer is the JSON of a 2xx answer, a new reference; anything else is told on standard
+ * error and gives CLI_FAILED. */
+int cli_ask(struct cli *cli, struct cli_request request, json_t **ret_answer);
+/* A document that is no JSON. *ret_answer is set up in any case and the caller's to free. */
+int cli_ask_text(struct cli *cli, struct cli_request request, struct text *ret_answer);
 /* The same into a file, whatever its length. */
-int cli_download(struct cli *cli, const char *path, FILE *file);
+int cli_download(struct cli *cli, struct cli_request request, FILE *file);
 /* Page by page to the end of a list, which may be larger than memory. */
 typedef void (*cli_page_fn)(void *context, json_t *items);
-int cli_ask_pages(struct cli *cli, const char *path, cli_page_fn page, void *context);
+int cli_ask_pages(struct cli *cli, struct cli_request request, cli_page_fn page, void *context);
 /* Around what may take longer than a second: a line that is written over on a terminal's standard
  * error. What has parts counts them in cli->done and ->total. cli_ask does it by itself. */
 void cli_progress_begin(struct cli *cli);
 void cli_progress_show(struct cli *cli);
 void cli_progress_end(struct cli *cli);
 /* All pages of a list as one {"items": [...], "next": null}. */
-int cli_ask_list(struct cli *cli, const char *path, json_t **ret_answer);
+int cli_ask_list(struct cli *cli, struct cli_request request, json_t **ret_answer);
 void cli_disconnect(struct cli *cli);
-
-/* Appends "NAME" percent-encoded, or "?NAME=VALUE", "&NAME=VALUE" where the value is given. */
-void cli_path_append(struct text *path, const char *segment);
-void cli_query_append(struct text *path, const char *name, const char *value);
 
 /* ---- printing ---- */
 
@@ -149,8 +172,8 @@ int64_t cli_number(const json_t *object, const char *name);
 #define CLI_TIME_MAX 40
 const char *cli_time(const json_t *object, const char *name, char text[CLI_TIME_MAX]);
 
-/* Of commands with --wait: what it adds to the path, and what the answer says about it. */
-const char *cli_applied_query(const struct cli *cli);
+/* Of commands with --wait: how long to wait, 0: not; and what the answer says about it. */
+uint64_t cli_wait_ms(const struct cli *cli);
 int cli_tell_applied(const struct cli *cli, const json_t *answer);
 
 #define CLI_COLUMNS_MAX 12

@@ -1,4 +1,5 @@
 #include "base/testing.h"
+#include "cli/routes.h"
 
 #include <string.h>
 
@@ -177,18 +178,14 @@ static void an_option_means_the_same_shape_everywhere(void **state)
 
 static void paths_and_queries_are_escaped(void **state)
 {
-	struct text path;
+	struct cli_request request = route_accounts_statement((struct route_accounts_statement){
+		.account = "a/b ?\xc3\xa9", .app = "acme/shop", .service = "1&2=3"});
 
 	(void)state;
-	text_init(&path, 1024);
-	text_append_text(&path, "/v1/accounts/");
-	cli_path_append(&path, "a/b ?\xc3\xa9");
-	cli_query_append(&path, "none", NULL);
-	cli_query_append(&path, "app", "acme/shop");
-	cli_query_append(&path, "x", "1&2=3");
-	assert_string_equal(path.data,
-			    "/v1/accounts/a%2Fb%20%3F%C3%A9?app=acme%2Fshop&x=1%262%3D3");
-	text_fini(&path);
+	assert_string_equal(
+		request.path.data,
+		"/v1/accounts/a%2Fb%20%3F%C3%A9/statement?app=acme%2Fshop&service=1%262%3D3");
+	cli_request_fini(&request);
 }
 
 /* What `print` writes to standard output. */

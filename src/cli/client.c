@@ -65,31 +65,6 @@ void cli_disconnect(struct cli *cli)
 	cli->curl = NULL;
 }
 
-/* ---- paths ---- */
-
-static void append_escaped(struct text *path, const char *value)
-{
-	char *escaped = curl_easy_escape(NULL, value, 0);
-
-	check(escaped != NULL);
-	text_append_text(path, escaped);
-	curl_free(escaped);
-}
-
-void cli_path_append(struct text *path, const char *segment)
-{
-	append_escaped(path, segment);
-}
-
-void cli_query_append(struct text *path, const char *name, const char *value)
-{
-	if (value == NULL)
-		return;
-	const bool first = slice_find_byte(text_slice(path), '?', 0) == path->length;
-	text_printf(path, "%c%s=", first ? '?' : '&', name);
-	append_escaped(path, value);
-}
-
 /* ---- one request ---- */
 
 struct exchange {
@@ -142,8 +117,7 @@ static void add_header(struct exchange *exchange, const char *header)
 	exchange->headers = longer;
 }
 
-static void prepare(struct cli *cli, struct exchange *exchange, const char *method,
-		    const char *path, json_t *body, const char *const *headers)
+static void prepare(struct cli *cli, struct exchange *exchange, const struct cli_request *request)
 {
 	CURL *curl = cli->curl;
 	char authorization[CLI_TOKEN_MAX + 32];
@@ -155,20 +129,20 @@ static void prepare(struct cli *cli, struct exchange *exchange, const char *meth
 	snprintf(authorization, sizeof(authorization), "Authorization: Bearer %s", cli->token);
 	add_header(exchange, authorization);
 	sodium_memzero(authorization, sizeof(authorization));
-	for (size_t i = 0; headers != NULL && headers[i] != NULL; i++)
-		add_header(exchange, headers[i]);
+	if (request->header != NULL)
+		add_header(exchange, request->header);
 	snprintf(url, sizeof(url), "http://%s", local ? "localhost" : cli->address);
 	text_init(&whole, 1u << 20);
-	text_printf(&whole, "%s%s", url, path);
+	text_printf(&whole, "%s%s", url, request->path.data);
 	check(!whole.failed);
 	curl_easy_reset(curl);
 	curl_easy_setopt(curl, CURLOPT_URL, whole.data);
 	text_fini(&whole);
 	if (local)
 		curl_easy_setopt(curl, CURLOPT_UNIX_SOCKET_PATH, cli->address + 5);
-	curl_easy_setopt(curl, CURLOPT_CUSTOMREQUEST, method);
-	if (body != NULL) {
-		exchange->body = json_dumps(body, JSON_COMPACT);
+	curl_easy_setopt(curl, CURLOPT_CUSTOMREQUEST, request->method);
+	if (request->body != NULL) {
+		exchange->body = json_dumps(request->body, JSON_COMPACT);
 		check(exchange->body != NULL);
 		add_header(exchange, "Content-Type: application/json");
 		add_header(exchange, "Expect:");
@@ -255,18 +229,27 @@ static int perform(struct cli *cli, struct exchange *exchange)
 	return status;
 }
 
-int cli_ask(struct cli *cli, const char *method, const char *path, json_t *body,
-	    const char *const *headers, json_t **ret_answer)
+/* Consumes the request. */
+static int ask(struct cli *cli, struct exchange *exchange, struct cli_request *request)
+{
+	int status = request->path.failed ? cli_misuse(cli, "an argument is too long")
+					  : cli_connect(cli);
+
+	text_init(&exchange->answer, CLI_ANSWER_MAX);
+	if (status == CLI_DONE) {
+		prepare(cli, exchange, request);
+		status = perform(cli, exchange);
+	}
+	cli_request_fini(request);
+	return status;
+}
+
+int cli_ask(struct cli *cli, struct cli_request request, json_t **ret_answer)
 {
 	struct exchange exchange = {0};
 	json_t *answer = NULL;
-	int status = cli_connect(cli);
+	int status = ask(cli, &exchange, &request);
 
-	text_init(&exchange.answer, CLI_ANSWER_MAX);
-	if (status == CLI_DONE) {
-		prepare(cli, &exchange, method, path, body, headers);
-		status = perform(cli, &exchange);
-	}
 	if (status == CLI_DONE) {
 		answer = json_of(&exchange.answer);
 		status = answer != NULL ? CLI_DONE
@@ -276,58 +259,54 @@ int cli_ask(struct cli *cli, const char *method, const char *path, json_t *body,
 	if (status == CLI_DONE)
 		*ret_answer = answer;
 	exchange_fini(&exchange);
-	json_decref(body);
 	return status;
 }
 
-int cli_ask_text(struct cli *cli, const char *path, struct text *ret_answer)
+int cli_ask_text(struct cli *cli, struct cli_request request, struct text *ret_answer)
 {
 	struct exchange exchange = {0};
-	int status = cli_connect(cli);
+	const int status = ask(cli, &exchange, &request);
 
-	text_init(&exchange.answer, CLI_ANSWER_MAX);
-	if (status == CLI_DONE) {
-		prepare(cli, &exchange, "GET", path, NULL, NULL);
-		status = perform(cli, &exchange);
-	}
 	*ret_answer = exchange.answer;
 	exchange.answer = (struct text){0};
 	exchange_fini(&exchange);
 	return status;
 }
 
-int cli_download(struct cli *cli, const char *path, FILE *file)
+int cli_download(struct cli *cli, struct cli_request request, FILE *file)
 {
 	struct exchange exchange = {.file = file};
-	int status = cli_connect(cli);
+	const int status = ask(cli, &exchange, &request);
 
-	text_init(&exchange.answer, CLI_ANSWER_MAX);
-	if (status == CLI_DONE) {
-		prepare(cli, &exchange, "GET", path, NULL, NULL);
-		status = perform(cli, &exchange);
-	}
 	exchange_fini(&exchange);
 	return status;
 }
 
 /* ---- lists ---- */
 
-int cli_ask_pages(struct cli *cli, const char *path, cli_page_fn page, void *context)
+/* The request for the page behind `after`; NULL: for the first. */
+static struct cli_request page_of(const struct cli_request *list, const char *after)
+{
+	struct cli_request page = cli_request_make(list->method, false, true);
+
+	text_append(&page.path, text_slice(&list->path));
+	page.path.failed = list->path.failed;
+	cli_request_query(&page, "limit", PAGE);
+	cli_request_query(&page, "after", after);
+	return page;
+}
+
+int cli_ask_pages(struct cli *cli, struct cli_request request, cli_page_fn page, void *context)
 {
 	char *after = NULL;
 	int status;
 
+	check(request.has_pages);
 	do {
-		struct text next;
 		json_t *answer = NULL;
-		text_init(&next, 1u << 16);
-		text_append_text(&next, path);
-		cli_query_append(&next, "limit", PAGE);
-		cli_query_append(&next, "after", after);
+		status = cli_ask(cli, page_of(&request, after), &answer);
 		free(after);
 		after = NULL;
-		status = cli_ask(cli, "GET", next.data, NULL, NULL, &answer);
-		text_fini(&next);
 		if (status == CLI_DONE) {
 			json_t *items = json_object_get(answer, "items");
 			page(context, items);
@@ -338,6 +317,7 @@ int cli_ask_pages(struct cli *cli, const char *path, cli_page_fn page, void *con
 			json_decref(answer);
 		}
 	} while (after != NULL);
+	cli_request_fini(&request);
 	return status;
 }
 
@@ -346,10 +326,10 @@ static void keep_page(void *context, json_t *items)
 	json_array_extend(context, items);
 }
 
-int cli_ask_list(struct cli *cli, const char *path, json_t **ret_answer)
+int cli_ask_list(struct cli *cli, struct cli_request request, json_t **ret_answer)
 {
 	json_t *items = json_array();
-	const int status = cli_ask_pages(cli, path, keep_page, items);
+	const int status = cli_ask_pages(cli, request, keep_page, items);
 
 	if (status == CLI_DONE)
 		*ret_answer = json_pack("{s:O, s:n}", "items", items, "next");

@@ -6,9 +6,10 @@
 #include <string.h>
 
 #include "base/check.h"
+#include "cli/routes.h"
 
-#define NAMES_MAX        "1000" /* of one kind, asked for */
-#define NAMES_MS_MAX     2000   /* somebody waits at a prompt */
+#define NAMES_MAX        1000 /* of one kind, asked for */
+#define NAMES_MS_MAX     2000 /* somebody waits at a prompt */
 #define ARGUMENT_MAX     64
 #define SUMMARY_OF_GROUP "..."
 
@@ -50,38 +51,55 @@ static void offer_choices(struct completing *completing, struct slice choices)
 }
 
 /* Whom nobody answers has nothing to offer. */
-static void offer_names(struct completing *completing, const char *path, const char *member,
+static void offer_names(struct completing *completing, struct cli_request list, const char *member,
 			const char *about)
 {
-	struct text asked;
 	json_t *answer = NULL;
 	const json_t *item;
 	size_t i;
 
-	text_init(&asked, 128);
-	text_append_text(&asked, path);
-	cli_query_append(&asked, "limit", NAMES_MAX);
 	completing->cli->timeout_ms = NAMES_MS_MAX;
-	if (cli_ask(completing->cli, "GET", asked.data, NULL, NULL, &answer) == CLI_DONE) {
+	if (cli_ask(completing->cli, list, &answer) == CLI_DONE) {
 		json_array_foreach(json_object_get(answer, "items"), i, item)
 			offer(completing, slice_of(cli_text(item, member)), cli_text(item, about));
 		json_decref(answer);
 	}
-	text_fini(&asked);
+}
+
+static struct cli_request accounts(void)
+{
+	return route_accounts_list((struct route_accounts_list){.limit = NAMES_MAX});
+}
+
+static struct cli_request apps(void)
+{
+	return route_apps_list((struct route_apps_list){.limit = NAMES_MAX});
+}
+
+static struct cli_request services(void)
+{
+	return route_services_list((struct route_services_list){.limit = NAMES_MAX});
+}
+
+static struct cli_request keys(void)
+{
+	return route_keys_list((struct route_keys_list){.limit = NAMES_MAX});
 }
 
 /* By how help calls a value: "ACCOUNT/APP", "auto|uring|epoll". */
 static void offer_values(struct completing *completing, struct slice called)
 {
 	static const struct {
-		const char *called, *path, *member, *about;
+		const char *called;
+		struct cli_request (*list)(void);
+		const char *member, *about;
 	} kinds[] = {
-		{"ACCOUNT", "/v1/accounts", "name", ""},
-		{"ACCOUNT/APP", "/v1/apps", "app", "id"},
-		{"SERVICE", "/v1/services", "service", "summary"},
-		{"SERVICE[:PLAN]", "/v1/services", "service", "summary"},
-		{"SERVICE[:METHODS[:PATH]]", "/v1/services", "service", "summary"},
-		{"ID", "/v1/keys", "id", "app"},
+		{"ACCOUNT", accounts, "name", ""},
+		{"ACCOUNT/APP", apps, "app", "id"},
+		{"SERVICE", services, "service", "summary"},
+		{"SERVICE[:PLAN]", services, "service", "summary"},
+		{"SERVICE[:METHODS[:PATH]]", services, "service", "summary"},
+		{"ID", keys, "id", "app"},
 	};
 
 	if (slice_starts_with(called, slice_of("FILE")))
@@ -93,7 +111,7 @@ static void offer_values(struct completing *completing, struct slice called)
 		offer_choices(completing, called);
 	for (size_t i = 0; i < sizeof(kinds) / sizeof(kinds[0]); i++) {
 		if (slice_equal(slice_of(kinds[i].called), called))
-			offer_names(completing, kinds[i].path, kinds[i].member, kinds[i].about);
+			offer_names(completing, kinds[i].list(), kinds[i].member, kinds[i].about);
 	}
 }
 

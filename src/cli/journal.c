@@ -1,4 +1,5 @@
 #include "cli/cli_internal.h"
+#include "cli/routes.h"
 
 static void print_records(void *context, json_t *items)
 {
@@ -11,5 +12,6 @@ static void print_records(void *context, json_t *items)
 
 int cli_journal_cat(struct cli *cli)
 {
-	return cli_ask_pages(cli, "/v1/journal", print_records, NULL);
+	return cli_ask_pages(cli, route_journal_list((struct route_journal_list){0}), print_records,
+			     NULL);
 }

@@ -4,15 +4,17 @@
 #include <string.h>
 
 #include "base/check.h"
+#include "cli/routes.h"
 
 #define KEYS_MAX     1000000
 #define KEYS_AT_ONCE 10000 /* asked for in one request */
 
 /* ---- create ---- */
 
+/* NULL: it may do what its app may. */
 static json_t *scopes_of(const struct cli *cli)
 {
-	json_t *scopes = json_array();
+	json_t *scopes = cli_option(cli, "--scope") != NULL ? json_array() : NULL;
 
 	for (size_t i = 0; i < cli->given_count; i++) {
 		if (strcmp(cli->given[i].name, "--scope") == 0)
@@ -41,15 +43,15 @@ static void print_keys(const struct cli *cli, const json_t *items)
 
 static int create_some(struct cli *cli, uint64_t count)
 {
-	const char *expires = cli_option(cli, "--expires");
+	const struct route_keys_create made = {
+		.app = cli->arguments[0],
+		.scopes = scopes_of(cli),
+		.expires = cli_option(cli, "--expires"),
+		.count = count,
+	};
 	json_t *answer = NULL;
-	json_t *body = json_pack("{s:s, s:o, s:I}", "app", cli->arguments[0], "scopes",
-				 scopes_of(cli), "count", (json_int_t)count);
+	const int status = cli_ask(cli, route_keys_create(made), &answer);
 
-	check(body != NULL);
-	if (expires != NULL)
-		json_object_set_new(body, "expires", json_string(expires));
-	const int status = cli_ask(cli, "POST", "/v1/keys", body, NULL, &answer);
 	if (status == CLI_DONE)
 		print_keys(cli, json_object_get(answer, "items"));
 	json_decref(answer);
@@ -119,19 +121,15 @@ static void print_list(const json_t *items)
 
 int cli_key_list(struct cli *cli)
 {
-	struct text path;
 	json_t *answer = NULL;
+	const int status = cli_ask_list(
+		cli, route_keys_list((struct route_keys_list){.app = cli_argument(cli, 0)}),
+		&answer);
 
-	text_init(&path, 4096);
-	text_append_text(&path, "/v1/keys");
-	cli_query_append(&path, "app", cli->argument_count > 0 ? cli->arguments[0] : NULL);
-	const int status = path.failed ? cli_misuse(cli, "the argument is too long")
-				       : cli_ask_list(cli, path.data, &answer);
 	if (status == CLI_DONE && cli->json)
 		cli_print_json(answer);
 	else if (status == CLI_DONE)
 		print_list(json_object_get(answer, "items"));
-	text_fini(&path);
 	json_decref(answer);
 	return status;
 }
@@ -147,31 +145,16 @@ static int check_id(const struct cli *cli)
 			       "`stoa key list` shows it beside the text's first letters");
 }
 
-/* "/v1/keys/ID" and what comes behind it. */
-static void key_path(const struct cli *cli, const char *rest, struct text *path)
-{
-	text_init(path, 4096);
-	text_append_text(path, "/v1/keys/");
-	cli_path_append(path, cli->arguments[0]);
-	text_append_text(path, rest);
-}
-
 int cli_key_rotate(struct cli *cli)
 {
-	const char *overlap = cli_option(cli, "--overlap");
-	json_t *body = NULL;
-	struct text path;
+	const struct route_keys_rotate rotated = {.id = cli->arguments[0],
+						  .overlap = cli_option(cli, "--overlap")};
 	json_t *answer = NULL;
 	char time[CLI_TIME_MAX];
 
 	if (check_id(cli) != CLI_DONE)
 		return CLI_WRONG_USAGE;
-	key_path(cli, "/rotate", &path);
-	if (!path.failed)
-		body = overlap == NULL ? json_object() : json_pack("{s:s}", "overlap", overlap);
-	const int status = body == NULL
-				   ? cli_misuse(cli, "an argument is too long or is not UTF-8 text")
-				   : cli_ask(cli, "POST", path.data, body, NULL, &answer);
+	const int status = cli_ask(cli, route_keys_rotate(rotated), &answer);
 	if (status == CLI_DONE && cli->json) {
 		cli_print_json(answer);
 	} else if (status == CLI_DONE) {
@@ -181,7 +164,6 @@ int cli_key_rotate(struct cli *cli)
 			cli_text(answer, "id"), cli_text(answer, "app"), cli_text(before, "id"),
 			cli_time(before, "expires", time));
 	}
-	text_fini(&path);
 	json_decref(answer);
 	return status;
 }
@@ -202,17 +184,15 @@ static int tell_revoked(const struct cli *cli, const json_t *answer)
 
 int cli_key_revoke(struct cli *cli)
 {
-	struct text path;
+	const struct route_keys_revoke revoked = {.id = cli->arguments[0],
+						  .wait = cli_wait_ms(cli)};
 	json_t *answer = NULL;
 
 	if (check_id(cli) != CLI_DONE)
 		return CLI_WRONG_USAGE;
-	key_path(cli, cli_applied_query(cli), &path);
-	int status = path.failed ? cli_misuse(cli, "the argument is too long")
-				 : cli_ask(cli, "DELETE", path.data, NULL, NULL, &answer);
+	int status = cli_ask(cli, route_keys_revoke(revoked), &answer);
 	if (status == CLI_DONE)
 		status = tell_revoked(cli, answer);
-	text_fini(&path);
 	json_decref(answer);
 	return status;
 }

@@ -2,6 +2,8 @@
 
 #include <stdio.h>
 
+#include "cli/routes.h"
+
 static const struct cli_column columns[] = {
 	{"ACCOUNT", CLI_LEFT},          {"DEBITS PENDING", CLI_MONEY}, {"DEBITS POSTED", CLI_MONEY},
 	{"CREDITS PENDING", CLI_MONEY}, {"CREDITS POSTED", CLI_MONEY},
@@ -41,7 +43,7 @@ static void print_one(const json_t *answer, const json_t *sum)
 int cli_ledger(struct cli *cli)
 {
 	json_t *answer = NULL;
-	int status = cli_ask(cli, "GET", "/v1/ledger", NULL, NULL, &answer);
+	int status = cli_ask(cli, route_ledger_show(), &answer);
 	const json_t *sum;
 	size_t i;
 

@@ -4,6 +4,8 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "cli/routes.h"
+
 struct sample {
 	struct slice name, labels, value; /* labels: `a="b",c="d"` */
 };
@@ -120,7 +122,7 @@ int cli_metrics(struct cli *cli)
 	if (cli_has_option(cli, "--page") && (cli->json || cli->argument_count > 0))
 		return cli_misuse(cli, "--page is the whole page as it is: it goes without WORD "
 				       "and --json");
-	const int status = cli_ask_text(cli, "/metrics", &page);
+	const int status = cli_ask_text(cli, route_metrics(), &page);
 
 	if (status == CLI_DONE && cli_has_option(cli, "--page"))
 		fwrite(page.data, 1, page.length, stdout);

@@ -257,31 +257,40 @@ static int too_many_words(struct cli *cli)
 	return cli_misuse(cli, "\"%s\" is too much", cli->arguments[command->most]);
 }
 
-/* JSON holds nothing else, and what it cannot hold must not be left out of a request. */
-static bool is_utf8(const char *word)
+char *cli_split(char *word, char mark)
 {
-	const struct slice text = slice_of(word);
+	char *found = word != NULL ? strchr(word, mark) : NULL;
+
+	if (found == NULL)
+		return NULL;
+	*found = '\0';
+	return found[1] != '\0' ? found + 1 : NULL;
+}
+
+bool cli_is_text(struct slice text)
+{
 	size_t length;
 
 	for (size_t at = 0; at < text.length; at += length) {
-		length = text_utf8_length(text, at);
+		length = text.data[at] != '\0' ? text_utf8_length(text, at) : 0;
 		if (length == 0)
 			return false;
 	}
 	return true;
 }
 
+/* What JSON cannot hold must not be left out of a request. */
 static int check_text(struct cli *cli)
 {
 	char shown[TEXT_SHOWN_MAX];
 
 	for (size_t i = 0; i < cli->word_count; i++) {
-		if (!is_utf8(cli->words[i]))
+		if (!cli_is_text(slice_of(cli->words[i])))
 			return cli_misuse(cli, "\"%s\" is not UTF-8 text",
 					  text_show(slice_of(cli->words[i]), shown));
 	}
 	for (size_t i = 0; i < cli->given_count; i++) {
-		if (cli->given[i].value != NULL && !is_utf8(cli->given[i].value))
+		if (cli->given[i].value != NULL && !cli_is_text(slice_of(cli->given[i].value)))
 			return cli_misuse(cli, "%s %s: this is not UTF-8 text", cli->given[i].name,
 					  text_show(slice_of(cli->given[i].value), shown));
 	}

@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "base/disk.h"
+#include "cli/routes.h"
 
 #define MANIFEST_MAX (1u << 20) /* bytes */
 
@@ -62,21 +63,21 @@ int cli_publish(struct cli *cli)
 	if (disk_read_file(file, MANIFEST_MAX, &text, &length, &fault) < 0)
 		return cli_fail(cli, "%s", fault.text);
 	int status = folder_of(cli, file, folder);
-	json_t *manifest = json_stringn(text, length);
-	free(text);
-	if (status == CLI_DONE && manifest == NULL)
+	const struct route_services_publish published = {.account = account,
+							 .file = file,
+							 .folder = folder,
+							 .manifest = text,
+							 .dry_run =
+								 cli_has_option(cli, "--dry-run")};
+	if (status == CLI_DONE && !cli_is_text(slice_make(text, length)))
 		status = cli_fail(cli, "%s is not UTF-8 text", file);
 	if (status == CLI_DONE)
-		status = cli_ask(cli, "POST", "/v1/services",
-				 json_pack("{s:s, s:s, s:s, s:O, s:b}", "account", account, "file",
-					   file, "folder", folder, "manifest", manifest, "dry_run",
-					   cli_has_option(cli, "--dry-run")),
-				 NULL, &answer);
+		status = cli_ask(cli, route_services_publish(published), &answer);
 	if (status == CLI_DONE && cli->json)
 		cli_print_json(answer);
 	else if (status == CLI_DONE)
 		print_change(answer);
-	json_decref(manifest);
+	free(text);
 	json_decref(answer);
 	return status;
 }

@@ -2,21 +2,19 @@
 
 #include <stdio.h>
 
+#include "cli/routes.h"
+
 int cli_receipt(struct cli *cli)
 {
-	struct text path;
 	json_t *answer = NULL;
+	const int status = cli_ask(
+		cli, route_receipts_show((struct route_receipts_show){.call = cli->arguments[0]}),
+		&answer);
 
-	text_init(&path, 8192);
-	text_append_text(&path, "/v1/receipts/");
-	cli_path_append(&path, cli->arguments[0]);
-	const int status = path.failed ? cli_misuse(cli, "an argument is too long")
-				       : cli_ask(cli, "GET", path.data, NULL, NULL, &answer);
 	if (status == CLI_DONE && cli->json)
 		cli_print_json(answer);
 	else if (status == CLI_DONE)
 		fputs(cli_text(answer, "receipt"), stdout);
-	text_fini(&path);
 	json_decref(answer);
 	return status;
 }

@@ -181,11 +181,11 @@ void cli_table_print(const json_t *items, const struct cli_column *columns, size
 
 /* ---- what is waited for ---- */
 
-#define WAIT_MS "5000" /* far above what it takes */
+#define WAIT_MS 5000 /* far above what it takes */
 
-const char *cli_applied_query(const struct cli *cli)
+uint64_t cli_wait_ms(const struct cli *cli)
 {
-	return cli_has_option(cli, "--wait") ? "?wait=" WAIT_MS : "";
+	return cli_has_option(cli, "--wait") ? WAIT_MS : 0;
 }
 
 int cli_tell_applied(const struct cli *cli, const json_t *answer)
@@ -195,7 +195,7 @@ int cli_tell_applied(const struct cli *cli, const json_t *answer)
 	if (!cli_has_option(cli, "--wait"))
 		return CLI_DONE;
 	if (!json_is_integer(applied))
-		return cli_fail(cli, "not every worker had applied it after " WAIT_MS " ms");
+		return cli_fail(cli, "not every worker had applied it after %d ms", WAIT_MS);
 	if (!cli->json)
 		printf("every worker has applied it, after %.1f ms\n",
 		       (double)json_integer_value(applied) / 1000);

@@ -11,6 +11,7 @@
 
 #include "base/amount.h"
 #include "rating/rating.h"
+#include "cli/routes.h"
 
 /* The rate card counts memory and processor time in small units, so that they are integers; people
  * read them in the unit that the meter is named after. */
@@ -76,9 +77,15 @@ static void print_statement(const json_t *statement)
 	cli_table_end(&table);
 }
 
+static struct cli_request bill_of(const struct cli *cli)
+{
+	return route_accounts_bill((struct route_accounts_bill){
+		.account = cli->arguments[0], .period = cli_option(cli, "--period")});
+}
+
 /* Written beside and renamed, so that the file is whole or not there. What is no regular file (a
  * device, a link, a folder) would be replaced by that, so it is refused. */
-static int write_bill(struct cli *cli, const char *path, const char *target)
+static int write_bill(struct cli *cli, const char *target)
 {
 	char beside[PATH_MAX];
 	struct stat about;
@@ -86,7 +93,7 @@ static int write_bill(struct cli *cli, const char *path, const char *target)
 	FILE *file = NULL;
 
 	if (strcmp(target, "-") == 0)
-		return cli_download(cli, path, stdout);
+		return cli_download(cli, bill_of(cli), stdout);
 	if (lstat(target, &about) == 0 && !S_ISREG(about.st_mode))
 		return cli_fail(cli,
 				"cannot write %s: it is there and no regular file; "
@@ -98,7 +105,7 @@ static int write_bill(struct cli *cli, const char *path, const char *target)
 		file = fdopen(descriptor, "w");
 	if (file == NULL)
 		return cli_fail(cli, "cannot write %s: %s", target, strerror(errno));
-	int status = cli_download(cli, path, file);
+	int status = cli_download(cli, bill_of(cli), file);
 	const bool written = fflush(file) == 0 && fsync(descriptor) == 0;
 	if (fclose(file) != 0 || !written || (status == CLI_DONE && rename(beside, target) != 0))
 		status = status == CLI_DONE
@@ -111,45 +118,31 @@ static int write_bill(struct cli *cli, const char *path, const char *target)
 	return status;
 }
 
-static int cli_bill(struct cli *cli)
+static int bill(struct cli *cli)
 {
-	struct text path;
-
 	if (cli_option(cli, "--app") != NULL || cli_option(cli, "--service") != NULL)
 		return cli_misuse(cli, "a bill is of the whole account: --bill goes without --app "
 				       "and --service");
-	text_init(&path, 8192);
-	text_append_text(&path, "/v1/accounts/");
-	cli_path_append(&path, cli->arguments[0]);
-	text_append_text(&path, "/bill");
-	cli_query_append(&path, "period", cli_option(cli, "--period"));
-	const int status = path.failed ? cli_misuse(cli, "an argument is too long")
-				       : write_bill(cli, path.data, cli_option(cli, "--bill"));
-	text_fini(&path);
-	return status;
+	return write_bill(cli, cli_option(cli, "--bill"));
 }
 
 int cli_statement(struct cli *cli)
 {
-	struct text path;
+	const struct route_accounts_statement wanted = {
+		.account = cli->arguments[0],
+		.period = cli_option(cli, "--period"),
+		.app = cli_option(cli, "--app"),
+		.service = cli_option(cli, "--service"),
+	};
 	json_t *answer = NULL;
 
 	if (cli_option(cli, "--bill") != NULL)
-		return cli_bill(cli);
-	text_init(&path, 8192);
-	text_append_text(&path, "/v1/accounts/");
-	cli_path_append(&path, cli->arguments[0]);
-	text_append_text(&path, "/statement");
-	cli_query_append(&path, "period", cli_option(cli, "--period"));
-	cli_query_append(&path, "app", cli_option(cli, "--app"));
-	cli_query_append(&path, "service", cli_option(cli, "--service"));
-	const int status = path.failed ? cli_misuse(cli, "an argument is too long")
-				       : cli_ask(cli, "GET", path.data, NULL, NULL, &answer);
+		return bill(cli);
+	const int status = cli_ask(cli, route_accounts_statement(wanted), &answer);
 	if (status == CLI_DONE && cli->json)
 		cli_print_json(answer);
 	else if (status == CLI_DONE)
 		print_statement(answer);
-	text_fini(&path);
 	json_decref(answer);
 	return status;
 }

@@ -3,6 +3,8 @@
 #include <inttypes.h>
 #include <stdio.h>
 
+#include "cli/routes.h"
+
 static void print_row(const char *name)
 {
 	printf("%-10s", name);
@@ -110,7 +112,7 @@ static void print_status(const json_t *status)
 int cli_status(struct cli *cli)
 {
 	json_t *answer = NULL;
-	const int status = cli_ask(cli, "GET", "/v1/status", NULL, NULL, &answer);
+	const int status = cli_ask(cli, route_status(), &answer);
 
 	if (status == CLI_DONE && cli->json)
 		cli_print_json(answer);

@@ -1,28 +1,29 @@
 #include "cli/cli_internal.h"
 
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
-/* "SERVICE[:PLAN]" and "AMOUNT[/month]", split at their marks. */
-static json_t *body_of(const struct cli *cli)
-{
-	struct slice plan = slice_of(cli->arguments[1]);
-	struct slice period = slice_of(cli_option(cli, "--budget"));
-	struct slice service = {0};
-	struct slice amount = {0};
+#include "cli/routes.h"
 
-	slice_cut(&plan, ':', &service);
-	json_t *body = json_pack("{s:s, s:s%}", "app", cli->arguments[0], "service", service.data,
-				 service.length);
-	if (plan.length > 0)
-		json_object_set_new(body, "plan", json_stringn(plan.data, plan.length));
-	if (!slice_cut(&period, '/', &amount))
-		return body;
-	json_object_set_new(body, "budget", json_stringn(amount.data, amount.length));
-	if (period.length > 0)
-		json_object_set_new(body, "budget_period",
-				    json_stringn(period.data, period.length));
-	return body;
+/* "SERVICE[:PLAN]" and "AMOUNT[/month]", split at their marks. */
+static struct cli_request request_of(const struct cli *cli)
+{
+	const char *budget = cli_option(cli, "--budget");
+	char *service = strdup(cli->arguments[1]);
+	char *amount = budget != NULL ? strdup(budget) : NULL;
+	const struct cli_request request =
+		route_subscriptions_create((struct route_subscriptions_create){
+			.app = cli->arguments[0],
+			.plan = cli_split(service, ':'),
+			.service = service,
+			.budget_period = cli_split(amount, '/'),
+			.budget = amount,
+		});
+
+	free(service);
+	free(amount);
+	return request;
 }
 
 static void print_subscription(const json_t *answer)
@@ -44,12 +45,9 @@ static void print_subscription(const json_t *answer)
 
 int cli_subscribe(struct cli *cli)
 {
-	json_t *body = cli->arguments[1][0] != '\0' ? body_of(cli) : NULL;
 	json_t *answer = NULL;
+	const int status = cli_ask(cli, request_of(cli), &answer);
 
-	if (body == NULL)
-		return cli_misuse(cli, "an argument is empty or is not UTF-8 text");
-	const int status = cli_ask(cli, "POST", "/v1/subscriptions", body, NULL, &answer);
 	if (status == CLI_DONE && cli->json)
 		cli_print_json(answer);
 	else if (status == CLI_DONE)
@@ -74,19 +72,14 @@ static void print_list(const json_t *items)
 
 int cli_subscription_list(struct cli *cli)
 {
-	struct text path;
+	const struct route_subscriptions_list wanted = {.app = cli_argument(cli, 0)};
 	json_t *answer = NULL;
+	const int status = cli_ask_list(cli, route_subscriptions_list(wanted), &answer);
 
-	text_init(&path, 4096);
-	text_append_text(&path, "/v1/subscriptions");
-	cli_query_append(&path, "app", cli->argument_count > 0 ? cli->arguments[0] : NULL);
-	const int status = path.failed ? cli_misuse(cli, "the argument is too long")
-				       : cli_ask_list(cli, path.data, &answer);
 	if (status == CLI_DONE && cli->json)
 		cli_print_json(answer);
 	else if (status == CLI_DONE)
 		print_list(json_object_get(answer, "items"));
-	text_fini(&path);
 	json_decref(answer);
 	return status;
 }

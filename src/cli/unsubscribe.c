@@ -2,33 +2,21 @@
 
 #include <stdio.h>
 
+#include "cli/routes.h"
+
 static int find_subscription(struct cli *cli, json_t **ret_items)
 {
-	struct text path;
-	int status;
+	const struct route_subscriptions_list wanted = {.app = cli->arguments[0],
+							.service = cli->arguments[1]};
 
-	text_init(&path, 4096);
-	text_append_text(&path, "/v1/subscriptions");
-	cli_query_append(&path, "app", cli->arguments[0]);
-	cli_query_append(&path, "service", cli->arguments[1]);
-	status = path.failed ? cli_misuse(cli, "an argument is too long")
-			     : cli_ask_list(cli, path.data, ret_items);
-	text_fini(&path);
-	return status;
+	return cli_ask_list(cli, route_subscriptions_list(wanted), ret_items);
 }
 
 static int end_subscription(struct cli *cli, const char *id, json_t **ret_answer)
 {
-	struct text path;
+	const struct route_subscriptions_end ended = {.id = id, .wait = cli_wait_ms(cli)};
 
-	text_init(&path, 256);
-	text_append_text(&path, "/v1/subscriptions/");
-	cli_path_append(&path, id);
-	text_append_text(&path, cli_applied_query(cli));
-	const int status = path.failed ? cli_fail(cli, "the id \"%s\" is too long", id)
-				       : cli_ask(cli, "DELETE", path.data, NULL, NULL, ret_answer);
-	text_fini(&path);
-	return status;
+	return cli_ask(cli, route_subscriptions_end(ended), ret_answer);
 }
 
 static int tell_ended(const struct cli *cli, const json_t *answer)

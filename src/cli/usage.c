@@ -5,6 +5,7 @@
 #include <stdio.h>
 
 #include "base/clock.h"
+#include "cli/routes.h"
 
 #define BAR_WIDTH   24 /* characters of the longest bar */
 #define TREND_WIDTH 30 /* characters of a trend */
@@ -213,24 +214,21 @@ static void print_usage(const json_t *usage)
 
 int cli_usage(struct cli *cli)
 {
-	static const char *const names[] = {"service", "account", "app", "step", "from", "to"};
-	char option[16];
-	struct text path;
+	const struct route_usage_show wanted = {
+		.service = cli_option(cli, "--service"),
+		.account = cli_option(cli, "--account"),
+		.app = cli_option(cli, "--app"),
+		.step = cli_option(cli, "--step"),
+		.from = cli_option(cli, "--from"),
+		.to = cli_option(cli, "--to"),
+	};
 	json_t *answer = NULL;
+	const int status = cli_ask(cli, route_usage_show(wanted), &answer);
 
-	text_init(&path, 8192);
-	text_append_text(&path, "/v1/usage");
-	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
-		snprintf(option, sizeof(option), "--%s", names[i]);
-		cli_query_append(&path, names[i], cli_option(cli, option));
-	}
-	const int status = path.failed ? cli_misuse(cli, "an argument is too long")
-				       : cli_ask(cli, "GET", path.data, NULL, NULL, &answer);
 	if (status == CLI_DONE && cli->json)
 		cli_print_json(answer);
 	else if (status == CLI_DONE)
 		print_usage(answer);
-	text_fini(&path);
 	json_decref(answer);
 	return status;
 }

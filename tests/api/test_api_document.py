@@ -1,6 +1,7 @@
 """The OpenAPI document: it is one, it is the program's, and checks against it bite."""
 
 import re
+import subprocess
 
 import answers
 import httpx
@@ -122,34 +123,43 @@ def test_an_answer_is_noted_by_its_route(tmp_path, monkeypatch):
 # ---- the command line
 
 
-PATH_PIECE = re.compile(r'"(/(?:v1|metrics)[^"?]*)|cli_path_append\(&?path'
-                        r'|text_append_text\(&?path, "(/[a-z]+)"')
-DIRECT = re.compile(r'cli_ask\(\s*[\w>-]+,\s*"([A-Z]+)",\s*"(/[^"?]+)')
+BUILD = answers.DOCUMENT.parent.parent
 
 
-def asked_by_the_command_line():
-    """{path with {}: a file that builds it}, and {(method, path)} where both are literal."""
-    paths, direct = {}, set()
-    for file in sorted((answers.ROOT / "src/cli").glob("*.c")):
-        if file.name in ("client.c", "cli_test.c"):
-            continue
-        text = re.sub(r"/\*.*?\*/", "", file.read_text(), flags=re.DOTALL)
-        direct |= set(DIRECT.findall(text))
-        found = []
-        for piece in PATH_PIECE.finditer(text):
-            if piece.group(1):
-                found.append(piece.group(1))
-            else:
-                found[-1] += piece.group(2) or "{}"
-        paths.update((path, file.name) for path in found)
-    return paths, direct
+def routes_header():
+    """What the build wrote of the table, for the command line to ask by."""
+    return (BUILD / "cli/routes.h").read_text()
 
 
-def test_the_command_line_asks_only_for_routes_of_the_table():
-    routes = {(method.upper(), re.sub(r"\{\w+\}", "{}", path))
-              for path, method, _ in operations()}
-    known = {path for _, path in routes}
-    paths, direct = asked_by_the_command_line()
-    assert len(paths) >= 15 and len(direct) >= 6
-    assert {path: file for path, file in paths.items() if path not in known} == {}
-    assert direct - routes == set()
+def test_the_command_line_has_a_function_for_each_operation_and_no_path_of_its_own():
+    functions = set(re.findall(r"^static inline struct cli_request route_(\w+)\(",
+                               routes_header(), re.MULTILINE))
+    assert functions == {operation["operationId"] for _, _, operation in operations()}
+    for file in sorted((answers.ROOT / "src/cli").glob("*.[ch]")):
+        code = re.sub(r"/\*.*?\*/", "", file.read_text(), flags=re.DOTALL)
+        if file.name != "cli_test.c":
+            assert not re.search(r'"/(v1|metrics|healthz)', code), file.name
+
+
+ASKING = """
+#include "cli/routes.h"
+struct cli_request ask(void);
+struct cli_request ask(void)
+{
+	return route_accounts_statement((struct route_accounts_statement){%s});
+}
+"""
+
+
+@pytest.mark.parametrize("arguments, route, compiles", [
+    ('.account = "acme", .period = "2026-11"', "accounts_statement", True),
+    ('.account = "acme", .month = "2026-11"', "accounts_statement", False),
+    ('.account = 7', "accounts_statement", False),
+    ('.account = "acme"', "accounts_summary", False),
+])
+def test_what_the_table_does_not_have_does_not_compile(arguments, route, compiles):
+    code = (ASKING % arguments).replace("accounts_statement", route)
+    done = subprocess.run(["gcc", "-std=gnu17", "-D_GNU_SOURCE", "-Werror", "-fsyntax-only",
+                           f"-I{answers.ROOT / 'src'}", f"-I{BUILD}", "-x", "c", "-"],
+                          input=code, capture_output=True, text=True)
+    assert (done.returncode == 0) == compiles, done.stderr
