@@ -1,18 +1,26 @@
 #include "base/check.h"
-#include "http/server_internal.h"
+#include "http/h2_server_internal.h"
+
+static struct http_connection *connection_of(struct http_exchange *exchange)
+{
+	return exchange->h2 ? http_h2_stream_of(exchange)->session->connection
+			    : http_exchange_connection(exchange);
+}
 
 void *http_exchange_connection_state(struct http_exchange *exchange)
 {
-	return http_exchange_connection(exchange)->states;
+	return connection_of(exchange)->states;
 }
 
 struct http_server *http_exchange_server(struct http_exchange *exchange)
 {
-	return http_exchange_connection(exchange)->server;
+	return connection_of(exchange)->server;
 }
 
 void *http_exchange_state(struct http_exchange *exchange)
 {
+	if (exchange->h2)
+		return http_h2_stream_of(exchange)->state;
 	struct http_connection *connection = http_exchange_connection(exchange);
 
 	return connection->states + connection->server->connection_state_bytes;
@@ -22,12 +30,13 @@ void *http_exchange_state(struct http_exchange *exchange)
 
 void http_exchange_pause(struct http_exchange *exchange)
 {
-	struct http_connection *connection = http_exchange_connection(exchange);
-
 	if (exchange->aborted || exchange->paused)
 		return;
 	exchange->paused = true;
-	connection->wire.read_deadline_ns = 0;
+	if (exchange->h2)
+		http_h2_pause(http_h2_stream_of(exchange));
+	else
+		http_exchange_connection(exchange)->wire.read_deadline_ns = 0;
 }
 
 /* RFC 9110 10.1.1: 100 Continue is left out where the body has begun to come without it. */
@@ -40,13 +49,16 @@ static void send_continue(struct http_connection *connection)
 
 void http_exchange_resume(struct http_exchange *exchange)
 {
-	struct http_connection *connection = http_exchange_connection(exchange);
-	const struct http_limits *limits = &connection->server->options.limits;
-
 	check(exchange->live);
 	if (exchange->aborted || !exchange->paused)
 		return;
 	exchange->paused = false;
+	if (exchange->h2) {
+		http_h2_resume(http_h2_stream_of(exchange));
+		return;
+	}
+	struct http_connection *connection = http_exchange_connection(exchange);
+	const struct http_limits *limits = &connection->server->options.limits;
 	if (exchange->continue_due)
 		send_continue(connection);
 	if (!exchange->body_told && !exchange->switched)
@@ -72,8 +84,6 @@ void http_exchange_respond(struct http_exchange *exchange, unsigned status,
 			   const struct http_header *headers, size_t header_count,
 			   int64_t body_bytes)
 {
-	struct http_connection *connection = http_exchange_connection(exchange);
-	struct http_server *server = connection->server;
 	const bool has_no_length = status == 204 || status == 304;
 
 	check(exchange->live);
@@ -84,9 +94,16 @@ void http_exchange_respond(struct http_exchange *exchange, unsigned status,
 	check(!exchange->responded);
 	exchange->responded = true;
 	exchange->dropped = exchange->head_only || has_no_length;
+	exchange->announced_bytes = body_bytes;
+	if (exchange->h2) {
+		http_h2_respond(http_h2_stream_of(exchange), status, headers, header_count,
+				body_bytes);
+		return;
+	}
+	struct http_connection *connection = http_exchange_connection(exchange);
+	struct http_server *server = connection->server;
 	exchange->chunked =
 		!exchange->dropped && !exchange->http_1_0 && body_bytes == HTTP_LENGTH_UNKNOWN;
-	exchange->announced_bytes = body_bytes;
 	if (server->draining || is_rest_unwelcome(connection) ||
 	    (exchange->http_1_0 && !exchange->dropped && body_bytes == HTTP_LENGTH_UNKNOWN))
 		exchange->keep_alive = false;
@@ -116,8 +133,6 @@ static void look_at_output(struct http_connection *connection)
 
 void http_exchange_send(struct http_exchange *exchange, struct slice bytes)
 {
-	struct http_connection *connection = http_exchange_connection(exchange);
-
 	check(exchange->live);
 	if (exchange->aborted)
 		return;
@@ -125,20 +140,27 @@ void http_exchange_send(struct http_exchange *exchange, struct slice bytes)
 	if (bytes.length == 0 || exchange->dropped)
 		return;
 	exchange->sent_bytes += bytes.length;
-	if (exchange->chunked) {
-		http_compose_chunk(&connection->wire, bytes);
-	} else {
-		if (exchange->announced_bytes != HTTP_LENGTH_UNKNOWN)
-			check_at_most(exchange->sent_bytes, exchange->announced_bytes);
-		http_wire_append(&connection->wire, bytes);
+	if (exchange->announced_bytes != HTTP_LENGTH_UNKNOWN)
+		check_at_most(exchange->sent_bytes, exchange->announced_bytes);
+	if (exchange->h2) {
+		http_h2_send(http_h2_stream_of(exchange), bytes);
+		return;
 	}
+	struct http_connection *connection = http_exchange_connection(exchange);
+	if (exchange->chunked)
+		http_compose_chunk(&connection->wire, bytes);
+	else
+		http_wire_append(&connection->wire, bytes);
 	look_at_output(connection);
 }
 
 bool http_exchange_writable(const struct http_exchange *exchange)
 {
+	if (exchange->h2) {
+		const struct http_h2_stream *stream = http_h2_stream_of(exchange);
+		return stream->output.bytes <= http_h2_limits(stream->session)->output_bytes_high;
+	}
 	const struct http_connection *connection = http_exchange_connection(exchange);
-
 	return connection->wire.waiting_bytes <=
 	       connection->server->options.limits.output_bytes_high;
 }
@@ -146,18 +168,21 @@ bool http_exchange_writable(const struct http_exchange *exchange)
 void http_exchange_finish(struct http_exchange *exchange, const struct http_header *trailers,
 			  size_t trailer_count)
 {
-	struct http_connection *connection = http_exchange_connection(exchange);
-
 	check(exchange->live);
 	if (exchange->aborted)
 		return;
 	check(exchange->responded && !exchange->finished);
 	if (!exchange->dropped && exchange->announced_bytes != HTTP_LENGTH_UNKNOWN)
 		check_equal(exchange->sent_bytes, exchange->announced_bytes);
-	if (exchange->chunked)
-		http_compose_last_chunk(&connection->wire, trailers, trailer_count);
 	exchange->finished = true;
 	exchange->paused = false;
+	if (exchange->h2) {
+		http_h2_finish(http_h2_stream_of(exchange), trailers, trailer_count);
+		return;
+	}
+	struct http_connection *connection = http_exchange_connection(exchange);
+	if (exchange->chunked)
+		http_compose_last_chunk(&connection->wire, trailers, trailer_count);
 	connection->wire.read_deadline_ns = 0;
 	http_wire_defer(&connection->wire);
 }
@@ -165,14 +190,20 @@ void http_exchange_finish(struct http_exchange *exchange, const struct http_head
 void http_exchange_hold(struct http_exchange *exchange)
 {
 	check(exchange->live);
-	http_exchange_connection(exchange)->wire.held = true;
+	if (exchange->h2)
+		http_h2_stream_of(exchange)->held = true;
+	else
+		http_exchange_connection(exchange)->wire.held = true;
 }
 
 void http_exchange_release(struct http_exchange *exchange)
 {
-	struct http_wire *wire = &http_exchange_connection(exchange)->wire;
-
 	check(exchange->live);
+	if (exchange->h2) {
+		http_h2_release(http_h2_stream_of(exchange));
+		return;
+	}
+	struct http_wire *wire = &http_exchange_connection(exchange)->wire;
 	wire->held = false;
 	http_wire_defer(wire);
 }
@@ -189,12 +220,15 @@ static void reset_at_close(struct http_connection *connection)
 
 void http_exchange_abort(struct http_exchange *exchange)
 {
-	struct http_connection *connection = http_exchange_connection(exchange);
-
 	check(exchange->live);
 	if (exchange->aborted)
 		return;
 	exchange->aborted = true;
+	if (exchange->h2) {
+		http_h2_touch(http_h2_stream_of(exchange));
+		return;
+	}
+	struct http_connection *connection = http_exchange_connection(exchange);
 	if (connection->wire.held) {
 		http_connection_close(connection);
 		return;

@@ -99,6 +99,7 @@ struct http_request {
 	size_t header_count;
 	int64_t body_bytes; /* 0: no body; HTTP_LENGTH_UNKNOWN: chunked */
 	bool http_1_0;
+	bool http_2;
 	bool idempotent;       /* RFC 9110 9.2.2: GET, HEAD, OPTIONS, TRACE, PUT, DELETE */
 	bool head_only;        /* HEAD */
 	bool accepts_trailers; /* TE: trailers */

@@ -24,6 +24,15 @@ static void note(struct rig *rig, const char *word)
 	snprintf(rig->log + used, sizeof(rig->log) - used, "%s ", word);
 }
 
+static void answer_cookies(struct http_exchange *exchange, const struct http_request *request)
+{
+	http_exchange_respond(exchange, 200, NULL, 0, HTTP_LENGTH_UNKNOWN);
+	for (size_t i = 0; i < request->header_count; i++)
+		if (slice_equal_ignore_case(request->headers[i].name, slice_of("cookie")))
+			http_exchange_send(exchange, request->headers[i].value);
+	http_exchange_finish(exchange, NULL, 0);
+}
+
 static void on_request(struct http_exchange *exchange, const struct http_request *request)
 {
 	struct rig *rig = rig_of(exchange);
@@ -43,6 +52,8 @@ static void on_request(struct http_exchange *exchange, const struct http_request
 		http_exchange_respond(exchange, 403, NULL, 0, 5);
 		http_exchange_send(exchange, slice_of("early"));
 		http_exchange_finish(exchange, NULL, 0);
+	} else if (slice_equal(request->path, slice_of("/cookie"))) {
+		answer_cookies(exchange, request);
 	} else {
 		rig->held = exchange;
 	}

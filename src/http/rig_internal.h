@@ -6,6 +6,7 @@
  *	/echo	answers at once, sends the request's body and trailers back as they come
  *	/late	answers "late" when the request is whole
  *	/early	answers "early" at once and reads nothing
+ *	/cookie	answers with the values of the Cookie fields
  *	/hold	does nothing: the test has the exchange in `held`
  *
  * Threads: one. Time stands still unless the test moves it.

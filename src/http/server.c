@@ -5,6 +5,7 @@
 #include <sys/ioctl.h>
 
 #include "base/check.h"
+#include "http/h2_server_internal.h"
 
 #define CLOSE_AGAIN_NS 10000000ull /* for a request that arrived to be read */
 
@@ -33,6 +34,11 @@ int http_server_new(struct loop *loop, const struct http_server_options *options
 	if (options->connections_max == 0)
 		server->options.connections_max = HTTP_CONNECTIONS_DEFAULT;
 	server->drained.run = server_drained;
+	const int code = http_h2_server_new(&server->h2, fault);
+	if (code != 0) {
+		free(server);
+		return code;
+	}
 	*ret_server = server;
 	return 0;
 }
@@ -46,6 +52,7 @@ void http_server_free(struct http_server *server)
 		server->spare = connection->next;
 		free(connection);
 	}
+	http_h2_server_free(server->h2);
 	http_blocks_fini(&server->blocks);
 	free(server);
 }
@@ -160,7 +167,9 @@ void http_server_drain(struct http_server *server, uint64_t idle_ns,
 	for (struct http_connection *connection = server->connections; connection != NULL;
 	     connection = connection->next) {
 		const bool idle = connection->state == HTTP_CONNECTION_IDLE;
-		if (idle && idle_ns > 0)
+		if (connection->state == HTTP_CONNECTION_SESSION)
+			http_h2_drain(connection->h2, idle_ns);
+		else if (idle && idle_ns > 0)
 			http_wire_read_within(&connection->wire, idle_ns);
 		else if (idle || (connection->state == HTTP_CONNECTION_HEAD && idle_ns == 0))
 			http_connection_close(connection);
@@ -203,31 +212,31 @@ void http_connection_end(struct http_connection *connection, bool linger)
 	http_wire_defer(&connection->wire);
 }
 
-static size_t compose_problem(const struct http_refusal *refusal, char *body, size_t body_bytes_max)
+size_t http_refusal_compose(struct http_server *server, const struct http_refusal *refusal,
+			    char body[HTTP_REFUSAL_BYTES_MAX])
 {
-	const int length = snprintf(body, body_bytes_max,
-				    "{\"type\":\"about:blank\",\"title\":\"%s\",\"status\":%u,"
-				    "\"detail\":\"%s\"}\n",
-				    refusal->title, refusal->status, refusal->detail);
+	const struct http_server_events *events = server->options.events;
+	const size_t length =
+		events->refuse != NULL
+			? events->refuse(server, refusal, body, HTTP_REFUSAL_BYTES_MAX)
+			: (size_t)snprintf(
+				  body, HTTP_REFUSAL_BYTES_MAX,
+				  "{\"type\":\"about:blank\",\"title\":\"%s\",\"status\":%u,"
+				  "\"detail\":\"%s\"}\n",
+				  refusal->title, refusal->status, refusal->detail);
 
-	check(length > 0 && (size_t)length < body_bytes_max);
-	return (size_t)length;
+	check(length > 0 && length < HTTP_REFUSAL_BYTES_MAX);
+	return length;
 }
 
 void http_connection_refuse(struct http_connection *connection, enum http_refused refused)
 {
 	struct http_server *server = connection->server;
 	const struct http_refusal *refusal = http_refusal_of(refused);
-	const struct http_header type = {.name = slice_of("Content-Type"),
-					 .value = slice_of("application/problem+json"),
-					 .known = HTTP_CONTENT_TYPE};
-	char body[2048];
-	const size_t length =
-		server->options.events->refuse != NULL
-			? server->options.events->refuse(server, refusal, body, sizeof(body))
-			: compose_problem(refusal, body, sizeof(body));
+	const struct http_header type = http_refusal_type();
+	char body[HTTP_REFUSAL_BYTES_MAX];
+	const size_t length = http_refusal_compose(server, refusal, body);
 
-	check_at_most(length, sizeof(body));
 	http_date_update(&server->date, loop_wall_ns(server->loop));
 	http_compose_answer(&connection->wire,
 			    &(struct http_answer_head){
@@ -248,6 +257,8 @@ void http_connection_abort(struct http_connection *connection, enum http_abort r
 {
 	struct http_exchange *exchange = &connection->exchange;
 
+	if (connection->h2 != NULL)
+		http_h2_abort_all(connection->h2, reason);
 	if (!exchange->live || exchange->aborted)
 		return;
 	exchange->aborted = true;
@@ -282,13 +293,11 @@ static void after_answer(struct http_connection *connection)
 	}
 }
 
-void http_connection_advance(struct http_connection *connection)
+static void advance_exchange(struct http_connection *connection)
 {
 	struct http_exchange *exchange = &connection->exchange;
 	struct http_wire *wire = &connection->wire;
 
-	if (connection->state == HTTP_CONNECTION_CLOSED)
-		return;
 	if (exchange->live && exchange->aborted)
 		tell_over(connection);
 	if (exchange->live && exchange->finished && wire->waiting_bytes == 0 && !wire->held) {
@@ -298,6 +307,16 @@ void http_connection_advance(struct http_connection *connection)
 	}
 	if (wire->kept_length > 0 || wire->ended || (exchange->live && !exchange->body_told))
 		http_connection_input(connection, slice_make(NULL, 0));
+}
+
+void http_connection_advance(struct http_connection *connection)
+{
+	struct http_wire *wire = &connection->wire;
+
+	if (connection->state == HTTP_CONNECTION_SESSION)
+		http_h2_advance(connection->h2);
+	else if (connection->state != HTTP_CONNECTION_CLOSED)
+		advance_exchange(connection);
 	if (connection->state == HTTP_CONNECTION_CLOSED)
 		return;
 	http_wire_flush(wire, connection->server->options.limits.send_idle_timeout_ns);
@@ -320,6 +339,8 @@ static void connection_sent(struct loop_stream *stream)
 	struct http_exchange *exchange = &connection->exchange;
 	struct http_wire *wire = &connection->wire;
 
+	if (connection->h2 != NULL)
+		http_h2_sent(connection->h2, wire->sending_bytes);
 	http_wire_sent(wire);
 	if (exchange->above_high &&
 	    wire->waiting_bytes <= connection->server->options.limits.output_bytes_high / 2) {
@@ -339,7 +360,8 @@ static void connection_peer_ended(struct loop_stream *stream)
 {
 	struct http_connection *connection = of_stream(stream);
 	const bool aborts = connection->server->options.half_close_aborts &&
-			    connection->state == HTTP_CONNECTION_EXCHANGE;
+			    (connection->state == HTTP_CONNECTION_EXCHANGE ||
+			     connection->state == HTTP_CONNECTION_SESSION);
 
 	connection->wire.ended = true;
 	if (aborts) {
@@ -368,6 +390,8 @@ static void connection_closed(struct loop_stream *stream)
 		http_connection_abort(connection, HTTP_ABORT_SHUTDOWN);
 		tell_over(connection);
 	}
+	if (connection->h2 != NULL)
+		http_h2_end(connection->h2);
 	if (server->options.on_connection_closed != NULL)
 		server->options.on_connection_closed(server->options.owner, connection->states);
 	connection_free(connection);
@@ -415,6 +439,9 @@ static void read_timed_out(struct http_connection *connection)
 	}
 	case HTTP_CONNECTION_IDLE:
 		close_idle(connection);
+		break;
+	case HTTP_CONNECTION_SESSION:
+		http_h2_read_timed_out(connection->h2);
 		break;
 	case HTTP_CONNECTION_DISCARD:
 	case HTTP_CONNECTION_FLUSH:

@@ -1,5 +1,5 @@
 #include "base/check.h"
-#include "http/server_internal.h"
+#include "http/h2_server_internal.h"
 
 /* What one step did with the input. */
 enum step {
@@ -35,6 +35,34 @@ static void begin_exchange(struct http_connection *connection)
 	else
 		connection->wire.read_deadline_ns = 0;
 	server->options.events->on_request(exchange, &read->request);
+}
+
+/* ---- which protocol ---- */
+
+/* What a client of HTTP/2 begins with, and no request of HTTP/1.1 can. */
+static const struct slice preface = {.data = NGHTTP2_CLIENT_MAGIC,
+				     .length = NGHTTP2_CLIENT_MAGIC_LEN};
+
+/* STARVED: it may be one or the other. */
+static enum step read_protocol(struct http_connection *connection, struct slice view)
+{
+	const bool whole = view.length >= preface.length;
+
+	if (!slice_starts_with(whole ? view : preface, whole ? preface : view)) {
+		connection->begun = true;
+		return STEP_AGAIN;
+	}
+	if (!whole) {
+		if (connection->state == HTTP_CONNECTION_IDLE && view.length > 0) {
+			connection->state = HTTP_CONNECTION_HEAD;
+			http_wire_read_within(&connection->wire,
+					      connection->server->options.limits.head_timeout_ns);
+		}
+		return STEP_STARVED;
+	}
+	connection->begun = true;
+	http_h2_begin(connection);
+	return STEP_AGAIN;
 }
 
 static enum step read_head(struct http_connection *connection, struct slice *view)
@@ -175,6 +203,8 @@ static enum step step(struct http_connection *connection, struct slice *view)
 	switch (connection->state) {
 	case HTTP_CONNECTION_IDLE:
 	case HTTP_CONNECTION_HEAD:
+		if (!connection->begun)
+			return read_protocol(connection, *view);
 		return read_head(connection, view);
 	case HTTP_CONNECTION_EXCHANGE:
 		if (connection->exchange.aborted)
@@ -182,6 +212,9 @@ static enum step step(struct http_connection *connection, struct slice *view)
 		return read_body(connection, view);
 	case HTTP_CONNECTION_DISCARD:
 		return discard_body(connection, view);
+	case HTTP_CONNECTION_SESSION:
+		http_h2_input(connection->h2, *view);
+		break;
 	case HTTP_CONNECTION_FLUSH:
 	case HTTP_CONNECTION_LINGER:
 	case HTTP_CONNECTION_CLOSED:
@@ -195,6 +228,10 @@ static enum step step(struct http_connection *connection, struct slice *view)
 static void starved_for_good(struct http_connection *connection)
 {
 	connection->exchange.keep_alive = false;
+	if (connection->state == HTTP_CONNECTION_SESSION) {
+		http_h2_input_ended(connection->h2);
+		return;
+	}
 	if (connection->state == HTTP_CONNECTION_EXCHANGE && connection->exchange.switched) {
 		connection->server->trailers.count = 0;
 		body_ended(connection);

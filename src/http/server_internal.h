@@ -14,6 +14,7 @@
 #define HTTP_LINGER_NS           (2 * 1000000000ull) /* for an answer to be read before the end */
 #define HTTP_CONNECTIONS_SPARE   1024                /* kept for reuse */
 #define HTTP_CONNECTIONS_DEFAULT 100000
+#define HTTP_REFUSAL_BYTES_MAX   2048
 
 /* The life of a connection. Input in each state is what server_input.c's table says. */
 #define HTTP_CONNECTION_STATES(X)                                                               \
@@ -21,6 +22,7 @@
 	X(HEAD, "a part of a request's head is there")                                          \
 	X(EXCHANGE, "an exchange is under way; its body may be over or not")                    \
 	X(DISCARD, "the answer is out; the rest of the request's body is dropped")              \
+	X(SESSION, "it speaks HTTP/2: many exchanges, each a stream's; see h2_session.c")       \
 	X(FLUSH, "the last bytes leave, then the connection ends; input is dropped")            \
 	X(LINGER, "our side has ended; input is dropped until the peer ends, so that no reset " \
 		  "overtakes the answer")                                                       \
@@ -32,7 +34,12 @@ enum http_connection_state {
 #undef X
 };
 
+struct http_h2_server;
+struct http_h2_session;
+
+/* A connection's own, or with `h2` a stream's of HTTP/2: see h2_server_internal.h. */
 struct http_exchange {
+	bool h2;
 	bool live; /* between on_request and on_over */
 	bool responded, finished, aborted;
 	bool body_told; /* on_request_end was called */
@@ -55,6 +62,8 @@ struct http_connection {
 	uint64_t discarded_bytes;
 	size_t position; /* of the scan for the head's end */
 	uint32_t blank_lines;
+	bool begun;                 /* its first bytes have shown what it speaks */
+	struct http_h2_session *h2; /* NULL: it speaks HTTP/1.1 */
 	struct http_body body;
 	struct http_exchange exchange;
 	/* The connection's state, then the exchange's. */
@@ -66,6 +75,7 @@ struct http_server {
 	struct http_server_options options;
 	size_t connection_state_bytes; /* rounded up */
 	struct http_blocks blocks;
+	struct http_h2_server *h2;
 	struct http_connection *connections, *spare;
 	uint32_t connection_count, spare_count;
 	struct http_date date;
@@ -78,6 +88,7 @@ struct http_server {
 	struct loop_task drained;
 };
 
+/* Of HTTP/1.1 only. */
 static inline struct http_connection *http_exchange_connection(const struct http_exchange *exchange)
 {
 	return (struct http_connection *)((uintptr_t)exchange -
@@ -95,5 +106,14 @@ void http_connection_end(struct http_connection *connection, bool linger);
 void http_connection_close(struct http_connection *connection);
 /* Answers a request that is not understood, and ends. */
 void http_connection_refuse(struct http_connection *connection, enum http_refused refused);
-/* Tells on_abort; on_over follows. */
+/* The body of such an answer; returns its bytes. */
+size_t http_refusal_compose(struct http_server *server, const struct http_refusal *refusal,
+			    char body[HTTP_REFUSAL_BYTES_MAX]);
+static inline struct http_header http_refusal_type(void)
+{
+	return (struct http_header){.name = slice_of("Content-Type"),
+				    .value = slice_of("application/problem+json"),
+				    .known = HTTP_CONTENT_TYPE};
+}
+/* Tells on_abort, of all exchanges that it carries; on_over follows. */
 void http_connection_abort(struct http_connection *connection, enum http_abort reason);

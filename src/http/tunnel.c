@@ -7,14 +7,11 @@
  */
 #include "base/check.h"
 #include "http/client_internal.h"
-#include "http/server_internal.h"
+#include "http/h2_server_internal.h"
 
 void http_exchange_switch(struct http_exchange *exchange, struct slice protocol,
 			  const struct http_header *headers, size_t header_count)
 {
-	struct http_connection *connection = http_exchange_connection(exchange);
-	struct http_server *server = connection->server;
-
 	check(exchange->live);
 	if (exchange->aborted)
 		return;
@@ -25,6 +22,12 @@ void http_exchange_switch(struct http_exchange *exchange, struct slice protocol,
 	exchange->dropped = exchange->chunked = false;
 	exchange->announced_bytes = HTTP_LENGTH_UNKNOWN;
 	exchange->body_told = false;
+	if (exchange->h2) {
+		http_h2_switch(http_h2_stream_of(exchange), headers, header_count);
+		return;
+	}
+	struct http_connection *connection = http_exchange_connection(exchange);
+	struct http_server *server = connection->server;
 	http_body_begin(&connection->body, HTTP_BODY_UNTIL_CLOSE, 0, &server->options.limits);
 	connection->body.bytes_max = INT64_MAX;
 	connection->wire.read_deadline_ns = 0;
