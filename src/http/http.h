@@ -44,6 +44,7 @@
 	X(HTTP_EXPECT, "expect", 0)                           \
 	X(HTTP_FORWARDED, "forwarded", 0)                     \
 	X(HTTP_HOST, "host", 0)                               \
+	X(HTTP_HTTP2_SETTINGS, "http2-settings", 1)           \
 	X(HTTP_KEEP_ALIVE, "keep-alive", 1)                   \
 	X(HTTP_PROXY_AUTHENTICATE, "proxy-authenticate", 1)   \
 	X(HTTP_PROXY_AUTHORIZATION, "proxy-authorization", 1) \

@@ -46,6 +46,7 @@
 	X(EXPECT, 417, "Expectation failed", "only 'Expect: 100-continue' can be met")             \
 	X(BODY_LENGTH, 413, "Body too large", "the request's body is larger than allowed")         \
 	X(BODY, 400, "Bad request", "the chunked body is malformed")                               \
+	X(CONTENT, 400, "Bad request", "a TRACE request must have no content")                     \
 	X(STATUS_LINE, 502, "Bad answer", "the status line is malformed")                          \
 	X(SWITCHED, 502, "Bad answer", "the protocol was switched without being asked")            \
 	X(TIMEOUT, 408, "Request timeout", "the request did not arrive in time")

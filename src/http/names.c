@@ -82,7 +82,7 @@ static enum http_name candidate_of(size_t length, char first)
 	case 13:
 		return HTTP_AUTHORIZATION;
 	case 14:
-		return HTTP_CONTENT_LENGTH;
+		return first == 'c' ? HTTP_CONTENT_LENGTH : HTTP_HTTP2_SETTINGS;
 	case 15:
 		return HTTP_SIGNATURE_INPUT;
 	case 16:

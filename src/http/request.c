@@ -134,6 +134,10 @@ static enum http_refused read_body(struct http_request_read *read, const struct 
 	if (head->content_length > 0 && (uint64_t)head->content_length > limits->body_bytes_max)
 		return HTTP_REFUSED_BODY_LENGTH;
 
+	if ((head->chunked || head->content_length > 0) &&
+	    slice_equal(read->request.method, slice_of("TRACE")))
+		return HTTP_REFUSED_CONTENT;
+
 	if (head->chunked) {
 		http_body_begin(&read->body, HTTP_BODY_CHUNKED, 0, limits);
 		read->request.body_bytes = HTTP_LENGTH_UNKNOWN;
