@@ -26,6 +26,7 @@ class Request:
     target: str
     fields: dict  # names in lower case; the last of equal ones
     body: bytes = b""
+    raw: bytes = b""  # all of it as it came
 
     @property
     def nonce(self):
@@ -106,8 +107,9 @@ class Connection(asyncio.Protocol):
         if whole is None:
             return None
         body, after = whole
+        raw = bytes(self.received[:after])
         del self.received[:after]
-        return Request(method, target, fields, body)
+        return Request(method, target, fields, body, raw)
 
     def parse_length(self, start, length):
         if len(self.received) < start + length:
@@ -155,6 +157,8 @@ class Connection(asyncio.Protocol):
 class CountingUpstream:
     """`answer` is an Answer for all, or a function of a Request. `path` is for a Unix socket."""
 
+    connection_kind = Connection
+
     def __init__(self, answer=None, path=None):
         self.answer = answer or Answer()
         self.requests = 0  # arrived whole
@@ -184,7 +188,7 @@ class CountingUpstream:
     async def _serve(self):
         create = (self._loop.create_unix_server if self._listener.family == socket.AF_UNIX
                   else self._loop.create_server)
-        return await create(lambda: Connection(self), sock=self._listener, backlog=1024)
+        return await create(lambda: self.connection_kind(self), sock=self._listener, backlog=1024)
 
     def _run(self, work):
         return asyncio.run_coroutine_threadsafe(work, self._loop).result()
