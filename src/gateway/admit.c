@@ -186,7 +186,15 @@ static void release(struct admit_hold *hold, int64_t nano)
 	lease_release(hold->account, nano);
 	if (hold->budget != NULL)
 		lease_release(hold->budget, nano);
-	hold->nano = 0;
+	hold->nano -= nano;
+}
+
+enum admit_outcome admit_hold_again(struct admit_hold *hold, int64_t nano, uint64_t now_ns)
+{
+	if (nano > hold->nano)
+		return take_both(hold, nano - hold->nano, now_ns);
+	release(hold, hold->nano - nano);
+	return ADMIT_DONE;
 }
 
 void admit_release(struct admit_hold *hold)
@@ -238,24 +246,37 @@ bool admit_settle(struct admit_state *state, const struct admit_plan *plan,
 		  const struct rating_card *card, uint64_t wall_ns, struct admit_hold *hold,
 		  struct admit_charge *charge)
 {
+	const struct rating_left left = rating_left_of(&plan->rating);
+
+	return admit_settle_part(state, plan, card, wall_ns, &left, false, hold, charge);
+}
+
+bool admit_settle_part(struct admit_state *state, const struct admit_plan *plan,
+		       const struct rating_card *card, uint64_t wall_ns,
+		       const struct rating_left *left, bool goes_on, struct admit_hold *hold,
+		       struct admit_charge *charge)
+{
 	struct admit_period *period = period_of(state, wall_ns);
 	struct rating_quantities before;
 	struct rating_cloud_quantities cloud_before;
 	int64_t nano = 0;
 
-	rating_call_cap(&plan->rating, &charge->used);
+	rating_part_cap(&plan->rating, left, &charge->used);
 	period_advance(period, charge, 1, &before, &cloud_before);
 	if (is_countable(&before, &cloud_before) &&
 	    rating_plan_advance(&plan->rating, &before, &charge->used, &charge->usage_nano) &&
 	    rating_cloud_advance(card, &cloud_before, &charge->cloud_used, &charge->cloud_nano) &&
 	    !__builtin_add_overflow(charge->usage_nano, charge->cloud_nano, &nano) &&
 	    nano <= hold->nano) {
-		release(hold, hold->nano - nano);
+		hold->nano -= nano;
+		if (!goes_on)
+			admit_release(hold);
 		return true;
 	}
 	period_advance(period, charge, -1, &before, &cloud_before);
 	charge->usage_nano = 0;
 	charge->cloud_nano = 0;
-	admit_release(hold);
+	if (!goes_on)
+		admit_release(hold);
 	return false;
 }

@@ -5,6 +5,7 @@
  *	admit_enter	rate (GCRA), concurrency, quota
  *	admit_hold	the most that the call can cost, from the account's and the budget's lease
  *	admit_extend	more of the same while a long transfer goes on
+ *	admit_hold_again	what the next part of a long call can cost
  *	admit_settle	the actual charge by R(Q + q) - R(Q); the rest of the hold goes back
  *	admit_leave	the end of what admit_enter began
  *
@@ -34,8 +35,9 @@ struct admit_period {
 struct admit_plan {
 	struct rating_plan rating;
 	struct gateway_limits limits;
-	int64_t call_most_nano;
+	int64_t call_most_nano; /* of its first part */
 	int64_t flat_nano;
+	uint64_t part_ns; /* of a call: what one hold covers */
 };
 
 /* The mutable state of a subscription: each part on cache lines of its own. */
@@ -103,6 +105,14 @@ enum admit_outcome admit_extend(struct admit_hold *hold, int64_t nano, uint64_t 
 bool admit_settle(struct admit_state *state, const struct admit_plan *plan,
 		  const struct rating_card *card, uint64_t wall_ns, struct admit_hold *hold,
 		  struct admit_charge *charge);
+/* The same for a part of a call: capped to what is `left`, and where the call goes on, the rest
+ * stays held. */
+bool admit_settle_part(struct admit_state *state, const struct admit_plan *plan,
+		       const struct rating_card *card, uint64_t wall_ns,
+		       const struct rating_left *left, bool goes_on, struct admit_hold *hold,
+		       struct admit_charge *charge);
+/* Makes the hold so much, by giving back or taking. On a refusal it stays as it is. */
+enum admit_outcome admit_hold_again(struct admit_hold *hold, int64_t nano, uint64_t now_ns);
 /* Gives the whole hold back: the call costs nothing. */
 void admit_release(struct admit_hold *hold);
 

@@ -10,7 +10,9 @@
 
 #include "base/check.h"
 #include "base/log.h"
+#include "gateway/farewell.h"
 #include "gateway/grpc.h"
+#include "gateway/part.h"
 #include "gateway/tunnel.h"
 #include "gateway/units.h"
 
@@ -52,6 +54,8 @@ static void on_head(void *owner, const struct http_response *response)
 	call->head = response;
 	call->status = (uint16_t)response->status;
 	read_units(call, response->headers, response->header_count);
+	if (response->body_bytes == HTTP_LENGTH_UNKNOWN)
+		call->events = events_begin(response->headers, response->header_count);
 	if (call->grpc && response->status == 200 &&
 	    grpc_is_message(response->headers, response->header_count)) {
 		call->grpc_answer = true;
@@ -105,6 +109,8 @@ static void on_body(void *owner, struct slice bytes)
 	struct call *call = owner;
 
 	call->response_bytes += bytes.length;
+	if (call->events != EVENTS_NONE)
+		call->events = events_follow(call->events, bytes);
 	if (call->held != NULL) {
 		keep_body(call->held, bytes);
 		return;
@@ -115,8 +121,11 @@ static void on_body(void *owner, struct slice bytes)
 	}
 	if (!call->responded)
 		begin_answer(call);
-	if (call->tunnel)
+	if (call->tunnel) {
 		tunnel_moved(call);
+		if (call->parts != NULL)
+			websocket_follow(&call->parts->place, bytes);
+	}
 	http_exchange_send(call->exchange, bytes);
 }
 

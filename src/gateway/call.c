@@ -6,6 +6,7 @@
 #include "gateway/durable.h"
 #include "gateway/grpc.h"
 #include "gateway/note.h"
+#include "gateway/part.h"
 #include "gateway/route.h"
 #include "gateway/tunnel.h"
 
@@ -225,7 +226,7 @@ static enum call_step call_forward(struct call *call)
 		worker->retry_credit += worker->retry_credit < WORKER_RETRY_CREDIT_MAX;
 	}
 	call->step = CALL_ANSWER;
-	loop_timer_set(worker->loop, &call->timer, call->deadline_ns);
+	loop_timer_set(worker->loop, &call->timer, call_due_ns(call));
 	present_request(call, origin);
 	/* The rest of the body comes by on_body; what a waiting client is told to send too. */
 	const struct slice body = keep_body_slice(keep);
@@ -364,14 +365,28 @@ static void call_on_time(struct loop_timer *timer)
 			  call->callers_deadline ? JOURNAL_ABORTED : JOURNAL_CUT);
 	} else if (call->step == CALL_ANSWER && tunnel_is_idle(call)) {
 		call_fail(call, PROBLEM_TIMEOUT, JOURNAL_CUT);
-	} else if (call->step == CALL_ANSWER && call_reserve(call)) {
-		loop_timer_set(worker->loop, &call->timer, tunnel_due_ns(call));
+	} else if (call->step == CALL_ANSWER &&
+		   (loop_now_ns(worker->loop) < part_due_ns(call) || part_next(call)) &&
+		   call_reserve(call)) {
+		loop_timer_set(worker->loop, &call->timer, call_due_ns(call));
 		if (call->starved_request)
 			http_exchange_resume(call->exchange);
 		if (call->starved_answer)
 			http_call_resume(call->upstream);
 		call->starved_request = call->starved_answer = false;
 	}
+}
+
+uint64_t call_due_ns(const struct call *call)
+{
+	const uint64_t ends_ns[] = {part_due_ns(call), tunnel_due_ns(call)};
+	uint64_t due_ns = call->deadline_ns;
+
+	for (unsigned i = 0; i < 2; i++) {
+		if (ends_ns[i] < due_ns)
+			due_ns = ends_ns[i];
+	}
+	return due_ns;
 }
 
 bool call_reserve(struct call *call)
@@ -386,7 +401,7 @@ bool call_reserve(struct call *call)
 		int64_t nano;
 		more.of[RATING_CLOUD_BYTES_HOST + call->instance->path] = GATEWAY_HOLD_BYTES;
 		if (!rating_cloud_most(&directory->card, &more, &nano)) {
-			call_fail(call, PROBLEM_BALANCE, JOURNAL_CUT);
+			call_cut_for_money(call, PROBLEM_BALANCE);
 			return false;
 		}
 		switch (admit_extend(&call->hold, nano, now_ns)) {
@@ -396,8 +411,11 @@ bool call_reserve(struct call *call)
 		case ADMIT_WAIT:
 			loop_timer_set(worker->loop, &call->timer, now_ns + RESERVE_RETRY_NS);
 			return false;
+		case ADMIT_BUDGET:
+			call_cut_for_money(call, PROBLEM_BUDGET);
+			return false;
 		default:
-			call_fail(call, PROBLEM_BALANCE, JOURNAL_CUT);
+			call_cut_for_money(call, PROBLEM_BALANCE);
 			return false;
 		}
 	}
@@ -455,7 +473,13 @@ void call_end(struct call *call, enum problem problem)
 		call->step = call_refuse(call, problem, 0);
 		return;
 	}
-	call->cut_with_key = true;
+	call->cut_for_caller = true;
+	call_fail(call, problem, JOURNAL_CUT);
+}
+
+void call_cut_for_money(struct call *call, enum problem problem)
+{
+	call->cut_for_caller = true;
 	call_fail(call, problem, JOURNAL_CUT);
 }
 
@@ -472,6 +496,7 @@ void call_let_go(struct call *call, bool counted)
 	if (call->held != NULL)
 		keep_give(&worker->keeps, call->held);
 	call->held = NULL;
+	part_give(call);
 	admit_release(&call->hold);
 	if (call->entered) {
 		admitted_remove(call);

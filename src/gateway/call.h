@@ -86,11 +86,13 @@ struct call {
 	uint64_t hold_bytes;                        /* transfer that the hold covers */
 	uint32_t memory_mib_share, cpu_milli_share; /* what the hold covers */
 	struct rating_quantities units;
-	struct admit_left left; /* where the plan has something to tell */
-	uint16_t status;        /* of the service's answer; of gRPC what it comes to: grpc.h */
-	uint8_t grpc_code;      /* what the service said; CALL_GRPC_SILENT: nothing so far */
-	uint8_t failed_by;      /* enum problem; PROBLEM_COUNT: none */
-	bool entered : 1;       /* admit_leave is owed */
+	struct call_parts *parts; /* of one that runs long, or is a tunnel: part.h */
+	struct admit_left left;   /* where the plan has something to tell */
+	uint16_t status;          /* of the service's answer; of gRPC what it comes to: grpc.h */
+	uint8_t events; /* enum events_place: where in an event stream its answer is: farewell.h */
+	uint8_t grpc_code; /* what the service said; CALL_GRPC_SILENT: nothing so far */
+	uint8_t failed_by; /* enum problem; PROBLEM_COUNT: none */
+	bool entered : 1;  /* admit_leave is owed */
 	bool waiting : 1;
 	bool retried : 1;
 	bool may_be_seen : 1; /* an instance may have got it, though it never answered */
@@ -101,8 +103,9 @@ struct call {
 	bool head_only : 1;       /* the request's method is HEAD */
 	bool trailers_wanted : 1; /* the answer goes out chunked */
 	bool request_ended : 1;
-	bool cut_with_key : 1; /* what was delivered until then is billed */
+	bool cut_for_caller : 1; /* its key or money ended: what was delivered is billed */
 	bool responded : 1;
+	bool billed : 1;                              /* a record of it is */
 	bool durable_waits : 1;                       /* for its record to be on disk */
 	bool grpc : 1;                                /* the request is gRPC, */
 	bool grpc_answer : 1;                         /* and so is the answer */
@@ -143,6 +146,12 @@ void call_end(struct call *call, enum problem problem);
 /* Writes the record, charges what is due, gives back the rest. *ret_charge_nano is what the
  * caller pays for the call. Once, in CALL_ANSWER; the call is in CALL_OVER after it. */
 void call_settle(struct call *call, enum journal_outcome outcome, int64_t *ret_charge_nano);
+/* Writes a record of what was used so far, and charges that; the call and its hold go on. */
+void call_settle_part(struct call *call, uint64_t service_us);
+/* Cuts it since its account or budget has no more; what was delivered is billed. */
+void call_cut_for_money(struct call *call, enum problem problem);
+/* When its timer is due, while it is in CALL_ANSWER. */
+uint64_t call_due_ns(const struct call *call);
 /* Whether a log line of this kind is due again: once in a while for each service, so that it is
  * seen and a flood is not. `told_ns` is when the last one was, 0 before the first. */
 bool call_complaint_due(const struct call *call, _Atomic uint64_t *told_ns);
@@ -168,7 +177,8 @@ void present_answer(struct call *call, int64_t body_bytes, const int64_t *charge
 void present_switch(struct call *call, struct slice protocol);
 void present_problem(struct call *call, enum problem problem, uint64_t retry_after_ns);
 /* Ends an answer that has begun, and could not be ended well, in the caller's language: of gRPC by
- * trailers with the outcome, else so that the caller sees it cut. */
-void present_cut(struct call *call, enum problem problem);
+ * trailers with the outcome; else by the farewell, if there is one; else so that the caller sees it
+ * cut. */
+void present_cut(struct call *call, enum problem problem, struct slice farewell);
 /* "0.05 USD"; returns its length. */
 size_t present_charge(const struct call *call, int64_t nano, char *text, size_t text_bytes_max);

@@ -113,6 +113,21 @@ struct directory_service *directory_service_by_id(struct directory *directory, s
 	return map_find(&directory->services_by_id, id.value);
 }
 
+/* The most that a call can cost until its first part is over. */
+static int64_t first_most(const struct gateway_plan_entry *entry, uint64_t part_ns)
+{
+	struct rating_quantities most;
+	int64_t nano;
+
+	for (unsigned i = 0; i < RATING_METERS; i++)
+		most.of[i] = INT64_MAX;
+	most.of[RATING_CALLS] = 1;
+	most.of[RATING_DURATION_MS] = rating_milliseconds(part_ns / CLOCK_NS_PER_US);
+	return rating_plan_call_most(&entry->rating, &most, &nano) && nano < entry->call_most_nano
+		       ? nano
+		       : entry->call_most_nano;
+}
+
 int directory_put_plan(struct directory *directory, const struct gateway_plan_entry *entry,
 		       struct fault *fault)
 {
@@ -129,10 +144,14 @@ int directory_put_plan(struct directory *directory, const struct gateway_plan_en
 		return fault_set(fault, FAULT_LIMIT, "plan %s does not fit", entry->name);
 	}
 	plan->id = entry->id;
+	const uint64_t part_ns = entry->limits.timeout_ns < directory->part_ns
+					 ? entry->limits.timeout_ns
+					 : directory->part_ns;
 	plan->admit = (struct admit_plan){
 		.rating = entry->rating,
 		.limits = entry->limits,
-		.call_most_nano = entry->call_most_nano,
+		.call_most_nano = first_most(entry, part_ns),
+		.part_ns = part_ns,
 		.flat_nano = rating_plan_flat(&entry->rating),
 	};
 	plan->allowance_bytes = allowance_policy(&entry->limits, plan->allowance);

@@ -122,6 +122,7 @@ struct directory {
 	_Atomic bool complete; /* what is not in it is not there */
 	uint64_t changes;      /* the publisher's count of what it did to the tables and entries */
 	struct rating_card card;
+	uint64_t part_ns; /* what one hold of a call covers, at most */
 	uint32_t workers;
 	struct map services_by_id, plans_by_id; /* the publisher's */
 	struct directory_instance *first_retired_instance;

@@ -54,7 +54,7 @@ bool directory_cloud_most(const struct rating_card *card, const struct directory
 
 	rating_cloud_of_call(atomic_load(&shape->memory_mib_share),
 			     atomic_load(&shape->cpu_milli_share), 1,
-			     plan->admit.limits.timeout_ns / CLOCK_NS_PER_US,
+			     plan->admit.part_ns / CLOCK_NS_PER_US,
 			     (enum rating_path)atomic_load(&shape->path), bytes, &most);
 	return rating_cloud_most(card, &most, ret_nano);
 }

@@ -11,6 +11,7 @@
 #define LEASE_WAIT_NS    (2 * CLOCK_NS_PER_S)
 #define TUNNEL_IDLE_NS   (300 * CLOCK_NS_PER_S)
 #define TUNNEL_LIFE_NS   (3600 * CLOCK_NS_PER_S)
+#define SETTLE_NS        (5 * CLOCK_NS_PER_S)
 
 void gateway_ejection_default(struct gateway_ejection *ejection)
 {
@@ -45,9 +46,13 @@ int gateway_new(const struct gateway_options *options, struct gateway **ret_gate
 		gateway->options.tunnel_idle_ns = TUNNEL_IDLE_NS;
 	if (gateway->options.tunnel_lifetime_ns == 0)
 		gateway->options.tunnel_lifetime_ns = TUNNEL_LIFE_NS;
+	if (gateway->options.settle_ns == 0)
+		gateway->options.settle_ns = SETTLE_NS;
+	check_equal(gateway->options.settle_ns % CLOCK_NS_PER_MS, 0);
 	pthread_mutex_init(&gateway->lock, NULL);
 	pthread_cond_init(&gateway->endings_applied, NULL);
 	int code = directory_init(&gateway->directory, &options->card, options->workers, fault);
+	gateway->directory.part_ns = gateway->options.settle_ns;
 	if (code == 0 && options->access.path != NULL) {
 		code = access_open(&options->access, options->clock, options->workers,
 				   &gateway->access, fault);

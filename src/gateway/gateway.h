@@ -81,6 +81,9 @@ struct gateway_options {
 	uint64_t lease_wait_ns;    /* how long a call waits for the ledger; 0: 2 s */
 	/* Of a tunnel (WebSocket): without a byte either way; from begin to end. 0: 5 min, 1 h. */
 	uint64_t tunnel_idle_ns, tunnel_lifetime_ns;
+	/* A call that runs longer is settled each time so much has passed; 0: 5 s. Whole
+	 * milliseconds. */
+	uint64_t settle_ns;
 	uint32_t waiting_max; /* calls that wait for one service's instances; 0: 1,024 */
 	struct gateway_ejection ejection;
 	struct gateway_access access;
@@ -165,7 +168,7 @@ struct gateway_plan_entry {
 	struct plan_id id;
 	const char *name;
 	struct rating_plan rating;
-	int64_t call_most_nano; /* rating_plan_call_most: what a hold takes beside flat prices */
+	int64_t call_most_nano; /* rating_plan_call_most: the most of a hold, beside flat prices */
 	struct gateway_limits limits;
 };
 

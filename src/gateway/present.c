@@ -284,11 +284,16 @@ static size_t put_outcome(enum problem problem, struct http_header *headers,
 	return 3;
 }
 
-void present_cut(struct call *call, enum problem problem)
+void present_cut(struct call *call, enum problem problem, struct slice farewell)
 {
 	struct http_header trailers[3];
 	struct grpc_texts outcome;
 
+	if (farewell.length > 0) {
+		http_exchange_send(call->exchange, farewell);
+		http_exchange_finish(call->exchange, NULL, 0);
+		return;
+	}
 	if (!call->grpc_answer || !call->trailers_wanted) {
 		http_exchange_abort(call->exchange);
 		return;

@@ -40,21 +40,24 @@ size_t problem_compose(enum problem problem, struct slice call, struct slice sco
 void problem_document(struct text *text)
 {
 	text_append_text(
-		text, "# Problems\n"
-		      "\n"
-		      "What a caller gets where Stoa answers in the service's place: "
-		      "`application/problem+json`\n"
-		      "(RFC 9457) with a stable `type`, `" PROBLEM_TYPE_PREFIX
-		      "` and the name below. None of\n"
-		      "these calls costs anything. `call` is the call's id where it has one; `stoa "
-		      "journal cat`\n"
-		      "has the record of those that a service saw. `scope` is the scope that a key "
-		      "lacks\n"
-		      "([keys.md](keys.md)). This page is written from the table in\n"
-		      "`src/gateway/problem.h`; the API has its own problems in [api.md](api.md).\n"
-		      "\n"
-		      "| type | status | title | what to do |\n"
-		      "|---|---|---|---|\n");
+		text,
+		"# Problems\n"
+		"\n"
+		"What a caller gets where Stoa answers in the service's place: "
+		"`application/problem+json`\n"
+		"(RFC 9457) with a stable `type`, `" PROBLEM_TYPE_PREFIX
+		"` and the name below. None of\n"
+		"these calls costs anything; a stream that is cut is told the same in its own\n"
+		"language ([gateway.md](gateway.md#long-calls)), and what it had delivered is "
+		"billed. `call` is the call's id where it has one; `stoa "
+		"journal cat`\n"
+		"has the record of those that a service saw. `scope` is the scope that a key "
+		"lacks\n"
+		"([keys.md](keys.md)). This page is written from the table in\n"
+		"`src/gateway/problem.h`; the API has its own problems in [api.md](api.md).\n"
+		"\n"
+		"| type | status | title | what to do |\n"
+		"|---|---|---|---|\n");
 	for (size_t i = 0; i < PROBLEM_COUNT; i++)
 		text_printf(text, "| `%s` | %u | %s | %s |\n", texts[i].type, texts[i].status,
 			    texts[i].title, texts[i].next);

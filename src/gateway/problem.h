@@ -54,7 +54,8 @@
 	  "the "                                                                                   \
 	  "key and the subscription are valid is not known yet.")                                  \
 	X(PROBLEM_LEDGER_AWAY, 503, "ledger-unavailable", "The ledger does not answer",            \
-	  "The call was not forwarded and costs nothing; try again soon.")                         \
+	  "Try again soon. A call that was not forwarded costs nothing; of a stream that was cut " \
+	  "what it had delivered is billed.")                                                      \
 	X(PROBLEM_JOURNAL_FULL, 503, "journal-unavailable", "Calls cannot be recorded now",        \
 	  "The call was not forwarded and costs nothing. The cloud's owner should look at the "    \
 	  "disk: `stoa status`.")                                                                  \

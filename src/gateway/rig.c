@@ -399,6 +399,7 @@ void rig_begin(struct rig *rig, const struct rig_options *options)
 		.card = options->card,
 		.currency = "USD",
 		.access = options->access,
+		.settle_ns = options->settle_ns,
 		.io = options->io,
 		.workers = options->workers,
 		.instance_wait_ns = CLOCK_NS_PER_S,

@@ -63,6 +63,7 @@ struct rig_options {
 	bool has_more;       /* the lease's source */
 	uint32_t instance_concurrency;
 	bool no_instance; /* the test publishes it */
+	uint64_t settle_ns; /* 0: as the gateway has it */
 	struct gateway_access access;
 	const struct gateway_identity *identity; /* NULL: calls are not signed */
 	bool durable_answers;

@@ -1,6 +1,7 @@
 #include "gateway/tunnel.h"
 
 #include "base/check.h"
+#include "gateway/part.h"
 
 static const struct http_header *upgrade_field(const struct http_header *headers, size_t count,
 					       uint32_t *ret_count)
@@ -89,7 +90,9 @@ void tunnel_begin(struct call *call, const struct http_response *response)
 	if (call->deadline_ns > end_ns)
 		call->deadline_ns = end_ns;
 	tunnel_moved(call);
-	loop_timer_set(worker->loop, &call->timer, tunnel_due_ns(call));
+	if (part_take(call) != NULL)
+		websocket_begin(&call->parts->place, wanted);
+	loop_timer_set(worker->loop, &call->timer, call_due_ns(call));
 	http_exchange_resume(call->exchange); /* it may have been paused while the call waited */
 }
 
@@ -105,8 +108,7 @@ static uint64_t idle_ns(const struct call *call)
 
 uint64_t tunnel_due_ns(const struct call *call)
 {
-	return call->tunnel && idle_ns(call) < call->deadline_ns ? idle_ns(call)
-								 : call->deadline_ns;
+	return call->tunnel ? idle_ns(call) : UINT64_MAX;
 }
 
 bool tunnel_is_idle(const struct call *call)

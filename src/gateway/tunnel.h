@@ -34,6 +34,6 @@ struct slice tunnel_protocol(const struct http_header *headers, size_t header_co
 void tunnel_begin(struct call *call, const struct http_response *response);
 /* Bytes went one way or the other. */
 void tunnel_moved(struct call *call);
-/* When the call's timer is due; also for a call that is no tunnel. */
+/* When it will have been idle for too long; UINT64_MAX for a call that is no tunnel. */
 uint64_t tunnel_due_ns(const struct call *call);
 bool tunnel_is_idle(const struct call *call);

@@ -8,6 +8,7 @@
 #include "base/log.h"
 #include "gateway/call.h"
 #include "gateway/durable.h"
+#include "gateway/part.h"
 
 /* How long an idle connection is kept when the gateway stops, for a request on its way. */
 #define DRAIN_IDLE_NS (500 * CLOCK_NS_PER_MS)
@@ -378,6 +379,7 @@ static void worker_close(struct worker *worker)
 		http_server_free(worker->server);
 	loop_free(worker->loop);
 	keep_pool_fini(&worker->keeps);
+	part_list_free(worker->parts_idle);
 }
 
 int gateway_worker_run(struct gateway *gateway, uint32_t number,

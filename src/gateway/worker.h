@@ -39,15 +39,16 @@ struct worker {
 	struct random_seeded random;
 	struct http_date date; /* of what is signed */
 	struct keep_pool keeps;
+	struct call_parts *parts_idle;
 	struct call *waiting_first, *waiting_last; /* for money or an instance, oldest first */
 	struct call *admitted_first;               /* all that call_let_go is owed, newest first */
 	uint32_t waiting_count;
 	struct worker_origin *first_origin;
 	struct access_ring *access; /* NULL: no access log */
 	uint32_t retry_credit;
-	uint64_t month_ends_ns; /* Unix; of the month that was looked at last */
-	uint32_t unsettled;     /* calls that will still need a record */
-	struct loop_task retry; /* waiting calls look again at the turn's end */
+	uint64_t month_ends_ns;                    /* Unix; of the month that was looked at last */
+	uint32_t unsettled;                        /* calls that will still need a record */
+	struct loop_task retry;                    /* waiting calls look again at the turn's end */
 	struct call *durable_first, *durable_last; /* answers that wait for the disk: durable.h */
 	struct loop_task durable_demand;
 	struct loop_message durable_synced;

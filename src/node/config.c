@@ -83,6 +83,8 @@ static const char *const durability_choices[] = {"interval", "answer", NULL};
 	  "An upgraded connection (WebSocket) on which nothing moves for so long is cut")          \
 	X(DURATION, tunnel_lifetime, "tunnel.lifetime", "1h", "1s", "1h", NULL,                    \
 	  "An upgraded connection is cut after so long, or after its plan's timeout if less")      \
+	X(DURATION, settle_interval, "settle_interval", "5s", "100ms", "1h", NULL,                 \
+	  "A call that runs longer is charged and on record each time so much has passed")         \
 	X(BYTES, head_bytes, "http.head_bytes", "32KiB", "1KiB", "64KiB", NULL,                    \
 	  "Largest head of a request or an answer")                                                \
 	X(BYTES, body_bytes, "http.body_bytes", "1GiB", "0", "1TiB", NULL,                         \
@@ -215,6 +217,7 @@ static void take_values(const struct values *values, struct config *config)
 	};
 	config->tunnel_idle_ns = values->tunnel_idle_timeout;
 	config->tunnel_lifetime_ns = values->tunnel_lifetime;
+	config->settle_ns = values->settle_interval / CLOCK_NS_PER_MS * CLOCK_NS_PER_MS;
 	http_limits_default(&config->limits);
 	config->limits.head_bytes_max = (uint32_t)values->head_bytes;
 	config->limits.body_bytes_max = values->body_bytes;

@@ -42,7 +42,7 @@ struct config {
 	uint32_t metrics_services;
 	uint32_t waiting_max;
 	struct gateway_ejection ejection;
-	uint64_t tunnel_idle_ns, tunnel_lifetime_ns;
+	uint64_t tunnel_idle_ns, tunnel_lifetime_ns, settle_ns;
 	enum log_level log_level;
 	enum log_format log_format;
 	char log_file[CONFIG_ADDRESS_MAX]; /* "": standard error */
