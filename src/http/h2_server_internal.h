@@ -98,6 +98,7 @@ struct http_h2_stream {
 	struct http_block *fields;         /* of a head or of trailers that wait to be submitted */
 	size_t field_count;
 	uint64_t body_left_bytes;          /* until body_bytes_max */
+	int64_t announced_bytes;           /* of the body; HTTP_LENGTH_UNKNOWN: not told */
 	uint64_t leaves_at;                /* of the session's sent_bytes */
 	uint64_t body_due_ns, send_due_ns; /* 0: none */
 	struct http_exchange exchange;

@@ -107,6 +107,23 @@ static void the_rest_of_a_request_is_not_wanted_after_its_answer(void **state)
 	h2_caller_end(caller);
 }
 
+static void an_answer_before_a_whole_contents_last_frame_resets_nothing(void **state)
+{
+	struct h2_caller *caller = begin(state);
+
+	h2_caller_head(caller, 0, 1, POST("/hold") "\ncontent-length: 4");
+	h2_caller_data(caller, 0, 1, "more");
+	h2_caller_say(caller);
+	http_exchange_respond(caller->rig->held, 200, NULL, 0, 0);
+	http_exchange_finish(caller->rig->held, NULL, 0);
+	h2_caller_expect(caller, "H1[:status=200]. ");
+	h2_caller_data(caller, END, 1, "");
+	h2_caller_head(caller, END, 3, GET("/late"));
+	h2_caller_say(caller);
+	h2_caller_expect(caller, LATE(3));
+	h2_caller_end(caller);
+}
+
 static void a_client_that_waits_is_told_to_go_on(void **state)
 {
 	struct h2_caller *caller = begin(state);
@@ -259,6 +276,7 @@ int main(void)
 		rig_test(streams_carry_exchanges_of_their_own),
 		rig_test(an_answer_to_head_has_no_body),
 		rig_test(the_rest_of_a_request_is_not_wanted_after_its_answer),
+		rig_test(an_answer_before_a_whole_contents_last_frame_resets_nothing),
 		rig_test(a_client_that_waits_is_told_to_go_on),
 		rig_test(what_http_1_would_refuse_is_refused),
 		rig_test(fields_beyond_the_limits_are_refused),

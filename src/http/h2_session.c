@@ -7,6 +7,14 @@
 /* ---- what sessions share ---- */
 
 static int on_stream_closed(nghttp2_session *nghttp2, int32_t id, uint32_t code, void *context);
+static bool content_is_whole(const struct http_h2_stream *stream)
+{
+	const uint64_t seen_bytes =
+		http_h2_limits(stream->session)->body_bytes_max - stream->body_left_bytes;
+
+	return stream->has_body && stream->announced_bytes == (int64_t)seen_bytes;
+}
+
 static int on_frame_sent(nghttp2_session *nghttp2, const nghttp2_frame *frame, void *context);
 
 static void set_callbacks(nghttp2_session_callbacks *callbacks)
@@ -224,8 +232,9 @@ static int on_frame_sent(nghttp2_session *nghttp2, const nghttp2_frame *frame, v
 	if (stream == NULL || stream->ended)
 		return 0;
 	leave(stream);
-	/* RFC 9113 8.1: the rest of the request is not wanted. */
-	if (!stream->input_ended)
+	/* RFC 9113 8.1: the rest of the request is not wanted. Where only its empty last frame is
+	 * to come, a client may be about to send it, and would fail on a stream that is reset. */
+	if (!stream->input_ended && !content_is_whole(stream))
 		nghttp2_submit_rst_stream(nghttp2, NGHTTP2_FLAG_NONE, stream->id, NGHTTP2_NO_ERROR);
 	return 0;
 }
