@@ -18,7 +18,7 @@ struct billing_bill {
 	struct bill_head head;
 	struct audit_hasher *hasher; /* over all that was written */
 	enum stage stage;
-	uint64_t calls; /* written */
+	uint64_t calls; /* written: those that begin here */
 	/* The stream at hand. */
 	uint32_t stream;
 	bool any_stream;
@@ -246,7 +246,7 @@ static int write_record(struct billing_bill *bill, const struct journal_record *
 		return code;
 	audit_record_format(record, text);
 	write_item(bill, text, output);
-	bill->calls++;
+	bill->calls += journal_record_begins_call(record);
 	return 0;
 }
 
