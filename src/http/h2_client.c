@@ -29,6 +29,7 @@ struct http_h2_kit *http_h2_kit_new(void)
 	http_branch_callbacks(kit->callbacks);
 	check(nghttp2_option_new(&kit->option) == 0);
 	nghttp2_option_set_no_auto_window_update(kit->option, 1);
+	http_h2_memory_init(&kit->memory);
 	return kit;
 }
 
@@ -41,6 +42,7 @@ void http_h2_kit_free(struct http_h2_kit *kit)
 	}
 	nghttp2_option_del(kit->option);
 	nghttp2_session_callbacks_del(kit->callbacks);
+	http_h2_memory_fini(&kit->memory);
 	free(kit);
 }
 
@@ -51,15 +53,15 @@ static void trunk_due(struct loop_timer *timer);
 
 static void session_new(struct http_trunk *trunk)
 {
-	const struct http_h2_kit *kit = http_trunk_client(trunk)->h2;
+	struct http_h2_kit *kit = http_trunk_client(trunk)->h2;
 	const nghttp2_settings_entry settings[] = {
 		{NGHTTP2_SETTINGS_ENABLE_PUSH, 0},
 		{NGHTTP2_SETTINGS_INITIAL_WINDOW_SIZE, HTTP_BRANCH_WINDOW},
 		{NGHTTP2_SETTINGS_MAX_HEADER_LIST_SIZE, limits_of(trunk)->head_bytes_max},
 	};
 
-	check(nghttp2_session_client_new2(&trunk->session, kit->callbacks, trunk, kit->option) ==
-	      0);
+	check(nghttp2_session_client_new3(&trunk->session, kit->callbacks, trunk, kit->option,
+					  &kit->memory.functions) == 0);
 	check(nghttp2_submit_settings(trunk->session, NGHTTP2_FLAG_NONE, settings,
 				      sizeof(settings) / sizeof(settings[0])) == 0);
 	check(nghttp2_session_set_local_window_size(trunk->session, NGHTTP2_FLAG_NONE, 0,
@@ -302,7 +304,9 @@ static void count(struct http_trunk *trunk, size_t bytes)
 	trunk->heard_ns = now_ns;
 	if (now_ns - trunk->counting_since_ns > CLOCK_NS_PER_S) {
 		trunk->counting_since_ns = now_ns;
-		trunk->idle_frames = trunk->content_bytes = 0;
+		/* Half, for what was earned may be used a moment later. */
+		trunk->idle_frames /= 2;
+		trunk->earned_frames /= 2;
 		trunk->strange_bytes = 0;
 	}
 	trunk->strange_bytes += (int64_t)bytes;

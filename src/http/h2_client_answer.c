@@ -28,7 +28,7 @@ static int on_begin_frame(nghttp2_session *session, const nghttp2_frame_hd *head
 	if (head->type == NGHTTP2_PUSH_PROMISE)
 		return NGHTTP2_ERR_CALLBACK_FAILURE;
 	trunk->strange_bytes -= (int64_t)head->length + HTTP_H2_FRAME_HEAD_BYTES;
-	return ++trunk->idle_frames > HTTP_IDLE_FRAMES_MAX + trunk->content_bytes / 64
+	return ++trunk->idle_frames > HTTP_IDLE_FRAMES_MAX + trunk->earned_frames
 		       ? NGHTTP2_ERR_CALLBACK_FAILURE
 		       : 0;
 }
@@ -173,7 +173,6 @@ static int on_content(nghttp2_session *session, uint8_t flags, int32_t id, const
 	if (branch == NULL)
 		return 0;
 	brought_something(trunk);
-	trunk->content_bytes += length;
 	if (branch->call.paused || branch->kept.bytes > 0) {
 		http_queue_append(&branch->kept, &client->blocks, slice_make(data, length));
 		return 0;

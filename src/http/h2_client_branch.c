@@ -321,7 +321,7 @@ static int send_data(nghttp2_session *session, nghttp2_frame *frame, const uint8
 	check(branch != NULL);
 	check_equal(frame->data.padlen, 0);
 	check_at_most(length, branch->output.bytes);
-	trunk->content_bytes += length;
+	trunk->earned_frames += HTTP_FRAMES_EARNED;
 	http_wire_append(&trunk->wire, slice_make(head, HTTP_H2_FRAME_HEAD_BYTES));
 	while (length > 0) {
 		struct slice piece = http_queue_piece(&branch->output);

@@ -361,6 +361,27 @@ static void small_pieces_of_content_are_no_flood(void **state)
 	h2_service_end(service);
 }
 
+static void windows_for_what_was_sent_are_no_flood(void **state)
+{
+	struct h2_service *service = h2_service_begin(state);
+	struct client_rig *rig = service->rig;
+
+	client_rig_call(rig, "POST", HTTP_LENGTH_UNKNOWN);
+	h2_service_greet(service);
+	h2_service_say(service, 0);
+	for (int i = 0; i < 2000; i++) {
+		http_call_send(rig->call, slice_of("x"));
+		client_rig_turn(rig, 0);
+		h2_service_number(service, NGHTTP2_WINDOW_UPDATE, 0, 1);
+		h2_service_number(service, NGHTTP2_WINDOW_UPDATE, 1, 1);
+		if (i % 100 == 99)
+			h2_service_say(service, 0);
+	}
+	client_rig_expect_log(rig, "");
+	client_rig_cancel(&rig->caller);
+	h2_service_end(service);
+}
+
 /* ---- origins ---- */
 
 static void an_origin_is_freed_while_a_call_goes_on(void **state)
@@ -406,6 +427,7 @@ int main(void)
 		client_rig_test(a_flood_of_unknown_frames_ends_the_connection),
 		client_rig_test(a_flood_of_continuations_ends_the_connection),
 		client_rig_test(small_pieces_of_content_are_no_flood),
+		client_rig_test(windows_for_what_was_sent_are_no_flood),
 		client_rig_test(an_origin_is_freed_while_a_call_goes_on),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);

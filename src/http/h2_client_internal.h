@@ -17,6 +17,7 @@
 
 #include "http/client_internal.h"
 #include "http/h2_internal.h"
+#include "http/h2_memory_internal.h"
 #include "http/queue_internal.h"
 
 #define HTTP_BRANCH_WINDOW     (128 * 1024)
@@ -25,7 +26,8 @@
 #define HTTP_BRANCHES_SPARE    1024         /* whose memory is kept for reuse */
 #define HTTP_HEADERS_OWN_MAX   16           /* fields of a request beside those that came with it */
 #define HTTP_STRANGE_BYTES_MAX (256 * 1024) /* a second, of frames that nobody knows */
-#define HTTP_IDLE_FRAMES_MAX   1000 /* a second, and one more for each 64 bytes of content */
+#define HTTP_IDLE_FRAMES_MAX   1000         /* a second, beside those that content earns */
+#define HTTP_FRAMES_EARNED     3            /* by each frame of content sent: windows, a ping */
 
 /* The life of a trunk. */
 #define HTTP_TRUNK_STATES(X)                                                               \
@@ -81,7 +83,7 @@ struct http_trunk {
 	struct http_response response;
 	int64_t content_length;     /* of the section that is being read */
 	uint64_t counting_since_ns; /* the next three */
-	uint64_t idle_frames, content_bytes;
+	uint64_t idle_frames, earned_frames;
 	int64_t strange_bytes; /* received, but not of frames and fields that were told */
 };
 
@@ -89,6 +91,7 @@ struct http_trunk {
 struct http_h2_kit {
 	nghttp2_session_callbacks *callbacks;
 	nghttp2_option *option;
+	struct http_h2_memory memory;
 	struct http_branch *spare;
 	uint32_t spare_count;
 };

@@ -54,8 +54,9 @@ def market(clouds):
     return Market(clouds(PLAIN_CONFIG), manifest, folder=TALLY, plan="payg")
 
 
-def fields_of(metadata):
-    return dict(metadata)
+def fields_of(call):
+    """Of head and trailers: a charge stands where the answer's end was known in time."""
+    return {**dict(call.initial_metadata()), **dict(call.trailing_metadata())}
 
 
 def records_of(market, count):
@@ -71,8 +72,8 @@ def test_every_kind_of_call_passes_with_its_trailers(market):
     with Client(market) as client:
         answer, call = client.square.with_call(12, metadata=client.metadata)
         assert answer == 144
-        assert "stoa-call" in fields_of(call.initial_metadata())
-        assert fields_of(call.trailing_metadata())["stoa-charge"] == "0.00001 USD"
+        assert "stoa-call" in fields_of(call)
+        assert fields_of(call)["stoa-charge"] == "0.00001 USD"
 
         stream = client.count(1000, metadata=client.metadata)
         assert list(stream) == list(range(1, 1001))
@@ -80,11 +81,11 @@ def test_every_kind_of_call_passes_with_its_trailers(market):
 
         answer, call = client.total.with_call(iter(range(50_000)), metadata=client.metadata)
         assert answer == sum(range(50_000))
-        assert fields_of(call.trailing_metadata())["stoa-charge"] == "0.5 USD"
+        assert fields_of(call)["stoa-charge"] == "0.50 USD"
 
         stream = client.running(iter([1, 2, 3]), metadata=client.metadata)
         assert list(stream) == [1, 3, 6]
-        assert fields_of(stream.trailing_metadata())["stoa-charge"] == "0.00003 USD"
+        assert fields_of(stream)["stoa-charge"] == "0.00003 USD"
     records = records_of(market, 4)
     assert [record["outcome"] for record in records] == ["answered"] * 4
     settle(market.cloud)
