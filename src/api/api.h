@@ -39,6 +39,15 @@
 #define API_PAGE_MAX     1000 /* items of a list; the default is 100 */
 #define API_CURRENCY_MAX 8
 
+#define API_IDENTITY_KEY_ID_MAX 40 /* bytes with the NUL */
+#define API_IDENTITY_SECRET_MAX 65 /* hexadecimal, with the NUL */
+
+/* What calls to a service are signed with: docs/identity.md. */
+struct api_identity_key {
+	char key_id[API_IDENTITY_KEY_ID_MAX];
+	char secret[API_IDENTITY_SECRET_MAX];
+};
+
 struct api;
 
 /* What the node does with what the API changed. A fault is answered as 500 and logged; the store
@@ -54,6 +63,9 @@ struct api_ports {
 	/* `count` keys, made or revoked. */
 	int (*keys_changed)(void *context, const struct account_key *keys, size_t count,
 			    struct fault *fault);
+	/* The service's key of that number; wiped by the caller. */
+	void (*identity_key)(void *context, struct service_id service, uint32_t number,
+			     struct api_identity_key *ret_key);
 	/* Until every worker of the gateway has applied what changed so far; false after most_ns.
 	 */
 	bool (*wait_applied)(void *context, uint64_t most_ns);

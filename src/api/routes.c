@@ -120,6 +120,8 @@ static const struct api_argument service_list_arguments[] = {
 
 static const struct api_argument service_arguments[] = {SERVICE};
 
+static const struct api_argument identity_rotate_arguments[] = {SERVICE, ONCE};
+
 static const struct api_argument log_arguments[] = {
 	SERVICE,
 	{"lines", API_QUERY, API_COUNT, false, 1, API_LINES_MAX, NULL,
@@ -253,6 +255,13 @@ const struct api_route api_routes[] = {
 	 API_LISTS, TAKES(service_list_arguments), "ServiceHit", 0, CALLS(services_list)},
 	{"GET", "/v1/services/{name}", "A service with its offered plans, prices and limits.",
 	 0, TAKES(service_arguments), "Service", MAY(API_NOT_FOUND), CALLS(services_show)},
+	{"GET", "/v1/services/{name}/identity",
+	 "What calls to the service are signed with now, and what comes next.",
+	 0, TAKES(service_arguments), "Identity", MAY(API_NOT_FOUND), CALLS(identity_show)},
+	{"POST", "/v1/services/{name}/identity/rotate",
+	 "Signs calls with the next key from now on; the key before is over.",
+	 API_MAKES, TAKES(identity_rotate_arguments), "Identity",
+	 MAY(API_NOT_FOUND), CALLS(identity_rotate)},
 	{"GET", "/v1/services/{name}/logs", "The last lines that the service's instances wrote.",
 	 0, TAKES(log_arguments), "Log", MAY(API_NOT_FOUND), CALLS(services_logs)},
 	{"POST", "/v1/subscriptions", "Subscribes an app to a service, or changes plan or budget.",

@@ -48,5 +48,8 @@ struct api_schema {
 	size_t member_count;
 };
 
+/* Members that stand beside their resource. */
+extern const struct api_member api_identity_members[3], api_identity_key_members[3];
+
 extern const struct api_schema api_schemas[];
 extern const size_t api_schema_count;

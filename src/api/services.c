@@ -269,16 +269,17 @@ static json_t *service_json(const struct api_request *request,
 {
 	const struct catalog_description *description = &service->description;
 
-	return json_pack("{s:s, s:o, s:s, s:s, s:s, s:o, s:i, s:o, s:s, s:s, s:o, s:o, s:s, s:o}",
-			 "service", description->name, "id", api_json_id("svc", service->id.value),
-			 "version", description->version, "account", service->account_name,
-			 "summary", description->summary, "tags", texts_json(description->tags),
-			 "revision", (int)service->revision, "published",
-			 api_json_time(service->published_ns), "folder", service->folder,
-			 "protocol", catalog_protocol_name(description->protocol),
-			 description->run != NULL ? "run" : "upstream", place_json(description),
-			 "meters", meters_json(description->units), "currency",
-			 request->api->options.currency, "plans", plans);
+	return json_pack(
+		"{s:s, s:o, s:s, s:s, s:s, s:o, s:i, s:o, s:s, s:s, s:s, s:o, s:o, s:s, s:o}",
+		"service", description->name, "id", api_json_id("svc", service->id.value),
+		"version", description->version, "account", service->account_name, "summary",
+		description->summary, "tags", texts_json(description->tags), "revision",
+		(int)service->revision, "published", api_json_time(service->published_ns), "folder",
+		service->folder, "protocol", catalog_protocol_name(description->protocol),
+		"identity", description->signed_calls ? "signed" : "unsigned",
+		description->run != NULL ? "run" : "upstream", place_json(description), "meters",
+		meters_json(description->units), "currency", request->api->options.currency,
+		"plans", plans);
 }
 
 static int show(struct store *store, void *context, struct fault *fault)

@@ -50,6 +50,9 @@ const struct store_migration catalog_migrations[] = {
 		"CREATE UNIQUE INDEX subscriptions_active ON subscriptions (app, service)"
 		" WHERE ended_ns = 0;"
 		"CREATE INDEX subscriptions_by_app ON subscriptions (app, id)"},
+	{.domain = "catalog",
+	 .number = 2,
+	 .sql = "ALTER TABLE services ADD COLUMN identity_key BIGINT NOT NULL DEFAULT 1"},
 };
 const size_t catalog_migration_count = sizeof(catalog_migrations) / sizeof(catalog_migrations[0]);
 

@@ -101,6 +101,7 @@ struct catalog_description {
 	const char *docs;        /* a path beside the manifest, or NULL */
 	const char *openapi;     /* the same */
 	enum catalog_protocol protocol;
+	bool signed_calls; /* `identity: signed` */
 	const struct catalog_run *run;
 	uint32_t upstream_count;
 	struct catalog_upstream upstreams[CATALOG_UPSTREAMS_MAX];
@@ -211,6 +212,7 @@ struct catalog_service {
 	uint32_t revision;
 	uint64_t created_ns;
 	uint64_t published_ns; /* the current revision */
+	uint32_t identity_key; /* the number of what its calls are signed with, from 1 on */
 	const char *folder;
 	struct catalog_description description; /* the current one */
 };
@@ -225,6 +227,8 @@ int catalog_service_next(struct store *store, struct service_id after,
 			 struct catalog_service **ret_service, struct fault *fault);
 /* NULL is allowed. */
 void catalog_service_free(struct catalog_service *service);
+/* The next identity key is the service's from now on. */
+int catalog_identity_rotate(struct store *store, struct service_id service, struct fault *fault);
 
 struct catalog_hit {
 	struct service_id id;

@@ -86,10 +86,11 @@ char *catalog_description_format(const struct catalog_description *description)
 				       ? NULL
 				       : catalog_protocol_name(description->protocol);
 
-	return dumped(json_pack("{s:s, s:s, s:o, s:s*, s:s*, s:s*, s:o*, s:o*, s:o}", "version",
-				description->version, "summary", description->summary, "tags",
-				texts_json(description->tags), "docs", description->docs, "openapi",
-				description->openapi, "protocol", protocol, "run",
+	return dumped(json_pack("{s:s, s:s, s:o, s:s*, s:s*, s:s*, s:s*, s:o*, s:o*, s:o}",
+				"version", description->version, "summary", description->summary,
+				"tags", texts_json(description->tags), "docs", description->docs,
+				"openapi", description->openapi, "protocol", protocol, "identity",
+				description->signed_calls ? "signed" : NULL, "run",
 				run_json(description->run), "upstream", upstreams_json(description),
 				"units", units_json(description->units)));
 }
@@ -269,14 +270,17 @@ static bool description_read(json_t *json, struct arena *arena,
 	const char *docs = NULL;
 	const char *openapi = NULL;
 	const char *protocol = protocol_names[CATALOG_PROTOCOL_1];
+	const char *identity = NULL;
 	json_t *tags;
 	json_t *run_part = NULL;
 	json_t *upstream_part = NULL;
 
-	if (json_unpack(json, "{s:s, s:s, s:o, s?s, s?s, s?s, s?o, s?o}", "version", &version,
+	if (json_unpack(json, "{s:s, s:s, s:o, s?s, s?s, s?s, s?s, s?o, s?o}", "version", &version,
 			"summary", &summary, "tags", &tags, "docs", &docs, "openapi", &openapi,
-			"protocol", &protocol, "run", &run_part, "upstream", &upstream_part) != 0)
+			"protocol", &protocol, "identity", &identity, "run", &run_part, "upstream",
+			&upstream_part) != 0)
 		return false;
+	description->signed_calls = identity != NULL && strcmp(identity, "signed") == 0;
 	if (!protocol_read(protocol, &description->protocol))
 		return false;
 	description->version = copied(arena, version);

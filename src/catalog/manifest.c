@@ -275,6 +275,7 @@ static void root_read(struct reader *reader, const struct yaml_node *root,
 		DOCS,
 		OPENAPI,
 		PROTOCOL,
+		IDENTITY,
 		RUN,
 		UPSTREAM,
 		METERS,
@@ -282,18 +283,19 @@ static void root_read(struct reader *reader, const struct yaml_node *root,
 		KEYS
 	};
 	static const char *const keys[KEYS] = {
-		[SERVICE] = "service",   [VERSION] = "version", [SUMMARY] = "summary",
-		[TAGS] = "tags",         [DOCS] = "docs",       [OPENAPI] = "openapi",
-		[PROTOCOL] = "protocol", [RUN] = "run",         [UPSTREAM] = "upstream",
-		[METERS] = "meters",     [PLANS] = "plans",
+		[SERVICE] = "service",   [VERSION] = "version",   [SUMMARY] = "summary",
+		[TAGS] = "tags",         [DOCS] = "docs",         [OPENAPI] = "openapi",
+		[PROTOCOL] = "protocol", [IDENTITY] = "identity", [RUN] = "run",
+		[UPSTREAM] = "upstream", [METERS] = "meters",     [PLANS] = "plans",
 	};
 	static const char *const protocols[] = {
 #define X(protocol, name) name,
 		CATALOG_PROTOCOLS(X)
 #undef X
 	};
+	static const char *const identities[] = {"unsigned", "signed"};
 	static const char *const no_tags[] = {NULL};
-	size_t protocol;
+	size_t protocol, identity;
 	struct catalog_description *description = &manifest->description;
 	const struct yaml_node *values[KEYS];
 
@@ -313,6 +315,9 @@ static void root_read(struct reader *reader, const struct yaml_node *root,
 	path_read(reader, values[OPENAPI], &description->openapi);
 	if (reader_word(reader, values[PROTOCOL], protocols, READER_COUNT_OF(protocols), &protocol))
 		description->protocol = (enum catalog_protocol)protocol;
+	if (reader_word(reader, values[IDENTITY], identities, READER_COUNT_OF(identities),
+			&identity))
+		description->signed_calls = identity == 1;
 
 	if (values[RUN] != NULL && values[UPSTREAM] != NULL)
 		reader_complain_of_key(reader, values[UPSTREAM],

@@ -41,18 +41,18 @@ static const struct malformed {
 	 "2:1: a second document; one file holds one"},
 	{"a list", "- service: thumbs\n",
 	 "1:1: manifest: a list is not allowed; allowed: a mapping of service, version, "
-	 "summary, tags, docs, openapi, protocol, run, upstream, meters, plans"},
+	 "summary, tags, docs, openapi, protocol, identity, run, upstream, meters, plans"},
 	{"a scalar", "thumbs\n",
 	 "1:1: manifest: a single value is not allowed; allowed: a mapping of service, "
-	 "version, summary, tags, docs, openapi, protocol, run, upstream, meters, plans"},
+	 "version, summary, tags, docs, openapi, protocol, identity, run, upstream, meters, plans"},
 	{"an unknown key", SERVICE FREE_PLAN "sumary: x\n",
 	 "5:1: manifest: unknown key \"sumary\"; did you mean \"summary\"?"},
 	{"an unknown key far from all", SERVICE FREE_PLAN "zzzzzzzzzz: x\n",
 	 "5:1: manifest: unknown key \"zzzzzzzzzz\"; allowed: service, version, summary, "
-	 "tags, docs, openapi, protocol, run, upstream, meters, plans"},
+	 "tags, docs, openapi, protocol, identity, run, upstream, meters, plans"},
 	{"a merge key", SERVICE FREE_PLAN "<<: {a: b}\n",
 	 "5:1: manifest: unknown key \"<<\"; allowed: service, version, summary, tags, docs, "
-	 "openapi, protocol, run, upstream, meters, plans"},
+	 "openapi, protocol, identity, run, upstream, meters, plans"},
 	{"a service name with capitals",
 	 "service: Thumbs\n"
 	 "version: 1.4.0\n"
@@ -134,6 +134,8 @@ static const struct malformed {
 	 "3:30: A: a single value without NUL is needed"},
 	{"an unknown protocol", IDENTITY "protocol: h3\nrun: {command: [x]}\n" FREE_PLAN,
 	 "3:11: protocol: \"h3\" is not allowed; allowed: http1, h2"},
+	{"an unknown identity", IDENTITY "identity: yes\nrun: {command: [x]}\n" FREE_PLAN,
+	 "3:11: identity: \"yes\" is not allowed; allowed: unsigned, signed"},
 	{"an unknown way to listen", IDENTITY "run: {command: [x], listen: sockets}\n" FREE_PLAN,
 	 "3:29: listen: \"sockets\" is not allowed; allowed: socket, port"},
 	{"a health path without slash", IDENTITY "run: {command: [x], health: healthz}\n" FREE_PLAN,

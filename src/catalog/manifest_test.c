@@ -140,6 +140,7 @@ static void what_is_left_out_gets_its_default(void **state)
 	assert_null(manifest->description.openapi);
 	assert_null(run->health);
 	assert_int_equal(manifest->description.protocol, CATALOG_PROTOCOL_1);
+	assert_false(manifest->description.signed_calls);
 	assert_int_equal(run->listen, CATALOG_LISTEN_SOCKET);
 	assert_int_equal(run->memory_bytes, 128 << 20);
 	assert_int_equal(run->cpu_milli, 500);
@@ -319,6 +320,7 @@ static void commands_and_variables_are_read_as_written(void **state)
 	struct catalog_manifest *manifest =
 		parsed("service: a\nversion: 0.0.0\nplans: {free: {}}\n"
 		       "protocol: h2\n"
+		       "identity: signed\n"
 		       "run:\n"
 		       "  command: [python3, server.py, --greeting, 'it''s $HOME; rm -rf']\n"
 		       "  env: {MODE: yes, EMPTY: '', LEVEL: 010}\n"
@@ -335,6 +337,7 @@ static void commands_and_variables_are_read_as_written(void **state)
 	assert_string_equal(run->environment[2], "LEVEL=010");
 	assert_null(run->environment[3]);
 	assert_int_equal(manifest->description.protocol, CATALOG_PROTOCOL_2);
+	assert_true(manifest->description.signed_calls);
 	assert_int_equal(run->listen, CATALOG_LISTEN_PORT);
 	assert_int_equal(run->instances, 3);
 	catalog_manifest_free(manifest);

@@ -105,6 +105,7 @@ static int service_fill(struct store *store, const struct store_statement *row,
 	service->created_ns = (uint64_t)store_column_int64(row, 4);
 	service->published_ns = (uint64_t)store_column_int64(row, 5);
 	service->folder = kept(holder, store_column_text(row, 6));
+	service->identity_key = (uint32_t)store_column_int64(row, 9);
 	description->name = kept(holder, store_column_text(row, 7));
 	int code = catalog_description_parse(store_column_text(row, 8), &holder->arena, description,
 					     fault);
@@ -124,7 +125,7 @@ static int service_fill(struct store *store, const struct store_statement *row,
 #define SERVICE_SELECT                                                                          \
 	"SELECT services.id, services.account, accounts.name, services.revision,"               \
 	" services.created_ns, service_revisions.published_ns, services.folder, services.name," \
-	" service_revisions.content FROM services"                                              \
+	" service_revisions.content, services.identity_key FROM services"                       \
 	" JOIN accounts ON accounts.id = services.account"                                      \
 	" JOIN service_revisions ON service_revisions.service = services.id"                    \
 	" AND service_revisions.revision = services.revision"
@@ -213,6 +214,21 @@ void catalog_service_free(struct catalog_service *service)
 		return;
 	arena_fini(&holder->arena);
 	free(holder);
+}
+
+int catalog_identity_rotate(struct store *store, struct service_id service, struct fault *fault)
+{
+	STORE_STATEMENT update = NULL;
+	const int code = store_prepare(store,
+				       "UPDATE services SET identity_key = identity_key + 1"
+				       " WHERE id = $1",
+				       &update, fault);
+
+	check(store_in_transaction(store));
+	if (code < 0)
+		return code;
+	store_bind_int64(update, 1, (int64_t)service.value);
+	return store_execute(update, fault);
 }
 
 /* ---- search ---- */

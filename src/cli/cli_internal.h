@@ -239,6 +239,8 @@ int cli_journal_cat(struct cli *cli);
 int cli_changes(struct cli *cli);
 int cli_status(struct cli *cli);
 int cli_metrics(struct cli *cli);
+int cli_identity_show(struct cli *cli);
+int cli_identity_rotate(struct cli *cli);
 int cli_logs(struct cli *cli);
 int cli_completion(struct cli *cli);
 int cli_help(struct cli *cli);

@@ -170,6 +170,22 @@ const struct cli_command cli_commands[] = {
 	 "thumbs 1.4.0 is published\n"
 	 "  plan payg version 1: new\n",
 	 OPTIONS(publish_options), 1, 1, cli_publish},
+	{"identity show", "SERVICE", "Show what a service's calls are signed with",
+	 "The service needs both secrets: a rotation begins to use the second one.\n"
+	 "docs/identity.md has how signatures are checked.",
+	 "$ stoa identity show thumbs\n"
+	 "KEY ID   USE   SECRET\n"
+	 "svc_1-1  now   63b2...\n"
+	 "svc_1-2  next  0d4f...\n",
+	 NO_OPTIONS, 1, 1, cli_identity_show},
+	{"identity rotate", "SERVICE", "Sign a service's calls with its next secret from now on",
+	 "Only once the service has both secrets: see `stoa identity show`. Instances that the cloud\n"
+	 "runs have them, and are replaced by ones that know the secret behind.",
+	 "$ stoa identity rotate thumbs\n"
+	 "KEY ID   USE   SECRET\n"
+	 "svc_1-2  now   0d4f...\n"
+	 "svc_1-3  next  b1c5...\n",
+	 NO_OPTIONS, 1, 1, cli_identity_rotate},
 	{"subscribe", "ACCOUNT/APP SERVICE[:PLAN]",
 	 "Subscribe an app to a service, or change its plan or budget",
 	 "The plan may be left out where the service offers one only. Without --budget an app may\n"

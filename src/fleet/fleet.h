@@ -84,6 +84,7 @@ struct fleet_service {
 	const char *const *command;     /* NULL-terminated; [0] with a '/', or looked up in PATH */
 	const char *const *environment; /* NULL-terminated "NAME=value"; NULL: none. STOA_* and
 					 * PORT are the fleet's and refused here */
+	const char *identity_keys;      /* STOA_IDENTITY_KEYS; NULL: none */
 	enum fleet_listen listen;
 	enum http_protocol protocol;
 	const char *health_path; /* GET answers 200..399; NULL: taking a connection is enough */

@@ -12,7 +12,7 @@
 #include "fleet/fleet_internal.h"
 
 #define PATH_DEFAULT  "/usr/local/bin:/usr/bin:/bin"
-#define OWN_VARIABLES 6 /* at most: two of identity, an address, PATH, HOME, the final NULL */
+#define OWN_VARIABLES 7 /* at most: service, instance, an address, keys, PATH, HOME, the NULL */
 
 static bool names_variable(const char *const *environment, const char *name)
 {
@@ -55,6 +55,8 @@ static void environment_init(struct environment *environment, const struct place
 		add(environment, "STOA_SOCKET", place->address.path.sun_path);
 	else
 		add(environment, "PORT", port);
+	if (specification->identity_keys != NULL)
+		add(environment, "STOA_IDENTITY_KEYS", specification->identity_keys);
 	if (!names_variable(given, "PATH"))
 		add(environment, "PATH", PATH_DEFAULT);
 	if (!names_variable(given, "HOME"))

@@ -142,6 +142,7 @@ static void fill(struct fleet_service *copy, const char **slots, struct block *b
 	copy->version = block_text(block, given->version);
 	copy->folder = block_text(block, given->folder);
 	copy->health_path = block_text(block, given->health_path);
+	copy->identity_keys = block_text(block, given->identity_keys);
 	copy->command = block_words(block, slots, given->command);
 	copy->environment = block_words(block, environment_slots, given->environment);
 }
@@ -193,8 +194,9 @@ bool specification_equal(const struct fleet_service *a, const struct fleet_servi
 	       text_equal(a->version, b->version) && text_equal(a->folder, b->folder) &&
 	       words_equal(a->command, b->command) && words_equal(a->environment, b->environment) &&
 	       a->listen == b->listen && a->protocol == b->protocol &&
-	       text_equal(a->health_path, b->health_path) && a->memory_bytes == b->memory_bytes &&
-	       a->cpu_milli == b->cpu_milli && a->concurrency == b->concurrency &&
-	       a->start_timeout_ns == b->start_timeout_ns &&
+	       text_equal(a->health_path, b->health_path) &&
+	       text_equal(a->identity_keys, b->identity_keys) &&
+	       a->memory_bytes == b->memory_bytes && a->cpu_milli == b->cpu_milli &&
+	       a->concurrency == b->concurrency && a->start_timeout_ns == b->start_timeout_ns &&
 	       a->drain_timeout_ns == b->drain_timeout_ns && a->stop_grace_ns == b->stop_grace_ns;
 }

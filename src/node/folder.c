@@ -92,6 +92,8 @@ int folder_open(struct node *node, const char *path, struct fault *fault)
 		code = load_token(node, "admin.token", node->token, fault);
 	if (code == 0)
 		code = load_token(node, "metrics.token", node->metrics_token, fault);
+	if (code == 0)
+		code = identity_open(node, fault);
 	return code;
 }
 
@@ -118,4 +120,5 @@ void folder_close(struct node *node)
 		close(node->lock_descriptor);
 	sodium_memzero(node->token, sizeof(node->token));
 	sodium_memzero(node->metrics_token, sizeof(node->metrics_token));
+	identity_close(node);
 }

@@ -1,5 +1,6 @@
 #include "node/node_internal.h"
 
+#include <sodium.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -152,6 +153,10 @@ enum http_protocol instances_protocol(const struct catalog_service *service)
 int instances_run(struct node *node, const struct catalog_service *service, struct fault *fault)
 {
 	const struct catalog_run *run = service->description.run;
+	char keys[NODE_IDENTITY_KEYS_MAX];
+
+	if (service->description.signed_calls)
+		identity_keys_format(node, service->id, service->identity_key, keys);
 	const struct fleet_service specification = {
 		.id = service->id,
 		.name = service->description.name,
@@ -159,6 +164,7 @@ int instances_run(struct node *node, const struct catalog_service *service, stru
 		.folder = service->folder,
 		.command = run->command,
 		.environment = run->environment,
+		.identity_keys = service->description.signed_calls ? keys : NULL,
 		.listen = run->listen == CATALOG_LISTEN_PORT ? FLEET_LISTEN_PORT
 							     : FLEET_LISTEN_SOCKET,
 		.protocol = instances_protocol(service),
@@ -170,5 +176,7 @@ int instances_run(struct node *node, const struct catalog_service *service, stru
 		.count = run->instances,
 	};
 
-	return fleet_service_set(node->fleet, &specification, fault);
+	const int code = fleet_service_set(node->fleet, &specification, fault);
+	sodium_memzero(keys, sizeof(keys));
+	return code;
 }

@@ -20,8 +20,7 @@
 
 #define JOURNAL_FOLDER "journal"
 #define STORE_FILE     "store.db"
-/* Much less than the store's own: the API's clients wait behind the control thread, and a poster
- * that waits says nothing. */
+/* Below the store's own: the API's clients wait behind it, and a poster that waits is silent. */
 #define BUSY_TIMEOUT_MS 1000
 
 /* ---- store and journal ---- */
@@ -279,6 +278,7 @@ static int api_begin(struct node *node, const struct node_options *options, stru
 			  .subscription_changed = port_subscription_changed,
 			  .subscription_ended = port_subscription_ended,
 			  .keys_changed = port_keys_changed,
+			  .identity_key = identity_tell,
 			  .wait_applied = port_wait_applied,
 			  .account_funded = port_account_funded,
 			  .status = status_compose,

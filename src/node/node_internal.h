@@ -25,6 +25,10 @@
 #define NODE_PATH_MAX 4096
 #define NODE_FILE_MAX (NODE_PATH_MAX + CONFIG_ADDRESS_MAX)
 
+#define NODE_IDENTITY_SECRET 32 /* bytes */
+/* Two keys as "ID:HEX ID:HEX", with the NUL. */
+#define NODE_IDENTITY_KEYS_MAX (2 * (GATEWAY_IDENTITY_KEY_ID_MAX + 2 * GATEWAY_IDENTITY_SECRET + 2))
+
 /* What the control thread knows of a published service beyond the store. */
 struct node_service {
 	struct service_id id;
@@ -66,7 +70,8 @@ struct node {
 	struct random *random;
 	struct spawner_guarded spawner;
 	struct cgroups groups;
-	uint64_t started_ns; /* Unix */
+	uint8_t identity_secret[NODE_IDENTITY_SECRET]; /* see identity.c */
+	uint64_t started_ns;                           /* Unix */
 	struct upkeep upkeep;
 	struct troubles troubles;
 	char log_path[NODE_FILE_MAX];
@@ -156,6 +161,20 @@ int auditing_open(struct node *node, struct fault *fault);
 int auditing_start(struct node *node, struct fault *fault);
 /* After the journal got its last record and is durable. */
 void auditing_stop(struct node *node);
+
+/* identity.c: what the calls of services are signed with. Reads FOLDER/identity.key, or makes it.
+ */
+int identity_open(struct node *node, struct fault *fault);
+void identity_close(struct node *node);
+/* Wiped by who asked for it. */
+void identity_key(const struct node *node, struct service_id service, uint32_t number,
+		  struct gateway_identity *ret_key);
+/* The same for the API. */
+void identity_tell(void *node, struct service_id service, uint32_t number,
+		   struct api_identity_key *ret_key);
+/* What an instance is told: this key and the next. */
+void identity_keys_format(const struct node *node, struct service_id service, uint32_t number,
+			  char text[NODE_IDENTITY_KEYS_MAX]);
 
 /* folder.c: the cloud's folder. */
 int folder_open(struct node *node, const char *path, struct fault *fault);

@@ -1,6 +1,7 @@
 #include "node/node_internal.h"
 
 #include <arpa/inet.h>
+#include <sodium.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -129,9 +130,16 @@ static int publish_offer(struct node *node, const struct catalog_service *servic
 {
 	struct gateway_service_entry entry = {.id = service->id, .name = service->description.name};
 
+	struct gateway_identity identity;
+
 	for (unsigned i = 0; i < RATING_UNITS_MAX; i++)
 		entry.units[i] = service->description.units[i].name;
+	if (service->description.signed_calls) {
+		identity_key(node, service->id, service->identity_key, &identity);
+		entry.identity = &identity;
+	}
 	const int code = gateway_publish_service(node->gateway, &entry, fault);
+	sodium_memzero(&identity, sizeof(identity));
 	return code < 0 ? code : publish_plans(node, service->id, fault);
 }
 
