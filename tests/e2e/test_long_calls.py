@@ -6,10 +6,12 @@ import socket
 import threading
 from decimal import Decimal
 
+import grpc
 import pytest
 import verifier
 from books import check_books, quiet, settle
 from cloud import PLAIN_CONFIG, upstream_manifest
+from grpc_service import GrpcService, channel_of, stub
 from market import Market
 from websocket import CLOSE, Ended, WebSocket, WebSocketService, read_head
 
@@ -181,6 +183,30 @@ def test_a_websocket_is_closed_with_4402_when_the_balance_ends(clouds, tmp_path)
             assert (opcode, int.from_bytes(data[:2], "big")) == (CLOSE, 4402)
             assert data[2:] == b"The account's balance does not cover a call"
             peer.wait_for_end()
+        three_parts(market, tmp_path)
+
+
+def test_a_grpc_stream_is_exhausted_when_the_balance_is(clouds, tmp_path):
+    over = threading.Event()
+
+    def messages():
+        yield b"hello"
+        over.wait()
+
+    with GrpcService() as service:
+        manifest = {**upstream_manifest("feed", service.address, {"payg": PLAN}), "protocol": "h2"}
+        market = Market(clouds(CONFIG), manifest, amount=str(CALL + 3 * PART))
+        with channel_of(market.cloud.gateway, "feed") as channel:
+            answers = stub(channel, "BothStreams")(
+                messages(), metadata=(("x-api-key", market.key),), timeout=60)
+            assert next(answers) == b"hello"
+            with pytest.raises(grpc.RpcError) as failed:
+                next(answers)
+            over.set()
+            assert failed.value.code() == grpc.StatusCode.RESOURCE_EXHAUSTED
+            assert failed.value.details().startswith("The account's balance does not cover a call")
+            assert ("stoa-problem", "urn:stoa:problem:balance-exhausted") in \
+                failed.value.trailing_metadata()
         three_parts(market, tmp_path)
 
 
