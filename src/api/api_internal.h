@@ -245,6 +245,8 @@ static inline int api_at(struct api_request *request, const char *name, int code
 /* The cursor of a list, "prefix_12"; 0 where not given. */
 int api_after(struct api_request *request, const char *prefix, uint64_t *ret_id,
 	      struct fault *fault);
+/* FAULT_INPUT: `after` is not what an answer of this route gave as `next`. */
+int api_no_cursor(struct api_request *request, struct fault *fault);
 size_t api_limit(const struct api_request *request);
 
 /* ---- changes ---- */

@@ -487,16 +487,22 @@ int api_after(struct api_request *request, const char *prefix, uint64_t *ret_id,
 	      struct fault *fault)
 {
 	const struct api_value *after = api_argument(request, "after");
-	char shown[TEXT_SHOWN_MAX];
 
 	*ret_id = 0;
-	if (!after->given || id_parse(prefix, after->text, ret_id))
-		return 0;
+	return !after->given || id_parse(prefix, after->text, ret_id)
+		       ? 0
+		       : api_no_cursor(request, fault);
+}
+
+int api_no_cursor(struct api_request *request, struct fault *fault)
+{
+	char shown[TEXT_SHOWN_MAX];
+
 	return api_at(request, "after",
 		      fault_set(fault, FAULT_INPUT,
 				"after: \"%s\" is no cursor of this list; give `next` of the page "
 				"before",
-				text_show(after->text, shown)));
+				text_show(api_argument(request, "after")->text, shown)));
 }
 
 size_t api_limit(const struct api_request *request)

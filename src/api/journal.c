@@ -50,18 +50,13 @@ static int read_cursor(struct api_request *request, struct cursor *cursor, struc
 {
 	const struct journal *journal = request->api->options.journal;
 	const struct api_value *after = api_argument(request, "after");
-	char shown[TEXT_SHOWN_MAX];
 
 	*cursor = (struct cursor){.streams = journal_stream_count(journal)};
 	for (uint32_t i = 0; i < cursor->streams; i++)
 		cursor->position[i] = journal_stream_first(journal, i);
 	if (!after->given || parse_cursor(after->text, cursor))
 		return 0;
-	return api_at(request, "after",
-		      fault_set(fault, FAULT_INPUT,
-				"after: \"%s\" is no cursor of the journal; give `next` of the "
-				"page before",
-				text_show(after->text, shown)));
+	return api_no_cursor(request, fault);
 }
 
 /* ---- names of what records mention, looked up once a page ---- */

@@ -1,6 +1,12 @@
 /* Money: funding, statements, the ledger. */
 #include "api/api_internal.h"
 
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "base/check.h"
+
 /* ---- funding ---- */
 
 #define KEY_BYTES 16
@@ -127,6 +133,59 @@ static int read_statement_query(struct api_request *request, struct store *store
 	return code;
 }
 
+/* A line in the order of the statement. It says which line, not the how many-th, so that a page is
+ * not moved by what comes to be charged meanwhile. */
+#define CURSOR_MAX 256
+
+static void format_cursor(const struct billing_line *line, char cursor[CURSOR_MAX])
+{
+	snprintf(cursor, CURSOR_MAX, "%s.%s.%" PRIu64 ".%" PRIu64 ".%" PRIu64 ".%s.%s",
+		 billing_role_name(line->role), billing_kind_name(line->kind), line->service.value,
+		 line->plan.value, line->subscription.value, line->meter, line->model);
+}
+
+/* The line behind the cursor's. */
+static int find_first_line(struct api_request *request, const struct billing_statement *statement,
+			   size_t *ret_first, struct fault *fault)
+{
+	const struct api_value *after = api_argument(request, "after");
+	char cursor[CURSOR_MAX];
+
+	*ret_first = 0;
+	if (!after->given)
+		return 0;
+	for (size_t i = 0; i < statement->line_count; i++) {
+		format_cursor(&statement->lines[i], cursor);
+		if (slice_equal(slice_of(cursor), after->text)) {
+			*ret_first = i + 1;
+			return 0;
+		}
+	}
+	return api_no_cursor(request, fault);
+}
+
+static json_t *statement_json(struct api_request *request,
+			      const struct billing_statement_query *query,
+			      const struct billing_statement *made, size_t first)
+{
+	const size_t left = made->line_count - first;
+	const size_t count = left < api_limit(request) ? left : api_limit(request);
+	json_t *lines = json_array();
+	json_t *next = json_null();
+
+	for (size_t i = first; i < first + count; i++)
+		json_array_append_new(lines, line_json(&made->lines[i]));
+	if (count < left) {
+		char cursor[CURSOR_MAX];
+		format_cursor(&made->lines[first + count - 1], cursor);
+		next = json_string(cursor);
+	}
+	return json_pack("{s:s%, s:s, s:o, s:o, s:o, s:o}", "account", query->account_name.data,
+			 query->account_name.length, "currency", request->api->options.currency,
+			 "period", api_json_month(made->month), "lines", lines, "total",
+			 api_json_amount(made->total_nano), "next", next);
+}
+
 static int statement(struct store *store, void *context, struct fault *fault)
 {
 	struct api_request *request = context;
@@ -137,21 +196,17 @@ static int statement(struct store *store, void *context, struct fault *fault)
 						       clock_month_of(request->now_ns)),
 	};
 	struct billing_statement *made = NULL;
+	size_t first = 0;
 	int code = read_statement_query(request, store, &query, fault);
 
 	if (code == 0)
 		code = billing_statement_make(store, &options->terms, &query, &made, fault);
-	if (code < 0)
-		return code;
-	json_t *lines = json_array();
-	for (size_t i = 0; i < made->line_count; i++)
-		json_array_append_new(lines, line_json(&made->lines[i]));
-	request->answer = json_pack("{s:s%, s:s, s:o, s:o, s:o}", "account",
-				    query.account_name.data, query.account_name.length, "currency",
-				    options->currency, "period", api_json_month(made->month),
-				    "lines", lines, "total", api_json_amount(made->total_nano));
+	if (code == 0)
+		code = find_first_line(request, made, &first, fault);
+	if (code == 0)
+		request->answer = statement_json(request, &query, made, first);
 	billing_statement_free(made);
-	return 0;
+	return code;
 }
 
 int api_accounts_statement(struct api_request *request, struct fault *fault)
@@ -166,8 +221,7 @@ static const struct {
 	const char *name;
 } ledgers[] = {{LEDGER_MONEY, "money"}, {LEDGER_BUDGETS, "budgets"}};
 
-#define LEDGERS     (sizeof(ledgers) / sizeof(ledgers[0]))
-#define LEDGER_PAGE 64
+#define LEDGERS (sizeof(ledgers) / sizeof(ledgers[0]))
 
 static json_t *ledger_account_json(const struct ledger_account *account)
 {
@@ -180,24 +234,32 @@ static json_t *ledger_account_json(const struct ledger_account *account)
 			 api_json_amount(account->credits_posted_nano));
 }
 
-static int append_accounts(struct ledger *ledger, uint32_t number, json_t *accounts,
-			   struct fault *fault)
+/* One ledger after the other, each by id, from the cursor on. */
+static int list_accounts(struct api_request *request, struct ledger_account *accounts, size_t limit,
+			 size_t *ret_count, struct fault *fault)
 {
-	struct ledger_account page[LEDGER_PAGE];
-	struct ledger_account_id after = {0};
-	size_t count = LEDGER_PAGE;
+	struct ledger *ledger = request->api->ledger;
+	struct ledger_account last = {.ledger = ledgers[0].number};
+	size_t found;
+	size_t which = 0;
+	int code = api_after(request, "ledger", &last.id.value, fault);
 
-	while (count == LEDGER_PAGE) {
-		const int code = ledger_accounts_list(ledger, number, after, page, LEDGER_PAGE,
-						      &count, fault);
-		if (code < 0)
-			return code;
-		for (size_t i = 0; i < count; i++)
-			json_array_append_new(accounts, ledger_account_json(&page[i]));
-		if (count > 0)
-			after = page[count - 1].id;
+	if (code == 0 && last.id.value != 0)
+		code = ledger_account_get(ledger, last.id, &last, fault);
+	if (code == FAULT_NOT_FOUND)
+		return api_no_cursor(request, fault);
+	while (code == 0 && ledgers[which].number != last.ledger)
+		which++;
+	*ret_count = 0;
+	for (; code == 0 && which < LEDGERS && *ret_count < limit; which++) {
+		code = ledger_accounts_list(ledger, ledgers[which].number, last.id,
+					    accounts + *ret_count, limit - *ret_count, &found,
+					    fault);
+		last.id.value = 0;
+		if (code == 0)
+			*ret_count += found;
 	}
-	return 0;
+	return code;
 }
 
 static int append_sum(struct ledger *ledger, size_t which, json_t *sums, struct fault *fault)
@@ -224,21 +286,27 @@ static int append_sum(struct ledger *ledger, size_t which, json_t *sums, struct 
 static int show_ledger(struct store *store, void *context, struct fault *fault)
 {
 	struct api_request *request = context;
-	json_t *accounts = json_array();
+	const size_t limit = api_limit(request);
+	struct ledger_account *accounts = calloc(limit, sizeof(*accounts));
+	size_t count = 0;
 	json_t *sums = json_array();
-	int code = 0;
 
 	(void)store;
-	for (size_t i = 0; code == 0 && i < LEDGERS; i++) {
-		code = append_accounts(request->api->ledger, ledgers[i].number, accounts, fault);
-		if (code == 0)
-			code = append_sum(request->api->ledger, i, sums, fault);
-	}
-	if (code == 0)
+	check(accounts != NULL);
+	int code = list_accounts(request, accounts, limit, &count, fault);
+	for (size_t i = 0; code == 0 && i < LEDGERS; i++)
+		code = append_sum(request->api->ledger, i, sums, fault);
+	if (code == 0) {
+		json_t *list = json_array();
+		for (size_t i = 0; i < count; i++)
+			json_array_append_new(list, ledger_account_json(&accounts[i]));
+		const uint64_t last = count > 0 ? accounts[count - 1].id.value : 0;
 		request->answer =
-			json_pack("{s:s, s:O, s:O}", "currency", request->api->options.currency,
-				  "accounts", accounts, "sums", sums);
-	json_decref(accounts);
+			json_pack("{s:s, s:o, s:O, s:o}", "currency",
+				  request->api->options.currency, "accounts", list, "sums", sums,
+				  "next", api_next("ledger", last, count, limit));
+	}
+	free(accounts);
 	json_decref(sums);
 	return code;
 }

@@ -45,6 +45,10 @@ static const struct api_argument statement_arguments[] = {
 	 "a calendar month in UTC; this month where not given"},
 	{"app", API_QUERY, API_TEXT, false, 1, PATH_BYTES, NULL, "only this app, `account/app`"},
 	{"service", API_QUERY, API_TEXT, false, 1, NAME_BYTES, NULL, "only this service"},
+	{"after", API_QUERY, API_TEXT, false, 1, 255, NULL,
+	 "where to go on: `next` of the page before"},
+	{"limit", API_QUERY, API_COUNT, false, 1, API_PAGE_MAX, NULL,
+	 "most lines of the page, 100 where not given"},
 };
 
 static const struct api_argument bill_arguments[] = {
@@ -225,7 +229,7 @@ const struct api_route api_routes[] = {
 	 API_MAKES, TAKES(fund_arguments), "Funding",
 	 MAY(API_NOT_FOUND) | MAY(API_CONFLICT) | MAY(API_LIMIT), CALLS(accounts_fund)},
 	{"GET", "/v1/accounts/{account}/statement",
-	 "What an account owes and is owed for a month, line by line.",
+	 "What an account owes and is owed for a month, line by line, page by page.",
 	 0, TAKES(statement_arguments), "Statement", MAY(API_NOT_FOUND), CALLS(accounts_statement)},
 	{"GET", "/v1/accounts/{account}/bill",
 	 "The statement of a month with the proof of each call in it, as `stoa verify` checks it.",
@@ -275,8 +279,8 @@ const struct api_route api_routes[] = {
 	 MAY(API_NOT_FOUND), CALLS(subscriptions_end)},
 	{"GET", "/v1/usage", "Calls, errors, bytes and latencies over time, as far as they are posted.",
 	 0, TAKES(usage_arguments), "Usage", MAY(API_NOT_FOUND), CALLS(usage_show)},
-	{"GET", "/v1/ledger", "Every account of every ledger, and whether each ledger balances.",
-	 0, NONE, "Ledger", 0, CALLS(ledger_show)},
+	{"GET", "/v1/ledger", "The accounts of every ledger, page by page, and whether each ledger balances.",
+	 0, TAKES(page_arguments), "Ledger", 0, CALLS(ledger_show)},
 	{"GET", "/v1/ledger/{account}/transfers", "The transfers from and to an account, newest first.",
 	 API_LISTS, TAKES(transfer_arguments), "Transfer", MAY(API_NOT_FOUND), CALLS(transfers_list)},
 	{"GET", "/v1/journal", "The call records, oldest first; an empty page is the end for now.",

@@ -115,7 +115,8 @@ static const struct api_member statement_members[] = {
 	{"currency", API_IS_TEXT, 0, NULL, "of the amounts"},
 	{"period", API_IS_MONTH, 0, NULL, "a calendar month in UTC"},
 	{"lines", API_IS_OBJECT, API_LIST_OF, "StatementLine", "one for each thing charged"},
-	{"total", API_IS_AMOUNT, 0, NULL, "the sum; below zero it is owed to the account"},
+	{"total", API_IS_AMOUNT, 0, NULL, "of all pages; below zero it is owed to the account"},
+	{"next", API_IS_TEXT, API_OR_NULL, NULL, "the next page's `after`; null: it is the last"},
 };
 
 static const struct api_member statement_line_members[] = {
@@ -157,14 +158,12 @@ static const struct api_member key_members[] = {KEY_MEMBERS};
 
 static const struct api_member key_made_members[] = {
 	KEY_MEMBERS,
-	{"key", API_IS_TEXT, API_OR_NULL, NULL,
-	 "its text, shown here and never again: null in an answer that is given again"},
+	{"key", API_IS_TEXT, API_OR_NULL, NULL, "its text, shown once: null where given again"},
 };
 
 static const struct api_member key_rotated_members[] = {
 	KEY_MEMBERS,
-	{"key", API_IS_TEXT, API_OR_NULL, NULL,
-	 "its text, shown here and never again: null in an answer that is given again"},
+	{"key", API_IS_TEXT, API_OR_NULL, NULL, "its text, shown once: null where given again"},
 	{"replaces", API_IS_OBJECT, 0, "Key", "the key before, with the end that it has now"},
 };
 
@@ -338,8 +337,9 @@ static const struct api_member usage_series_members[] = {
 
 static const struct api_member ledger_members[] = {
 	{"currency", API_IS_TEXT, 0, NULL, "of the amounts"},
-	{"accounts", API_IS_OBJECT, API_LIST_OF, "LedgerAccount", "of every ledger"},
-	{"sums", API_IS_OBJECT, API_LIST_OF, "LedgerSum", "one for each ledger"},
+	{"accounts", API_IS_OBJECT, API_LIST_OF, "LedgerAccount", "one ledger after the other"},
+	{"sums", API_IS_OBJECT, API_LIST_OF, "LedgerSum", "of each ledger's accounts, of all pages"},
+	{"next", API_IS_TEXT, API_OR_NULL, NULL, "the next page's `after`; null: it is the last"},
 };
 
 #define FOUR_AMOUNTS                                                                              \

@@ -136,7 +136,6 @@ static int read_hit_cursor(struct api_request *request, uint64_t *ret_score, str
 	const struct api_value *after = api_argument(request, "after");
 	struct slice name = after->text;
 	struct slice score;
-	char shown[TEXT_SHOWN_MAX];
 
 	*ret_score = UINT64_MAX;
 	*ret_name = (struct slice){0};
@@ -144,12 +143,7 @@ static int read_hit_cursor(struct api_request *request, uint64_t *ret_score, str
 		return 0;
 	slice_cut(&name, '.', &score);
 	if (!slice_to_u64(score, UINT32_MAX, ret_score) || name.length == 0)
-		return api_at(
-			request, "after",
-			fault_set(fault, FAULT_INPUT,
-				  "after: \"%s\" is no cursor of this list; give `next` of the "
-				  "page before",
-				  text_show(after->text, shown)));
+		return api_no_cursor(request, fault);
 	*ret_name = name;
 	return 0;
 }

@@ -37,8 +37,8 @@ static void print_accounts(const json_t *items)
 int cli_account_list(struct cli *cli)
 {
 	json_t *answer = NULL;
-	const int status =
-		cli_ask_list(cli, route_accounts_list((struct route_accounts_list){0}), &answer);
+	const int status = cli_ask_list(cli, route_accounts_list((struct route_accounts_list){0}),
+					"items", &answer);
 
 	if (status == CLI_DONE && cli->json)
 		cli_print_json(answer);

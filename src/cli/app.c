@@ -43,7 +43,7 @@ int cli_app_list(struct cli *cli)
 	json_t *answer = NULL;
 	const int status = cli_ask_list(
 		cli, route_apps_list((struct route_apps_list){.account = cli_argument(cli, 0)}),
-		&answer);
+		"items", &answer);
 
 	if (status == CLI_DONE && cli->json)
 		cli_print_json(answer);

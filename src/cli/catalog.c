@@ -24,7 +24,8 @@ static int list(struct cli *cli, const char *words)
 {
 	json_t *answer = NULL;
 	const int status = cli_ask_list(
-		cli, route_services_list((struct route_services_list){.search = words}), &answer);
+		cli, route_services_list((struct route_services_list){.search = words}), "items",
+		&answer);
 
 	if (status == CLI_DONE && cli->json)
 		cli_print_json(answer);

@@ -49,9 +49,10 @@ static void print_page(const json_t *items)
 	cli_table_end(&table);
 }
 
-static void show_page(void *context, json_t *items)
+static void show_page(void *context, json_t *answer)
 {
 	const struct cli *cli = context;
+	const json_t *items = json_object_get(answer, "items");
 	const json_t *item;
 	size_t i;
 
@@ -67,5 +68,5 @@ int cli_changes(struct cli *cli)
 	const struct route_changes_list wanted = {.kind = cli_option(cli, "--kind"),
 						  .name = cli_option(cli, "--name")};
 
-	return cli_ask_pages(cli, route_changes_list(wanted), show_page, cli);
+	return cli_ask_pages(cli, route_changes_list(wanted), "items", show_page, cli);
 }

@@ -149,16 +149,18 @@ int cli_ask(struct cli *cli, struct cli_request request, json_t **ret_answer);
 int cli_ask_text(struct cli *cli, struct cli_request request, struct text *ret_answer);
 /* The same into a file, whatever its length. */
 int cli_download(struct cli *cli, struct cli_request request, FILE *file);
-/* Page by page to the end of a list, which may be larger than memory. */
-typedef void (*cli_page_fn)(void *context, json_t *items);
-int cli_ask_pages(struct cli *cli, struct cli_request request, cli_page_fn page, void *context);
+/* Page by page to the end of the answers' list of this name, which may be larger than memory. */
+typedef void (*cli_page_fn)(void *context, json_t *answer);
+int cli_ask_pages(struct cli *cli, struct cli_request request, const char *list, cli_page_fn page,
+		  void *context);
 /* Around what may take longer than a second: a line that is written over on a terminal's standard
  * error. What has parts counts them in cli->done and ->total. cli_ask does it by itself. */
 void cli_progress_begin(struct cli *cli);
 void cli_progress_show(struct cli *cli);
 void cli_progress_end(struct cli *cli);
-/* All pages of a list as one {"items": [...], "next": null}. */
-int cli_ask_list(struct cli *cli, struct cli_request request, json_t **ret_answer);
+/* The last page's answer, with all pages' items in its list. */
+int cli_ask_list(struct cli *cli, struct cli_request request, const char *list,
+		 json_t **ret_answer);
 void cli_disconnect(struct cli *cli);
 
 /* ---- printing ---- */

@@ -296,7 +296,8 @@ static struct cli_request page_of(const struct cli_request *list, const char *af
 	return page;
 }
 
-int cli_ask_pages(struct cli *cli, struct cli_request request, cli_page_fn page, void *context)
+int cli_ask_pages(struct cli *cli, struct cli_request request, const char *list, cli_page_fn page,
+		  void *context)
 {
 	char *after = NULL;
 	int status;
@@ -308,8 +309,8 @@ int cli_ask_pages(struct cli *cli, struct cli_request request, cli_page_fn page,
 		free(after);
 		after = NULL;
 		if (status == CLI_DONE) {
-			json_t *items = json_object_get(answer, "items");
-			page(context, items);
+			const json_t *items = json_object_get(answer, list);
+			page(context, answer);
 			/* The journal has no end: its page behind the last record is empty. */
 			if (json_is_string(json_object_get(answer, "next")) &&
 			    json_array_size(items) > 0)
@@ -321,18 +322,31 @@ int cli_ask_pages(struct cli *cli, struct cli_request request, cli_page_fn page,
 	return status;
 }
 
-static void keep_page(void *context, json_t *items)
+struct whole {
+	const char *list;
+	json_t *items;  /* of all pages */
+	json_t *answer; /* the last page */
+};
+
+static void keep_page(void *context, json_t *answer)
 {
-	json_array_extend(context, items);
+	struct whole *whole = context;
+
+	json_array_extend(whole->items, json_object_get(answer, whole->list));
+	json_decref(whole->answer);
+	whole->answer = json_incref(answer);
 }
 
-int cli_ask_list(struct cli *cli, struct cli_request request, json_t **ret_answer)
+int cli_ask_list(struct cli *cli, struct cli_request request, const char *list, json_t **ret_answer)
 {
-	json_t *items = json_array();
-	const int status = cli_ask_pages(cli, request, keep_page, items);
+	struct whole whole = {list, json_array(), NULL};
+	const int status = cli_ask_pages(cli, request, list, keep_page, &whole);
 
-	if (status == CLI_DONE)
-		*ret_answer = json_pack("{s:O, s:n}", "items", items, "next");
-	json_decref(items);
+	if (status == CLI_DONE) {
+		json_object_set(whole.answer, list, whole.items);
+		*ret_answer = json_incref(whole.answer);
+	}
+	json_decref(whole.answer);
+	json_decref(whole.items);
 	return status;
 }

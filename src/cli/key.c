@@ -124,7 +124,7 @@ int cli_key_list(struct cli *cli)
 	json_t *answer = NULL;
 	const int status = cli_ask_list(
 		cli, route_keys_list((struct route_keys_list){.app = cli_argument(cli, 0)}),
-		&answer);
+		"items", &answer);
 
 	if (status == CLI_DONE && cli->json)
 		cli_print_json(answer);

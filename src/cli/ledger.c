@@ -43,7 +43,8 @@ static void print_one(const json_t *answer, const json_t *sum)
 int cli_ledger(struct cli *cli)
 {
 	json_t *answer = NULL;
-	int status = cli_ask(cli, route_ledger_show(), &answer);
+	int status = cli_ask_list(cli, route_ledger_show((struct route_ledger_show){0}), "accounts",
+				  &answer);
 	const json_t *sum;
 	size_t i;
 

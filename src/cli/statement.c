@@ -138,7 +138,7 @@ int cli_statement(struct cli *cli)
 
 	if (cli_option(cli, "--bill") != NULL)
 		return bill(cli);
-	const int status = cli_ask(cli, route_accounts_statement(wanted), &answer);
+	const int status = cli_ask_list(cli, route_accounts_statement(wanted), "lines", &answer);
 	if (status == CLI_DONE && cli->json)
 		cli_print_json(answer);
 	else if (status == CLI_DONE)

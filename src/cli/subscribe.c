@@ -74,7 +74,7 @@ int cli_subscription_list(struct cli *cli)
 {
 	const struct route_subscriptions_list wanted = {.app = cli_argument(cli, 0)};
 	json_t *answer = NULL;
-	const int status = cli_ask_list(cli, route_subscriptions_list(wanted), &answer);
+	const int status = cli_ask_list(cli, route_subscriptions_list(wanted), "items", &answer);
 
 	if (status == CLI_DONE && cli->json)
 		cli_print_json(answer);

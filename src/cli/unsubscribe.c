@@ -9,7 +9,7 @@ static int find_subscription(struct cli *cli, json_t **ret_items)
 	const struct route_subscriptions_list wanted = {.app = cli->arguments[0],
 							.service = cli->arguments[1]};
 
-	return cli_ask_list(cli, route_subscriptions_list(wanted), ret_items);
+	return cli_ask_list(cli, route_subscriptions_list(wanted), "items", ret_items);
 }
 
 static int end_subscription(struct cli *cli, const char *id, json_t **ret_answer)

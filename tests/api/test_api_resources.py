@@ -1,6 +1,7 @@
 """What the API makes, changes and lists."""
 
 import re
+import sqlite3
 import threading
 import uuid
 
@@ -303,7 +304,7 @@ def test_a_statement_of_nothing_is_empty(town):
     town.account(name)
     statement = town.statement(name, period="2026-01")
     assert statement == {"account": name, "currency": "USD", "period": "2026-01", "lines": [],
-                         "total": "0.00"}
+                         "total": "0.00", "next": None}
 
 
 # ---- calls: journal, statement, status
@@ -354,6 +355,64 @@ def test_a_statement_has_the_lines_of_both_sides(called):
     earned = called.statement("globex", service="echo")
     assert {line["role"] for line in earned["lines"]} == {"provider"}
     assert earned["total"].startswith("-")
+
+
+@pytest.fixture(scope="module")
+def charged(called):
+    """acme/shop has called services of three names."""
+    for name in ("first", "second"):
+        called.publish(upstream_manifest(name, called.upstream.address), "globex")
+        called.subscribe("acme/shop", name)
+        assert called.call(name, "/x", called.shop_key).status_code == 200
+    called.wait_until_posted()
+    return called
+
+
+@pytest.mark.parametrize("path, name", [("/v1/ledger", "accounts"),
+                                        ("/v1/accounts/acme/statement", "lines"),
+                                        ("/v1/accounts/globex/statement", "lines")])
+def test_pages_are_the_whole_however_long_they_are(charged, path, name):
+    at_once = charged.ask("GET", path, params={"limit": 1000})
+    assert len(at_once[name]) > 2 and at_once["next"] is None
+    for limit in (1, 2, len(at_once[name]), len(at_once[name]) + 1):
+        assert charged.whole(path, name, limit=limit) == at_once
+    page = charged.ask("GET", path, params={"limit": 2})
+    assert page == {**at_once, name: at_once[name][:2], "next": page["next"]} and page["next"]
+
+
+def test_a_page_of_a_statement_is_not_moved_by_what_is_charged_meanwhile(charged):
+    path = "/v1/accounts/acme/statement"
+    page = charged.ask("GET", path, params={"limit": 1})
+    charged.publish(upstream_manifest("a-first", charged.upstream.address), "globex")
+    charged.subscribe("acme/shop", "a-first")
+    assert charged.call("a-first", "/x", charged.shop_key).status_code == 200
+    charged.wait_until_posted()
+    rest = charged.whole(path, "lines", after=page["next"])["lines"]
+    assert [line["service"] for line in rest].count(page["lines"][0]["service"]) == 0
+    assert charged.statement("acme")["lines"][0]["service"] == "a-first"
+
+
+@pytest.mark.parametrize("path", ["/v1/ledger", "/v1/accounts/acme/statement"])
+@pytest.mark.parametrize("after", ["x", "ledger_999999", "line_1", "consumer.usage.1.1.1.calls"])
+def test_what_no_page_told_is_no_cursor(called, path, after):
+    problem = called.ask("GET", path, params={"after": after}, expected=[422])
+    assert problem["parameter"] == "after" and "`next`" in problem["detail"]
+
+
+def test_a_ledger_of_more_accounts_than_a_page_is_shown_whole(clouds):
+    cloud = clouds()
+    cloud.stop()
+    with sqlite3.connect(cloud.folder / "store.db") as store:
+        store.executemany("INSERT INTO ledger_account (ledger, code, flags, name)"
+                          " VALUES (1, 1, 0, ?)", [(f"a{number}",) for number in range(2000)])
+    store.close()
+    cloud.start()
+    shown = cloud.json("ledger")
+    assert shown["next"] is None
+    names = [account["name"] for account in shown["accounts"] if account["ledger"] == 1]
+    assert {f"a{number}" for number in range(2000)} < set(names) and len(names) == len(set(names))
+    rows = cloud.cli("ledger").stdout.splitlines()
+    assert sum(bool(re.match(r"a\d+ ", row)) for row in rows) == 2000
 
 
 def test_the_status_tells_of_the_cloud_and_the_node(called):

@@ -192,6 +192,15 @@ class Cloud:
             raise Refused(f"{method} {path}: {answer.status_code} {answer.text}")
         return answer.json()
 
+    def whole(self, path, name, **query):
+        """An answer with the list `name` of all its pages."""
+        found, answer = [], {"next": ""}
+        while answer["next"] is not None:
+            after = {"after": answer["next"]} if answer["next"] else {}
+            answer = self.ask("GET", path, params={"limit": 1000, **query, **after})
+            found += answer[name]
+        return {**answer, name: found}
+
     def items(self, path, **query):
         """All items of a list, page by page."""
         found, after = [], None
@@ -249,10 +258,10 @@ class Cloud:
         return self.ask("POST", "/v1/subscriptions", body)
 
     def statement(self, account, **query):
-        return self.ask("GET", f"/v1/accounts/{account}/statement", params=query)
+        return self.whole(f"/v1/accounts/{account}/statement", "lines", **query)
 
     def ledger(self):
-        return self.ask("GET", "/v1/ledger")
+        return self.whole("/v1/ledger", "accounts")
 
     def ledger_account(self, name, number=1):
         for account in self.ledger()["accounts"]:
