@@ -1,4 +1,4 @@
-"""Fields between a caller and a service: what each side may not say to the other, and what Stoa says."""
+"""Fields between caller and service: what neither may say to the other, and what Stoa says."""
 
 import re
 
