@@ -211,9 +211,12 @@ static int on_bad_frame(nghttp2_session *nghttp2, const nghttp2_frame *frame, in
 	struct http_h2_session *session = context;
 
 	(void)nghttp2;
-	(void)error;
 	if (frame->hd.type == NGHTTP2_HEADERS)
 		http_h2_section_clear(session);
+	/* One beyond those allowed, of a client that has not agreed to their number yet: it is
+	 * refused without ever becoming a stream. */
+	if (error == NGHTTP2_ERR_REFUSED_STREAM)
+		http_h2_lose_patience(session, HTTP_H2_RESET_COST_NS);
 	return 0;
 }
 
