@@ -273,6 +273,7 @@ static bool wait_for_replacement(struct call *call, enum http_failure failure)
 			loop_now_ns(worker->loop) + worker->gateway->options.instance_wait_ns;
 	call->missed = call->instance->id;
 	call->forwarded_ns = 0;
+	part_give(call); /* nothing is on record: its time begins anew */
 	balance_release(call);
 	worker_place_free(worker, call->service);
 	call->step = CALL_BALANCE;
