@@ -335,7 +335,8 @@ void http_call_finish(struct http_call *call, const struct http_header *trailers
 /* No on_body while paused, and no on_end of an answer that has a body. */
 void http_call_pause(struct http_call *call);
 void http_call_resume(struct http_call *call);
-/* The caller lost interest: the connection closes (its state is unknown); no event follows. */
+/* The caller lost interest; no event follows. HTTP/1: the connection closes, for its state is
+ * unknown; HTTP/2: the call's stream is reset. */
 void http_call_cancel(struct http_call *call);
 /* Whether any byte of the request may have reached the peer. */
 bool http_call_sent_any(const struct http_call *call);

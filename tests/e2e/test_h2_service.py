@@ -100,7 +100,7 @@ def test_many_callers_share_few_connections_and_no_answer_is_crossed(clouds, h2_
         talker.start()
     for talker in talkers:
         talker.join()
-    assert not wrong and not upstream.faults
+    assert not wrong and not upstream.faults, (wrong[:3], upstream.faults)
     assert len(upstream.requests) == 641
     assert upstream.connections_made <= 4
     settle(market.cloud)
@@ -177,3 +177,14 @@ def test_a_service_without_http_2_fails_its_own_calls_only(clouds, h2_upstreams,
     market.cloud.subscribe("acme/shop", "good")
     answer = market.cloud.call("good", "/call/n2", market.key)
     assert (answer.status_code, answer.content) == (200, b"n2")
+
+
+def test_a_wish_to_upgrade_goes_on_as_an_ordinary_call(clouds, h2_upstreams):
+    upstream = h2_upstreams()
+    market = market_of(clouds, upstream)
+    answer = market.call("/call/n9", fields="Connection: Upgrade\r\nUpgrade: websocket\r\n")
+    assert (answer.status, answer.body) == (200, b"n9")
+    request, = upstream.requests
+    assert request.field("upgrade") is None and request.field("connection") is None
+    market.normal_call()
+    assert not upstream.faults
