@@ -8,6 +8,7 @@ import struct
 import threading
 
 import h2.errors
+import h2_upstream
 import pytest
 from books import check_books, settle
 from cloud import PLAIN_CONFIG, upstream_manifest
@@ -188,3 +189,23 @@ def test_a_wish_to_upgrade_goes_on_as_an_ordinary_call(clouds, h2_upstreams):
     assert request.field("upgrade") is None and request.field("connection") is None
     market.normal_call()
     assert not upstream.faults
+
+
+PROGRAM = """\
+import os, sys, threading
+sys.path.insert(0, %r)
+from h2_upstream import H2Upstream
+H2Upstream(path=os.environ["STOA_SOCKET"])
+threading.Event().wait()
+"""
+
+
+def test_the_health_of_an_instance_is_asked_by_http_2(clouds, tmp_path):
+    (tmp_path / "service.py").write_text(PROGRAM % h2_upstream.__file__.rsplit("/", 1)[0])
+    manifest = {**upstream_manifest("echo", None), "protocol": "h2", "run": {
+        "command": ["python3", "service.py"], "health": "/healthz", "memory": "256MiB"}}
+    del manifest["upstream"]
+    market = Market(clouds(), manifest, folder=tmp_path)
+    market.normal_call()  # which only an instance that is well may answer
+    instance, = market.cloud.status()["instances"]
+    assert instance["state"] == "healthy"
