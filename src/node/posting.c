@@ -134,7 +134,8 @@ static void maintain(struct node *node)
 
 	troubles_note(&node->troubles, TROUBLE_JOURNAL, clock_wall_ns(node->clock),
 		      failed ? &fault : NULL);
-	gateway_journal_synced(node->gateway);
+	if (node->gateway != NULL) /* a start may fail before there is one */
+		gateway_journal_synced(node->gateway);
 }
 
 static void *run_sync(void *context)
