@@ -32,6 +32,7 @@ struct access_entry {
 	char trace_id[TRACE_ID_TEXT_BYTES]; /* "": it has none */
 	const char *service, *plan;         /* of the directory; NULL: not known */
 	struct key_id key;                  /* 0: not known */
+	const char *protocol;               /* static; NULL: not known */
 	uint64_t request_bytes, response_bytes;
 	int64_t charge_nano;
 	uint64_t duration_us, service_us;

@@ -38,6 +38,8 @@ size_t access_line(const struct access_entry *entry, enum log_format format,
 	if (entry->client_bytes > 0)
 		fields[count++] =
 			log_slice("client", slice_make(entry->client, entry->client_bytes));
+	if (entry->protocol != NULL)
+		fields[count++] = log_text("protocol", entry->protocol);
 	if (entry->service != NULL)
 		fields[count++] = log_text("service", entry->service);
 	if (entry->app_bytes > 0)

@@ -48,6 +48,7 @@ static struct access_entry answered(void)
 		.trace_id = {[0 ... TRACE_ID_TEXT_BYTES - 1] = 'a'},
 		.client = "192.0.2.7",
 		.client_bytes = 9,
+		.protocol = "HTTP/2",
 		.service = "thumbs",
 		.plan = "payg",
 		.key = {3},
@@ -80,7 +81,8 @@ static void a_settled_call_is_told_whole(void **state)
 	assert_string_equal(
 		line_of(&entry, LOG_FORMAT_LOGFMT),
 		"time=2025-11-24T04:10:57.123Z call=01020304-0506-7708-890a-0b0c0d0e0f10 "
-		"trace=aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa client=192.0.2.7 service=thumbs "
+		"trace=aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa client=192.0.2.7 protocol=HTTP/2 "
+		"service=thumbs "
 		"app=acme/shop key=key_3 plan=payg method=GET path=/resize status=200 "
 		"outcome=answered duration_us=812 "
 		"service_us=700 request_bytes=10 response_bytes=20 charge=0.050012 instance=2\n");
@@ -89,7 +91,7 @@ static void a_settled_call_is_told_whole(void **state)
 		"{\"time\":\"2025-11-24T04:10:57.123Z\","
 		"\"call\":\"01020304-0506-7708-890a-0b0c0d0e0f10\","
 		"\"trace\":\"aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa\","
-		"\"client\":\"192.0.2.7\",\"service\":\"thumbs\","
+		"\"client\":\"192.0.2.7\",\"protocol\":\"HTTP/2\",\"service\":\"thumbs\","
 		"\"app\":\"acme/shop\",\"key\":\"key_3\",\"plan\":\"payg\",\"method\":\"GET\","
 		"\"path\":\"/resize\",\"status\":200,\"outcome\":\"answered\",\"duration_us\":812,"
 		"\"service_us\":700,\"request_bytes\":10,\"response_bytes\":20,"

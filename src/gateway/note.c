@@ -94,6 +94,7 @@ static void put_call(const struct call *call, struct access_entry *entry)
 	entry->id = call->id;
 	put_trace(call, entry);
 	put_client(call, entry);
+	entry->protocol = http_exchange_protocol(call->exchange);
 	entry->service = call->service == NULL ? NULL : call->service->name;
 	entry->plan = call->plan == NULL ? NULL : call->plan->name;
 	entry->key = call->key;

@@ -17,6 +17,11 @@ struct http_server *http_exchange_server(struct http_exchange *exchange)
 	return connection_of(exchange)->server;
 }
 
+const char *http_exchange_protocol(const struct http_exchange *exchange)
+{
+	return exchange->h2 ? "HTTP/2" : exchange->http_1_0 ? "HTTP/1.0" : "HTTP/1.1";
+}
+
 void *http_exchange_state(struct http_exchange *exchange)
 {
 	if (exchange->h2)

@@ -207,6 +207,8 @@ void *http_server_owner(const struct http_server *server);
 void *http_exchange_state(struct http_exchange *exchange);
 void *http_exchange_connection_state(struct http_exchange *exchange);
 struct http_server *http_exchange_server(struct http_exchange *exchange);
+/* "HTTP/1.0", "HTTP/1.1" or "HTTP/2"; static. */
+const char *http_exchange_protocol(const struct http_exchange *exchange);
 
 /* Request body: no on_body while paused. 100 Continue is sent by the first call that shows the
  * body is wanted: `resume` sends it where the client waits for it. Begins resumed, but for

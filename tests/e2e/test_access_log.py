@@ -42,6 +42,7 @@ def test_a_line_says_what_the_journal_says(market_of):
     lines = [json.loads(line) for line in market.log.read_text().splitlines()]
     records = {record["call"]: record for record in market.new_records()}
     assert [line["path"] for line in lines] == ["/call/x", "/call/y"]
+    assert [line["protocol"] for line in lines] == ["HTTP/1.1", "HTTP/1.1"]
     assert lines[0]["trace"] == TRACE
     assert lines[1]["trace"] == lines[1]["call"].replace("-", "")
     for line in lines:

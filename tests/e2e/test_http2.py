@@ -1,5 +1,6 @@
 """Callers that speak HTTP/2: the same calls, money and bounds as by HTTP/1.1, on one connection."""
 
+import json
 import os
 import random
 import shutil
@@ -177,6 +178,17 @@ def test_curl_speaks_it(market):
     assert curl("--data-binary", "@-", url, body="x" * 1_000_000) == "n1 2"
     assert curl("-I", "-o", "/dev/null", url) == " 2"
     assert [record["request_bytes"] for record in market.new_records()] == [0, 1_000_000, 0]
+
+
+def test_the_access_log_tells_the_protocol(clouds, upstreams):
+    cloud = clouds(f"{PLAIN_CONFIG}access_log:\n  file: access.log\n  format: json\n")
+    market = Market(cloud, upstream_manifest("echo", upstreams().address))
+    with caller_of(market) as caller:
+        assert caller.call("/call/n1").status == 200
+    market.normal_call()
+    cloud.stop()
+    lines = [json.loads(line) for line in (cloud.folder / "access.log").read_text().splitlines()]
+    assert [line["protocol"] for line in lines] == ["HTTP/2", "HTTP/1.1"]
 
 
 def test_websocket_is_a_stream_of_its_own(clouds):
