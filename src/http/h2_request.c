@@ -11,7 +11,7 @@ static void begin_exchange(struct http_h2_stream *stream, const struct http_requ
 	const struct http_request *request = &read->request;
 
 	stream->body_left_bytes = server->options.limits.body_bytes_max;
-	stream->announced_bytes = request->body_bytes;
+	stream->announced_bytes = request->upgrade ? HTTP_LENGTH_UNKNOWN : request->body_bytes;
 	stream->has_body = !http_body_is_over(&read->body);
 	stream->exchange = (struct http_exchange){
 		.h2 = true,

@@ -140,6 +140,21 @@ static void a_client_that_waits_is_told_to_go_on(void **state)
 	h2_caller_end(caller);
 }
 
+static void a_request_of_no_length_may_end_after_its_answer(void **state)
+{
+	struct h2_caller *caller = begin(state);
+
+	h2_caller_head(caller, 0, 1, POST("/late") "\ncontent-length: 0");
+	h2_caller_say(caller);
+	h2_caller_expect(caller, LATE(1));
+	rig_expect_log(caller->rig, "request end over ");
+	h2_caller_data(caller, END, 1, "");
+	h2_caller_head(caller, END, 3, GET("/late"));
+	h2_caller_say(caller);
+	h2_caller_expect(caller, LATE(3));
+	h2_caller_end(caller);
+}
+
 /* ---- strictness ---- */
 
 static void what_http_1_would_refuse_is_refused(void **state)
@@ -268,6 +283,21 @@ static void an_extended_connect_is_an_upgrade(void **state)
 	h2_caller_end(caller);
 }
 
+static void a_tunnel_that_the_service_ends_takes_nothing_more(void **state)
+{
+	struct h2_caller *caller = begin(state);
+
+	h2_caller_head(caller, 0, 1,
+		       ":method: CONNECT\n:protocol: websocket\n:scheme: http\n:authority: a\n"
+		       ":path: /hold");
+	h2_caller_say(caller);
+	http_exchange_switch(caller->rig->held, slice_of("websocket"), NULL, 0);
+	http_exchange_finish(caller->rig->held, NULL, 0);
+	h2_caller_expect(caller, "H1[:status=200] D1(). R1(0) ");
+	rig_expect_log(caller->rig, "request end over ");
+	h2_caller_end(caller);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -278,10 +308,12 @@ int main(void)
 		rig_test(the_rest_of_a_request_is_not_wanted_after_its_answer),
 		rig_test(an_answer_before_a_whole_contents_last_frame_resets_nothing),
 		rig_test(a_client_that_waits_is_told_to_go_on),
+		rig_test(a_request_of_no_length_may_end_after_its_answer),
 		rig_test(what_http_1_would_refuse_is_refused),
 		rig_test(fields_beyond_the_limits_are_refused),
 		rig_test(crumbs_of_cookies_become_one_field),
 		rig_test(an_extended_connect_is_an_upgrade),
+		rig_test(a_tunnel_that_the_service_ends_takes_nothing_more),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -7,14 +7,6 @@
 /* ---- what sessions share ---- */
 
 static int on_stream_closed(nghttp2_session *nghttp2, int32_t id, uint32_t code, void *context);
-static bool content_is_whole(const struct http_h2_stream *stream)
-{
-	const uint64_t seen_bytes =
-		http_h2_limits(stream->session)->body_bytes_max - stream->body_left_bytes;
-
-	return stream->has_body && stream->announced_bytes == (int64_t)seen_bytes;
-}
-
 static int on_frame_sent(nghttp2_session *nghttp2, const nghttp2_frame *frame, void *context);
 
 static void set_callbacks(nghttp2_session_callbacks *callbacks)
@@ -216,6 +208,14 @@ static void leave(struct http_h2_stream *stream)
 	stream->leaves_at = session->sent_bytes + session->connection->wire.waiting_bytes;
 	*session->leaving_last = stream;
 	session->leaving_last = &stream->next_leaving;
+}
+
+static bool content_is_whole(const struct http_h2_stream *stream)
+{
+	const uint64_t seen_bytes =
+		http_h2_limits(stream->session)->body_bytes_max - stream->body_left_bytes;
+
+	return stream->announced_bytes == (int64_t)seen_bytes;
 }
 
 static int on_frame_sent(nghttp2_session *nghttp2, const nghttp2_frame *frame, void *context)
