@@ -168,7 +168,8 @@ struct http_trunk *http_trunk_take(struct http_origin *origin)
 
 void http_trunk_is_idle(struct http_trunk *trunk)
 {
-	if (trunk->state == HTTP_TRUNK_CLOSED || trunk->state == HTTP_TRUNK_LEAVING)
+	if (trunk->state == HTTP_TRUNK_CLOSED ||
+	    (trunk->state == HTTP_TRUNK_LEAVING && trunk->wire.waiting_bytes > 0))
 		return;
 	if (trunk->state != HTTP_TRUNK_OPEN || trunk->going || trunk->origin->freed) {
 		http_trunk_close(trunk);
@@ -227,15 +228,22 @@ static void trunk_ended(struct http_trunk *trunk)
 				 NGHTTP2_NO_ERROR);
 }
 
-/* The session has found the peer to break the protocol, and tells it so. */
+static void close_when_left(struct http_trunk *trunk)
+{
+	if (trunk->call_count == 0 && trunk->wire.waiting_bytes == 0)
+		http_trunk_close(trunk);
+}
+
+/* The peer has left, or the session has found it to break the protocol, and tells it so. */
 static void session_is_over(struct http_trunk *trunk)
 {
+	struct http_branch *branch;
+
 	trunk->going = true;
 	trunk->state = HTTP_TRUNK_LEAVING;
-	while (trunk->first != NULL)
-		http_branch_fail(trunk->first, HTTP_FAILED_INVALID, NGHTTP2_NO_ERROR);
-	if (trunk->wire.waiting_bytes == 0)
-		http_trunk_close(trunk);
+	while ((branch = unanswered(trunk)) != NULL)
+		http_branch_fail(branch, HTTP_FAILED_INVALID, NGHTTP2_NO_ERROR);
+	close_when_left(trunk);
 }
 
 /* ---- output ---- */
@@ -280,8 +288,8 @@ static void trunk_sent(struct loop_stream *stream)
 	struct http_trunk *trunk = of_stream(stream);
 
 	http_wire_sent(&trunk->wire);
-	if (trunk->state == HTTP_TRUNK_LEAVING && trunk->wire.waiting_bytes == 0)
-		http_trunk_close(trunk);
+	if (trunk->state == HTTP_TRUNK_LEAVING)
+		close_when_left(trunk);
 	flush(trunk);
 }
 

@@ -141,6 +141,24 @@ static void a_paused_answer_survives_that_the_service_leaves(void **state)
 	h2_service_end(service);
 }
 
+static void a_paused_answer_survives_a_goaway(void **state)
+{
+	struct h2_service *service = h2_service_begin_with_call(state);
+	struct client_rig *rig = service->rig;
+
+	rig->caller.pauses = true;
+	h2_service_head(service, 0, 1, H2_OK);
+	h2_service_data(service, H2_END, 1, "hi");
+	h2_service_goaway(service, 1, NGHTTP2_NO_ERROR);
+	h2_service_say(service, 0);
+	client_rig_expect_log(rig, "head:200,-1 more ");
+	assert_int_equal(http_origin_connections(rig->origin), 1);
+	http_call_resume(rig->call);
+	client_rig_expect_log(rig, "body:hi end ");
+	assert_int_equal(http_origin_connections(rig->origin), 0);
+	h2_service_end(service);
+}
+
 static void a_paused_answer_whose_stream_is_reset_fails(void **state)
 {
 	struct h2_service *service = h2_service_begin_with_call(state);
@@ -162,6 +180,7 @@ int main(void)
 		client_rig_test(a_paused_answer_is_kept_within_its_window_and_nothing_is_lost),
 		client_rig_test(a_service_that_sends_beyond_a_window_fails_its_call),
 		client_rig_test(a_paused_answer_survives_that_the_service_leaves),
+		client_rig_test(a_paused_answer_survives_a_goaway),
 		client_rig_test(a_paused_answer_whose_stream_is_reset_fails),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
