@@ -193,7 +193,9 @@ static int on_content(nghttp2_session *session, uint8_t flags, int32_t id, const
 static void on_end_of_stream(struct http_trunk *trunk, struct http_branch *branch,
 			     bool has_trailers)
 {
-	if (!has_trailers)
+	if (has_trailers)
+		brought_something(trunk);
+	else
 		http_h2_fields_clear(&trunk->trailers);
 	http_branch_end(branch);
 }

@@ -117,7 +117,7 @@ bool http_branch_call_writable(const struct http_call *call)
 }
 
 static struct http_h2_fields *trailers_copy(const struct http_header *trailers,
-					    size_t trailer_count, uint32_t bytes_max)
+					    size_t trailer_count)
 {
 	struct http_h2_fields *fields = NULL;
 
@@ -127,7 +127,7 @@ static struct http_h2_fields *trailers_copy(const struct http_header *trailers,
 		if (fields == NULL) {
 			fields = malloc(sizeof(*fields));
 			check(fields != NULL);
-			http_h2_fields_init(fields, bytes_max);
+			http_h2_fields_init(fields, http_h2_fields_bytes(trailers, trailer_count));
 		}
 		check_equal(http_h2_fields_add(fields, trailers[i].name, trailers[i].value),
 			    HTTP_REFUSED_NOT);
@@ -139,7 +139,6 @@ void http_branch_call_finish(struct http_call *call, const struct http_header *t
 			     size_t trailer_count)
 {
 	struct http_branch *branch = http_call_branch(call);
-	const struct http_limits *limits = &http_trunk_client(branch->trunk)->options.limits;
 
 	if (call->announced_bytes == 0)
 		return;
@@ -147,8 +146,7 @@ void http_branch_call_finish(struct http_call *call, const struct http_header *t
 	if (call->announced_bytes != HTTP_LENGTH_UNKNOWN)
 		check_equal(call->appended_bytes, call->announced_bytes);
 	else
-		branch->request_trailers =
-			trailers_copy(trailers, trailer_count, limits->head_bytes_max);
+		branch->request_trailers = trailers_copy(trailers, trailer_count);
 	request_is_whole(branch);
 	if (!branch->closed)
 		output_changed(branch);

@@ -341,6 +341,22 @@ static void a_flood_of_continuations_ends_the_connection(void **state)
 	flood_of(service, 100, NGHTTP2_CONTINUATION, 1, slice_of(""));
 }
 
+static void many_short_answers_with_trailers_are_no_flood(void **state)
+{
+	struct h2_service *service = h2_service_begin_with_call(state);
+
+	for (uint32_t id = 1; id < 3000; id += 2) {
+		h2_service_head(service, 0, id, H2_OK);
+		h2_service_head(service, H2_END, id, "sum: 1");
+		h2_service_say(service, 0);
+		client_rig_expect_log(service->rig, "head:200,-1 trailer:1 end ");
+		client_rig_call(service->rig, "GET", 0);
+		h2_service_hear(service, 0);
+	}
+	assert_int_equal(service->rig->upstream_count, 1);
+	h2_service_end(service);
+}
+
 static void small_pieces_of_content_are_no_flood(void **state)
 {
 	struct h2_service *service = h2_service_begin_with_call(state);
@@ -426,6 +442,7 @@ int main(void)
 		client_rig_test(a_flood_of_windows_ends_the_connection),
 		client_rig_test(a_flood_of_unknown_frames_ends_the_connection),
 		client_rig_test(a_flood_of_continuations_ends_the_connection),
+		client_rig_test(many_short_answers_with_trailers_are_no_flood),
 		client_rig_test(small_pieces_of_content_are_no_flood),
 		client_rig_test(windows_for_what_was_sent_are_no_flood),
 		client_rig_test(an_origin_is_freed_while_a_call_goes_on),

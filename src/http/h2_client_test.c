@@ -144,6 +144,28 @@ static void a_request_goes_out_whole_with_its_trailers(void **state)
 	h2_service_end(service);
 }
 
+/* In HTTP/1.1 a trailer needs no space behind its colon, and so many fit into its bounds. */
+static void trailers_of_any_length_that_fits_go_out(void **state)
+{
+	static const char bytes[1024] = {[0 ... 1023] = 'v'};
+	struct http_header trailers[HTTP_HEADERS_MAX];
+	struct h2_service *service = h2_service_begin(state);
+	const size_t each =
+		service->rig->limits.head_bytes_max / HTTP_HEADERS_MAX - strlen("n:\r\n");
+
+	for (size_t i = 0; i < HTTP_HEADERS_MAX; i++)
+		trailers[i] = (struct http_header){.name = slice_of("n"),
+						   .value = slice_make(bytes, each)};
+	struct http_call *call = client_rig_call(service->rig, "POST", HTTP_LENGTH_UNKNOWN);
+	http_call_finish(call, trailers, HTTP_HEADERS_MAX);
+	h2_service_hear(service, 0);
+	assert_non_null(strstr(service->log.data, " n=vvv"));
+	h2_service_greet(service);
+	h2_service_answer(service, 0, 1);
+	client_rig_expect_log(service->rig, "head:200,-1 body:hi end ");
+	h2_service_end(service);
+}
+
 static void a_length_is_told_where_it_is_known(void **state)
 {
 	struct h2_service *service = h2_service_begin(state);
@@ -436,6 +458,7 @@ int main(void)
 		client_rig_test(calls_beyond_the_most_connections_wait_for_a_place),
 		client_rig_test(an_idle_connection_ages_out),
 		client_rig_test(a_request_goes_out_whole_with_its_trailers),
+		client_rig_test(trailers_of_any_length_that_fits_go_out),
 		client_rig_test(a_length_is_told_where_it_is_known),
 		client_rig_test(an_answer_is_told_the_same_wherever_it_is_split),
 		client_rig_test(answers_without_a_body_end_with_their_head),

@@ -7,7 +7,16 @@
 
 #define LINE_BYTES 4 /* of a field in HTTP/1.1 beside name and value: ": " and the line's end */
 
-void http_h2_fields_init(struct http_h2_fields *fields, uint32_t bytes_max)
+size_t http_h2_fields_bytes(const struct http_header *headers, size_t header_count)
+{
+	size_t bytes = 0;
+
+	for (size_t i = 0; i < header_count; i++)
+		bytes += headers[i].name.length + headers[i].value.length + LINE_BYTES;
+	return bytes;
+}
+
+void http_h2_fields_init(struct http_h2_fields *fields, size_t bytes_max)
 {
 	fields->count = fields->used = 0;
 	fields->capacity = bytes_max;

@@ -25,7 +25,10 @@ struct http_h2_fields {
 };
 
 /* bytes_max: of a head, as struct http_limits counts them. */
-void http_h2_fields_init(struct http_h2_fields *fields, uint32_t bytes_max);
+void http_h2_fields_init(struct http_h2_fields *fields, size_t bytes_max);
+/* What of `bytes_max` these take. It may be more than they had in HTTP/1.1, where no space needs to
+ * stand behind a colon. */
+size_t http_h2_fields_bytes(const struct http_header *headers, size_t header_count);
 void http_h2_fields_fini(struct http_h2_fields *fields);
 /* Forgets all fields; what pointed to them must be done with. */
 void http_h2_fields_clear(struct http_h2_fields *fields);
