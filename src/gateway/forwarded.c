@@ -5,6 +5,7 @@
 #include <sys/socket.h>
 
 #include "base/check.h"
+#include "gateway/own_field.h"
 
 static_assert(INET6_ADDRSTRLEN <= UINT8_MAX, "its length fits");
 
@@ -41,34 +42,22 @@ void forwarded_peer_read(struct forwarded_peer *peer, int descriptor)
 	}
 }
 
-static char *put(char *at, struct slice bytes)
-{
-	memcpy(at, bytes.data, bytes.length);
-	return at + bytes.length;
-}
-
 /* for="[2001:db8::1]";host="thumbs.localhost:8080";proto=http */
 static struct slice put_element(const struct forwarded_peer *peer, struct slice authority,
 				struct slice protocol, char text[FORWARDED_TEXT_MAX])
 {
-	char *at = put(text, peer->ip6 ? slice_of("for=\"[") : slice_of("for="));
+	char *at = own_put(text, peer->ip6 ? slice_of("for=\"[") : slice_of("for="));
 
-	at = put(at, forwarded_peer_text(peer));
-	at = put(at, peer->ip6 ? slice_of("]\";") : slice_of(";"));
+	at = own_put(at, forwarded_peer_text(peer));
+	at = own_put(at, peer->ip6 ? slice_of("]\";") : slice_of(";"));
 	if (authority.length > 0) {
-		at = put(at, slice_of("host=\""));
-		at = put(at, authority);
-		at = put(at, slice_of("\";"));
+		at = own_put(at, slice_of("host=\""));
+		at = own_put(at, authority);
+		at = own_put(at, slice_of("\";"));
 	}
-	at = put(at, slice_of("proto="));
-	at = put(at, protocol);
+	at = own_put(at, slice_of("proto="));
+	at = own_put(at, protocol);
 	return slice_make(text, (size_t)(at - text));
-}
-
-static struct http_header field(enum http_name known, const char *name, struct slice value)
-{
-	return (struct http_header){
-		.name = slice_of(name), .value = value, .known = known, .sound = true};
 }
 
 size_t forwarded_put(const struct forwarded_peer *peer, struct slice authority, bool encrypted,
@@ -79,11 +68,12 @@ size_t forwarded_put(const struct forwarded_peer *peer, struct slice authority, 
 
 	if (authority.length > FORWARDED_AUTHORITY_MAX)
 		authority = (struct slice){0};
+	headers[count++] = own_header(HTTP_FORWARDED, "Forwarded",
+				      put_element(peer, authority, protocol, text));
 	headers[count++] =
-		field(HTTP_FORWARDED, "Forwarded", put_element(peer, authority, protocol, text));
-	headers[count++] = field(HTTP_X_FORWARDED, "X-Forwarded-For", forwarded_peer_text(peer));
+		own_header(HTTP_X_FORWARDED, "X-Forwarded-For", forwarded_peer_text(peer));
 	if (authority.length > 0)
-		headers[count++] = field(HTTP_X_FORWARDED, "X-Forwarded-Host", authority);
-	headers[count++] = field(HTTP_X_FORWARDED, "X-Forwarded-Proto", protocol);
+		headers[count++] = own_header(HTTP_X_FORWARDED, "X-Forwarded-Host", authority);
+	headers[count++] = own_header(HTTP_X_FORWARDED, "X-Forwarded-Proto", protocol);
 	return count;
 }

@@ -5,6 +5,7 @@
 #include "base/check.h"
 #include "base/clock.h"
 #include "base/text.h"
+#include "gateway/own_field.h"
 
 #define COVERED                                                                                   \
 	"(\"@method\" \"@path\" \"@query\" \"date\" \"stoa-call\" \"stoa-app\" \"stoa-account\" " \
@@ -70,40 +71,28 @@ static void split_target(struct slice target, struct slice *ret_path, struct sli
 		*ret_query = slice_of("?");
 }
 
-static char *put(char *at, struct slice bytes)
-{
-	memcpy(at, bytes.data, bytes.length);
-	return at + bytes.length;
-}
-
 #define LABEL "stoa="
 
 /* Signature-Input: the label, what is covered, and how. */
 static struct slice put_input(const struct identity_signer *signer, uint64_t wall_ns, char *text)
 {
-	char *at = put(text, slice_of(LABEL COVERED ";created="));
+	char *at = own_put(text, slice_of(LABEL COVERED ";created="));
 
 	at = text_decimal(wall_ns / CLOCK_NS_PER_S, at);
-	at = put(at, slice_of(";keyid=\""));
-	at = put(at, slice_of(signer->identity.key_id));
-	at = put(at, slice_of("\";alg=\"hmac-sha256\""));
+	at = own_put(at, slice_of(";keyid=\""));
+	at = own_put(at, slice_of(signer->identity.key_id));
+	at = own_put(at, slice_of("\";alg=\"hmac-sha256\""));
 	return slice_make(text, (size_t)(at - text));
 }
 
 static struct slice put_signature(const uint8_t mac[IDENTITY_MAC], char *text)
 {
 	const size_t most = sodium_base64_ENCODED_LEN(IDENTITY_MAC, sodium_base64_VARIANT_ORIGINAL);
-	char *at = put(text, slice_of(LABEL ":"));
+	char *at = own_put(text, slice_of(LABEL ":"));
 
 	sodium_bin2base64(at, most, mac, IDENTITY_MAC, sodium_base64_VARIANT_ORIGINAL);
-	at = put(at + most - 1, slice_of(":"));
+	at = own_put(at + most - 1, slice_of(":"));
 	return slice_make(text, (size_t)(at - text));
-}
-
-static struct http_header field(enum http_name known, const char *name, struct slice value)
-{
-	return (struct http_header){
-		.name = slice_of(name), .value = value, .known = known, .sound = true};
 }
 
 size_t identity_put(const struct identity_signer *signer, const struct identity_call *call,
@@ -126,8 +115,9 @@ size_t identity_put(const struct identity_signer *signer, const struct identity_
 	const struct slice input = put_input(signer, call->wall_ns, text);
 	identity_mac(&signer->keyed, components, sizeof(components) / sizeof(components[0]),
 		     slice_part(input, sizeof(LABEL) - 1, input.length), mac);
-	headers[0] = field(HTTP_DATE, "Date", call->date);
-	headers[1] = field(HTTP_SIGNATURE_INPUT, "Signature-Input", input);
-	headers[2] = field(HTTP_SIGNATURE, "Signature", put_signature(mac, text + input.length));
+	headers[0] = own_header(HTTP_DATE, "Date", call->date);
+	headers[1] = own_header(HTTP_SIGNATURE_INPUT, "Signature-Input", input);
+	headers[2] =
+		own_header(HTTP_SIGNATURE, "Signature", put_signature(mac, text + input.length));
 	return IDENTITY_FIELDS;
 }

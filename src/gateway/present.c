@@ -6,6 +6,7 @@
 #include "base/scope.h"
 #include "base/text.h"
 #include "gateway/grpc.h"
+#include "gateway/own_field.h"
 #include "gateway/tunnel.h"
 
 #define TIMING_MAX    80
@@ -18,15 +19,6 @@ struct answer_texts {
 static struct http_header header_of(enum http_name known, const char *name, struct slice value)
 {
 	return (struct http_header){.name = slice_of(name), .value = value, .known = known};
-}
-
-/* Of a value that is ours, or of names that were checked when they were published. */
-static struct http_header own_header(enum http_name known, const char *name, struct slice value)
-{
-	struct http_header header = header_of(known, name, value);
-
-	header.sound = true;
-	return header;
 }
 
 static struct slice id_text(const struct call *call)
