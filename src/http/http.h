@@ -1,5 +1,7 @@
 /*
- * http: HTTP/1.1 (RFC 9110, 9112) as exchanges, on the server's and the client's side.
+ * http: HTTP/1.1 and HTTP/2 (RFC 9110, 9112, 9113) as exchanges, on the server's and the client's
+ * side. Whether an exchange has its connection for itself or is a stream of many makes no
+ * difference to who handles it, but where it is said below.
  *
  * Messages are parsed strictly (llhttp in its strict mode and our own limits), handed on as
  * parts, and rebuilt on the way out; no byte of framing is ever copied through. On any doubt
@@ -224,7 +226,8 @@ void http_exchange_resume(struct http_exchange *exchange);
 void http_exchange_respond(struct http_exchange *exchange, unsigned status,
 			   const struct http_header *headers, size_t header_count,
 			   int64_t body_bytes);
-/* Instead of http_exchange_respond, to a request with `upgrade` whose end was told: 101, and from
+/* Instead of http_exchange_respond, to a request with `upgrade` whose end was told: 101 (of an
+ * extended CONNECT of HTTP/2, RFC 8441: 200, and the stream takes the connection's place), and from
  * then on the connection is a tunnel. What the client sends comes by on_body, without a timeout
  * between its pieces; that it will send no more, by another on_request_end. What is sent goes out
  * as it is, until http_exchange_finish or _abort; after it the connection ends. */
@@ -240,12 +243,13 @@ bool http_exchange_writable(const struct http_exchange *exchange);
 void http_exchange_finish(struct http_exchange *exchange, const struct http_header *trailers,
 			  size_t trailer_count);
 /* What has not left yet of the answer, and what is appended from here on, waits for the release:
- * for an answer that may only end once something else is safe. An answer that is aborted
- * meanwhile ends without it. */
+ * for an answer that may only end once something else is safe. HTTP/2: the head of an answer that
+ * has a body may leave. An answer that is aborted meanwhile ends without it. */
 void http_exchange_hold(struct http_exchange *exchange);
 void http_exchange_release(struct http_exchange *exchange);
 /* The answer cannot be completed: what was appended leaves, then the connection closes so that
- * the client sees it is cut. on_over follows at the end of the turn, without on_abort. */
+ * the client sees it is cut. on_over follows at the end of the turn, without on_abort. HTTP/2: what
+ * the client's windows let through leaves, then the stream is reset. */
 void http_exchange_abort(struct http_exchange *exchange);
 
 /* ------------------------------- client side ------------------------------- */
