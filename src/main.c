@@ -42,6 +42,15 @@ static int check_address(const struct cli *cli, const char *option, const char *
 	return cli_misuse(cli, "%s %s: %s", option, text, fault.text);
 }
 
+static int check_listener(const struct cli *cli, const char *text)
+{
+	struct fault fault;
+
+	if (node_listener_check(text, &fault) == 0)
+		return CLI_DONE;
+	return cli_misuse(cli, "--gateway %s: %s", text, fault.text);
+}
+
 static int take_addresses(const struct cli *cli, struct node_options *options)
 {
 	const size_t count =
@@ -52,7 +61,7 @@ static int take_addresses(const struct cli *cli, struct node_options *options)
 		return cli_misuse(cli, "there are more than %d --gateway", NODE_LISTENERS_MAX);
 	options->gateway_count = (uint32_t)count;
 	for (size_t i = 0; status == CLI_DONE && i < count; i++)
-		status = check_address(cli, "--gateway", options->gateways[i]);
+		status = check_listener(cli, options->gateways[i]);
 	options->api = cli_option(cli, "--api");
 	if (status == CLI_DONE && options->api != NULL)
 		status = check_address(cli, "--api", options->api);

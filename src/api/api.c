@@ -65,7 +65,7 @@ static void on_accept(struct loop_listener *listener, int descriptor)
 {
 	const struct api_listener *owner = listener->owner;
 
-	http_server_adopt(owner->api->server, descriptor);
+	http_server_adopt(owner->api->server, descriptor, NULL);
 }
 
 static void one_stopped(struct api *api)

@@ -46,6 +46,7 @@ enum call_step {
 /* What a worker remembers of a client connection: who it is, the digest of the key it sent last. */
 struct call_connection {
 	struct forwarded_peer peer;
+	bool encrypted; /* it came by TLS */
 	uint32_t key_bytes;
 	char key[GATEWAY_KEY_TEXT_MAX];
 	uint8_t digest[32];

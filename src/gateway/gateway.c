@@ -74,6 +74,8 @@ void gateway_free(struct gateway *gateway)
 	if (gateway->access != NULL) /* its lines name services and plans */
 		access_close(gateway->access);
 	directory_fini(&gateway->directory);
+	for (uint32_t i = 0; i < GATEWAY_LISTENERS_MAX; i++)
+		http_tls_unref(gateway->tls[i]);
 	while (gateway->first_lease != NULL) {
 		struct gateway_lease *lease = gateway->first_lease;
 		gateway->first_lease = lease->next;
@@ -95,13 +97,36 @@ void gateway_publisher_leave(void)
 	urcu_qsbr_unregister_thread();
 }
 
-int gateway_listen(struct gateway *gateway, const struct loop_address *address, struct fault *fault)
+int gateway_listen(struct gateway *gateway, const struct gateway_listener *listener,
+		   struct fault *fault)
 {
-	if (gateway->listener_count == GATEWAY_LISTENERS_MAX)
+	const uint32_t index = gateway->listener_count;
+
+	if (index == GATEWAY_LISTENERS_MAX)
 		return fault_set(fault, FAULT_LIMIT, "more than %d gateway listeners",
 				 GATEWAY_LISTENERS_MAX);
-	gateway->addresses[gateway->listener_count++] = *address;
+	gateway->addresses[index] = listener->address;
+	gateway->tls[index] = listener->tls != NULL ? http_tls_ref(listener->tls) : NULL;
+	gateway->may_fail[index] = listener->may_fail;
+	gateway->listener_count++;
 	return 0;
+}
+
+void gateway_set_tls(struct gateway *gateway, uint32_t index, struct http_tls *tls)
+{
+	check(index < GATEWAY_LISTENERS_MAX);
+	http_tls_ref(tls);
+	pthread_mutex_lock(&gateway->lock);
+	struct http_tls *before = gateway->tls[index];
+	check(before != NULL);
+	gateway->tls[index] = tls;
+	pthread_mutex_unlock(&gateway->lock);
+	http_tls_unref(before);
+}
+
+bool gateway_listener_is_tls(const struct gateway *gateway, uint32_t index)
+{
+	return index < gateway->listener_count && gateway->tls[index] != NULL;
 }
 
 bool gateway_listener_address(struct gateway *gateway, uint32_t index,

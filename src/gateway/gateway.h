@@ -107,9 +107,18 @@ void gateway_publisher_leave(void);
 
 /* ---- running ---- */
 
+struct gateway_listener {
+	struct loop_address address;
+	struct http_tls *tls; /* NULL: plain; it is counted */
+	/* An address that is taken is left out, with a warning; the last ones only. */
+	bool may_fail;
+};
+
 /* Before the workers run. Accepted connections go to the least loaded worker. */
-int gateway_listen(struct gateway *gateway, const struct loop_address *address,
+int gateway_listen(struct gateway *gateway, const struct gateway_listener *listener,
 		   struct fault *fault);
+/* Connections to come at a listener of TLS are encrypted so; it is counted. Any thread. */
+void gateway_set_tls(struct gateway *gateway, uint32_t index, struct http_tls *tls);
 /* Runs worker `number` until the gateway has stopped. `on_ready` is called in its thread once
  * its loop stands (worker 0: and the listeners are open). */
 int gateway_worker_run(struct gateway *gateway, uint32_t number,
@@ -117,6 +126,7 @@ int gateway_worker_run(struct gateway *gateway, uint32_t number,
 /* After worker 0 is ready: the address of listener `index`, a port 0 replaced. */
 bool gateway_listener_address(struct gateway *gateway, uint32_t index,
 			      struct loop_address *ret_address);
+bool gateway_listener_is_tls(const struct gateway *gateway, uint32_t index);
 /* Closes the listeners, lets calls in flight end for at most grace_ns, then cuts the rest;
  * every worker returns. Answers say that they are the last of their connection; one that is idle
  * is kept for half a second, for a request that is on its way. Any thread, once, after the
@@ -272,25 +282,26 @@ struct gateway_directory_state gateway_directory_read(const struct gateway *gate
 /* ---- what it did, for status; sums over the workers. Any thread ---- */
 
 /* COUNTER or GAUGE, name, sentence */
-#define GATEWAY_COUNTS(X)                                                                   \
-	X(GAUGE, connections, "client connections open now")                                \
-	X(GAUGE, calls_in_flight, "calls admitted and not yet over, now")                   \
-	X(GAUGE, calls_waiting, "calls that wait for an instance or for money, now")        \
-	X(GAUGE, tunnels, "calls that are tunnels (WebSocket), now")                        \
-	X(COUNTER, calls_answered, "calls whose whole answer came from the service")        \
-	X(COUNTER, calls_aborted, "calls that their callers left")                          \
-	X(COUNTER, calls_failed, "calls that the service failed or that Stoa cut")          \
-	X(COUNTER, refused_key, "requests refused with 401: no valid key")                  \
-	X(COUNTER, refused_money, "requests refused with 402: balance, budget or quota")    \
-	X(COUNTER, refused_right,                                                           \
-	  "requests refused with 403: no subscription, or beyond the scope")                \
-	X(COUNTER, refused_route, "requests refused with 404: no such service")             \
-	X(COUNTER, refused_rate, "requests refused with 429: rate or concurrency")          \
-	X(COUNTER, refused_other,                                                           \
-	  "requests refused for another reason, before a service saw them")                 \
-	X(COUNTER, retries, "calls sent again to another instance")                         \
-	X(COUNTER, ejections, "instances that were left out for a while since they failed") \
-	X(COUNTER, access_lines_dropped,                                                    \
+#define GATEWAY_COUNTS(X)                                                                     \
+	X(GAUGE, connections, "client connections open now")                                  \
+	X(GAUGE, calls_in_flight, "calls admitted and not yet over, now")                     \
+	X(GAUGE, calls_waiting, "calls that wait for an instance or for money, now")          \
+	X(GAUGE, tunnels, "calls that are tunnels (WebSocket), now")                          \
+	X(COUNTER, calls_answered, "calls whose whole answer came from the service")          \
+	X(COUNTER, calls_aborted, "calls that their callers left")                            \
+	X(COUNTER, calls_failed, "calls that the service failed or that Stoa cut")            \
+	X(COUNTER, refused_key, "requests refused with 401: no valid key")                    \
+	X(COUNTER, refused_money, "requests refused with 402: balance, budget or quota")      \
+	X(COUNTER, refused_right,                                                             \
+	  "requests refused with 403: no subscription, or beyond the scope")                  \
+	X(COUNTER, refused_route, "requests refused with 404: no such service")               \
+	X(COUNTER, refused_rate, "requests refused with 429: rate or concurrency")            \
+	X(COUNTER, refused_other,                                                             \
+	  "requests refused for another reason, before a service saw them")                   \
+	X(COUNTER, retries, "calls sent again to another instance")                           \
+	X(COUNTER, ejections, "instances that were left out for a while since they failed")   \
+	X(COUNTER, tls_refused, "connections that ended since their peers broke TLS's terms") \
+	X(COUNTER, access_lines_dropped,                                                      \
 	  "calls that the access log has no line of, for its file was slow or full")
 
 struct gateway_counts {

@@ -127,8 +127,8 @@ void present_request(struct call *call, struct http_origin *origin)
 				      slice_of(subscription->account_name));
 	headers[count++] = own_header(HTTP_STOA_RESERVED, "Stoa-Plan", slice_of(call->plan->name));
 	count += put_trace(call, headers + count);
-	count += forwarded_put(&connection->peer, keep->authority, false, headers + count,
-			       forwarded);
+	count += forwarded_put(&connection->peer, keep->authority, connection->encrypted,
+			       headers + count, forwarded);
 	if (signer != NULL)
 		count += put_identity(call, signer, headers + count, identity);
 

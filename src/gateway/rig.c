@@ -379,7 +379,7 @@ static void give_up(const struct fault *fault)
 void rig_begin(struct rig *rig, const struct rig_options *options)
 {
 	struct fault fault;
-	struct loop_address any;
+	struct gateway_listener any = {0};
 
 	*rig = (struct rig){.workers = options->workers, .disk_may_fail = options->disk != NULL};
 	snprintf(rig->folder, sizeof(rig->folder), "/tmp/stoa-gateway-XXXXXX");
@@ -413,7 +413,7 @@ void rig_begin(struct rig *rig, const struct rig_options *options)
 	gateway_publisher_enter();
 	if (gateway_new(&gateway, &rig->gateway, &fault) < 0)
 		give_up(&fault);
-	check_equal(loop_address_parse(slice_of("127.0.0.1:0"), &any, &fault), 0);
+	check_equal(loop_address_parse(slice_of("127.0.0.1:0"), &any.address, &fault), 0);
 	check_equal(gateway_listen(rig->gateway, &any, &fault), 0);
 	publish(rig, options);
 	check_equal(pthread_create(&rig->sync_thread, NULL, run_sync, rig), 0);

@@ -22,18 +22,20 @@ struct handover {
 	struct loop_message message;
 	struct worker *worker;
 	int descriptor;
+	struct http_tls *tls; /* counted; NULL: plain */
 };
 
-static void adopt(struct worker *worker, int descriptor)
+static void adopt(struct worker *worker, int descriptor, struct http_tls *tls)
 {
-	http_server_adopt(worker->server, descriptor);
+	http_server_adopt(worker->server, descriptor, tls);
+	http_tls_unref(tls);
 }
 
 static void on_handover(struct loop_message *message)
 {
 	struct handover *handover = (struct handover *)message;
 
-	adopt(handover->worker, handover->descriptor);
+	adopt(handover->worker, handover->descriptor, handover->tls);
 	free(handover);
 }
 
@@ -57,6 +59,9 @@ static void on_accept(struct loop_listener *listener, int descriptor)
 	struct worker *own = gateway->workers[0];
 
 	pthread_mutex_lock(&gateway->lock);
+	struct http_tls *tls = gateway->tls[listener - gateway->listeners];
+	if (tls != NULL)
+		http_tls_ref(tls);
 	/* Another one may have drained by now. */
 	struct worker *worker = atomic_load(&gateway->stopping) ? own : least_loaded(gateway);
 	struct handover *handover = worker == own ? NULL : malloc(sizeof(*handover));
@@ -64,21 +69,25 @@ static void on_accept(struct loop_listener *listener, int descriptor)
 		worker = own;
 	atomic_fetch_add(&worker->connections, 1);
 	if (handover != NULL) {
-		*handover = (struct handover){
-			.message.deliver = on_handover, .worker = worker, .descriptor = descriptor};
+		*handover = (struct handover){.message.deliver = on_handover,
+					      .worker = worker,
+					      .descriptor = descriptor,
+					      .tls = tls};
 		loop_post(worker->loop, &handover->message);
 	}
 	pthread_mutex_unlock(&gateway->lock);
 	if (handover == NULL)
-		adopt(own, descriptor);
+		adopt(own, descriptor, tls);
 }
 
-static void on_connection_opened(void *owner, void *connection_state, int descriptor)
+static void on_connection_opened(void *owner, void *connection_state, int descriptor,
+				 bool encrypted)
 {
 	struct call_connection *connection = connection_state;
 
 	(void)owner;
 	forwarded_peer_read(&connection->peer, descriptor);
+	connection->encrypted = encrypted;
 }
 
 static void on_connection_closed(void *owner, void *connection_state)
@@ -88,6 +97,19 @@ static void on_connection_closed(void *owner, void *connection_state)
 
 	explicit_bzero(connection->key, sizeof(connection->key));
 	atomic_fetch_sub(&worker->connections, 1);
+}
+
+/* A port that is open to the world hears much that is no TLS: a line a second says enough. */
+static void on_tls_refused(void *owner, const char *why)
+{
+	struct worker *worker = owner;
+	const uint64_t now_ns = loop_now_ns(worker->loop);
+
+	worker_count(&worker->counts.tls_refused, 1);
+	if (worker->tls_told_ns != 0 && now_ns - worker->tls_told_ns < CLOCK_NS_PER_S)
+		return;
+	worker->tls_told_ns = now_ns;
+	log_event(LOG_INFO, "gateway.tls_refused", log_text("why", why));
 }
 
 /* ---- instances ---- */
@@ -320,6 +342,7 @@ static int worker_open(struct worker *worker, struct fault *fault)
 		.connection_state_bytes = sizeof(struct call_connection),
 		.on_connection_opened = on_connection_opened,
 		.on_connection_closed = on_connection_closed,
+		.on_tls_refused = on_tls_refused,
 	};
 	code = http_server_new(worker->loop, &server_options, &worker->server, fault);
 	if (code < 0)
@@ -343,6 +366,11 @@ static int listeners_open(struct worker *worker, struct fault *fault)
 		listener->owner = gateway;
 		const int code =
 			loop_listener_open(worker->loop, listener, &gateway->addresses[i], fault);
+		if (code < 0 && gateway->may_fail[i]) {
+			log_event(LOG_WARN, "gateway.left_out", log_text("fault", fault->text));
+			gateway->listener_count = i;
+			return 0;
+		}
 		if (code < 0)
 			return code;
 		gateway->listeners_open++;

@@ -59,6 +59,7 @@ struct worker {
 	struct loop_timer stop_timer;
 	bool stopping;
 	_Atomic uint32_t connections; /* for choosing the least loaded; as of the last change */
+	uint64_t tls_told_ns;         /* when a refused connection was logged last; 0: never */
 	/* Written by this worker only, read by any. */
 	struct {
 #define X(kind, name, sentence) _Atomic uint64_t name;
@@ -79,6 +80,8 @@ struct gateway {
 	struct worker *workers[GATEWAY_WORKERS_MAX]; /* those whose loop takes messages */
 	struct loop_address addresses[GATEWAY_LISTENERS_MAX];
 	struct loop_listener listeners[GATEWAY_LISTENERS_MAX];
+	struct http_tls *tls[GATEWAY_LISTENERS_MAX]; /* with the lock; NULL: plain */
+	bool may_fail[GATEWAY_LISTENERS_MAX];
 	uint32_t listener_count;
 	uint32_t listeners_open;
 	struct gateway_lease *first_lease;

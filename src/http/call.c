@@ -250,7 +250,7 @@ static void starved_for_good(struct http_link *link, const struct slice *view)
 {
 	const struct http_call *call = &link->call;
 
-	if (call->head_told && link->body.kind == HTTP_BODY_UNTIL_CLOSE) {
+	if (call->head_told && link->body.kind == HTTP_BODY_UNTIL_CLOSE && !link->wire.cut) {
 		link->origin->client->trailers.count = 0;
 		answer_is_whole(link, view);
 	} else {

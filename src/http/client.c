@@ -25,6 +25,8 @@ int http_client_new(struct loop *loop, const struct http_client_options *options
 	client->options = *options;
 	if (options->idle_per_origin_max == 0)
 		client->options.idle_per_origin_max = HTTP_IDLE_PER_ORIGIN;
+	client->tls.on_refused = options->on_tls_refused;
+	client->tls.owner = options->owner;
 	*ret_client = client;
 	return 0;
 }
@@ -39,6 +41,7 @@ static void client_drop(struct http_client *client)
 	if (client->h2 != NULL)
 		http_h2_kit_free(client->h2);
 	http_blocks_fini(&client->blocks);
+	http_tls_kit_fini(&client->tls);
 	free(client);
 }
 
@@ -59,6 +62,8 @@ struct http_origin *http_origin_new(struct http_client *client,
 	check(!client->freed);
 	origin->client = client;
 	origin->options = *options;
+	if (options->tls != NULL)
+		http_tls_ref(options->tls);
 	if (options->protocol == HTTP_PROTOCOL_2 && client->h2 == NULL)
 		client->h2 = http_h2_kit_new();
 	client->origin_count++;
@@ -69,10 +74,25 @@ static void origin_drop(struct http_origin *origin)
 {
 	struct http_client *client = origin->client;
 
+	SSL_SESSION_free(origin->resumable);
+	http_tls_unref(origin->options.tls);
 	free(origin);
 	client->origin_count--;
 	if (client->freed && client->origin_count == 0)
 		client_drop(client);
+}
+
+void http_origin_connect(struct http_origin *origin, struct http_wire *wire,
+			 const struct loop_stream_events *events)
+{
+	struct http_client *client = origin->client;
+	struct http_tls *tls = origin->options.tls;
+
+	if (tls != NULL)
+		http_tls_begin(wire, tls, &client->tls, events, &origin->resumable);
+	loop_stream_connect(client->loop, &wire->stream, &origin->options.address,
+			    tls != NULL ? &http_tls_events : events);
+	http_wire_read_within(wire, client->options.limits.connect_timeout_ns);
 }
 
 void http_origin_left(struct http_origin *origin)
@@ -172,7 +192,6 @@ static void idle_remove(struct http_link *link)
 
 struct http_link *http_link_take(struct http_origin *origin)
 {
-	struct http_client *client = origin->client;
 	struct http_link *link = origin->idle;
 
 	check(!origin->freed);
@@ -184,9 +203,7 @@ struct http_link *http_link_take(struct http_origin *origin)
 	}
 	link = link_new(origin);
 	link->state = HTTP_LINK_CONNECTING;
-	loop_stream_connect(client->loop, &link->wire.stream, &origin->options.address,
-			    &link_events);
-	http_wire_read_within(&link->wire, client->options.limits.connect_timeout_ns);
+	http_origin_connect(origin, &link->wire, &link_events);
 	return link;
 }
 
@@ -195,7 +212,7 @@ void http_link_close(struct http_link *link)
 	if (link->state == HTTP_LINK_IDLE)
 		idle_remove(link);
 	link->state = HTTP_LINK_CLOSED;
-	loop_stream_close(&link->wire.stream);
+	http_wire_close(&link->wire);
 }
 
 void http_link_release(struct http_link *link, bool clean)

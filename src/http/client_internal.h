@@ -8,6 +8,7 @@
 #include "http/compose_internal.h"
 #include "http/http.h"
 #include "http/message_internal.h"
+#include "http/tls_internal.h"
 #include "http/wire_internal.h"
 
 #define HTTP_LINKS_SPARE     1024 /* connections whose memory is kept for reuse */
@@ -69,6 +70,7 @@ struct http_origin {
 	struct http_origin_options options;
 	struct http_link *idle; /* the latest first */
 	struct http_trunk *trunks;
+	SSL_SESSION *resumable; /* of its latest connection; NULL: none */
 	uint32_t idle_count, connection_count;
 	bool freed; /* goes with its last connection */
 };
@@ -77,6 +79,7 @@ struct http_client {
 	struct loop *loop;
 	struct http_client_options options;
 	struct http_blocks blocks;
+	struct http_tls_kit tls;
 	struct http_link *spare;
 	uint32_t spare_count, origin_count;
 	struct http_h2_kit *h2; /* NULL before the first origin that speaks HTTP/2 */
@@ -93,6 +96,10 @@ static inline struct http_link *http_call_link(const struct http_call *call)
 
 /* A connection to it is closed; it may have been what the origin was waiting for. */
 void http_origin_left(struct http_origin *origin);
+
+/* The wire's stream connects to it. */
+void http_origin_connect(struct http_origin *origin, struct http_wire *wire,
+			 const struct loop_stream_events *events);
 
 /* An idle connection, or a new one; the state is CALLING or CONNECTING. */
 struct http_link *http_link_take(struct http_origin *origin);

@@ -218,6 +218,7 @@ static void reset_at_close(struct http_connection *connection)
 {
 	const struct linger none = {.l_onoff = 1, .l_linger = 0};
 
+	connection->wire.unfit = true;
 	if (loop_io_used(connection->server->loop) != LOOP_IO_SIMULATED)
 		setsockopt(connection->wire.stream.descriptor, SOL_SOCKET, SO_LINGER, &none,
 			   sizeof(none));

@@ -87,9 +87,7 @@ static struct http_trunk *trunk_new(struct http_origin *origin)
 	origin->trunks = trunk;
 	origin->connection_count++;
 	trunk->state = HTTP_TRUNK_CONNECTING;
-	loop_stream_connect(client->loop, &trunk->wire.stream, &origin->options.address,
-			    &trunk_events);
-	http_wire_read_within(&trunk->wire, client->options.limits.connect_timeout_ns);
+	http_origin_connect(origin, &trunk->wire, &trunk_events);
 	return trunk;
 }
 
@@ -116,7 +114,7 @@ void http_trunk_close(struct http_trunk *trunk)
 	*(trunk->previous == NULL ? &trunk->origin->trunks : &trunk->previous->next) = trunk->next;
 	if (trunk->next != NULL)
 		trunk->next->previous = trunk->previous;
-	loop_stream_close(&trunk->wire.stream);
+	http_wire_close(&trunk->wire);
 }
 
 void http_trunks_close_idle(struct http_origin *origin)

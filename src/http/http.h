@@ -135,6 +135,59 @@ struct http_limits {
 
 void http_limits_default(struct http_limits *limits);
 
+/* ------------------------------- TLS ------------------------------- */
+
+#define HTTP_TLS_IDENTITIES_MAX 32 /* certificates of one listener */
+#define HTTP_TLS_TICKET_KEYS    3
+
+/* Who one is: certificates in PEM, its own first, and the private key of that one. */
+struct http_tls_identity {
+	struct slice certificates, key;
+	const char *certificates_name, *key_name; /* for faults: their files */
+};
+
+/* What seals the tickets by which sessions are resumed. */
+struct http_tls_ticket_key {
+	uint8_t name[16], cipher[32], seal[32];
+};
+
+struct http_tls_ticket_keys {
+	struct http_tls_ticket_key of[HTTP_TLS_TICKET_KEYS]; /* the first seals, all open */
+	size_t count;
+};
+
+struct http_tls_options {
+	bool is_server;
+	/* A server's: the first that names the host which a client asks for, else the first of
+	 * all. A client's: none or one. */
+	const struct http_tls_identity *identities;
+	size_t identity_count;
+	/* Who vouches for the peer, certificates in PEM. Empty: a server asks clients for none; a
+	 * client believes whom the system believes. */
+	struct slice authorities;
+	const char *authorities_name;
+	bool client_required;                    /* a server's: no connection without one */
+	bool http_2;                             /* a server offers it; a client insists on it */
+	const struct http_tls_ticket_keys *keys; /* a server's; NULL: each start has its own */
+	/* A server's, may be NULL: a certificate in DER for a host that none of them names, over
+	 * the key of the last. Returns its length, 0: there is none. Called by any thread. */
+	size_t (*certify)(void *owner, const char *host, uint8_t *der, size_t der_bytes_max);
+	void *owner;
+	const char *server_name; /* a client's: a host's name, or an address */
+};
+
+/* How connections of a listener, or to an origin, are encrypted: TLS 1.2 and 1.3, without
+ * renegotiation, compression and early data; a client always checks chain and name. It never
+ * changes: another takes its place for connections to come, and those that stand keep theirs. What
+ * the options point to is copied. Threads: any; counted. */
+struct http_tls;
+
+/* A fault names the file and what is wrong with it. */
+int http_tls_new(const struct http_tls_options *options, struct http_tls **ret_tls,
+		 struct fault *fault);
+struct http_tls *http_tls_ref(struct http_tls *tls);
+void http_tls_unref(struct http_tls *tls); /* NULL is allowed */
+
 /* ------------------------------- server side ------------------------------- */
 
 struct http_server;
@@ -182,18 +235,22 @@ struct http_server_options {
 	size_t exchange_state_bytes;   /* zeroed for each exchange */
 	size_t connection_state_bytes; /* zeroed for each connection, kept between its exchanges */
 	/* Both may be NULL. The descriptor of a connection that was adopted is to be looked at. */
-	void (*on_connection_opened)(void *owner, void *connection_state, int descriptor);
+	void (*on_connection_opened)(void *owner, void *connection_state, int descriptor,
+				     bool encrypted);
 	void (*on_connection_closed)(void *owner, void *connection_state);
 	uint32_t connections_max; /* more are closed at once; 0: 100,000 */
 	/* A client that ends its sending while it waits for an answer is gone (nginx's rule).
 	 * False: it still gets its answer, and is gone once writing fails (HAProxy's rule). */
 	bool half_close_aborts;
+	/* A connection ends since its peer broke TLS, or its handshake's terms; may be NULL. */
+	void (*on_tls_refused)(void *owner, const char *why);
 };
 
 int http_server_new(struct loop *loop, const struct http_server_options *options,
 		    struct http_server **ret_server, struct fault *fault);
-/* A connection accepted by whichever listener; the descriptor becomes the server's. */
-void http_server_adopt(struct http_server *server, int descriptor);
+/* A connection accepted by whichever listener; the descriptor becomes the server's. tls: the
+ * listener's, NULL: plain. */
+void http_server_adopt(struct http_server *server, int descriptor, struct http_tls *tls);
 /* Connections close after the answer to the request that they carry, or to one that comes within
  * idle_ns: a client may have sent it before it could know. Answers say that they are the last.
  * idle_ns 0: idle connections close now. `on_drained` is called once, when none is left. */
@@ -287,6 +344,9 @@ struct http_client_options {
 	struct http_limits limits;
 	const struct http_client_events *events;
 	uint32_t idle_per_origin_max; /* default 64; LIFO, so that surplus ages out */
+	/* As the server's; may be NULL. */
+	void (*on_tls_refused)(void *owner, const char *why);
+	void *owner;
 };
 
 int http_client_new(struct loop *loop, const struct http_client_options *options,
@@ -303,9 +363,10 @@ enum http_protocol {
 struct http_origin_options {
 	struct loop_address address;
 	enum http_protocol protocol;
+	struct http_tls *tls; /* a client's, with http_2 as `protocol` is; NULL: plain */
 };
 
-/* The options are copied. */
+/* The options are copied, and tls is counted. */
 struct http_origin *http_origin_new(struct http_client *client,
 				    const struct http_origin_options *options);
 /* Idle connections close now; calls under way go on; memory goes with the last of them. */

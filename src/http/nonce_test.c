@@ -224,7 +224,7 @@ static void on_accept(struct loop_listener *listener, int descriptor)
 	struct crowd *crowd =
 		(struct crowd *)((uintptr_t)listener - offsetof(struct crowd, listener));
 
-	http_server_adopt(crowd->server, descriptor);
+	http_server_adopt(crowd->server, descriptor, NULL);
 }
 
 static void on_listener_closed(struct loop_listener *listener)

@@ -200,7 +200,7 @@ void rig_connect(struct rig *rig)
 			 0);
 	rig->raw = pair[0];
 	rig->raw_ended = false;
-	http_server_adopt(rig->server, pair[1]);
+	http_server_adopt(rig->server, pair[1], NULL);
 }
 
 static void take_out_dates(struct rig *rig)

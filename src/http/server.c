@@ -34,6 +34,8 @@ int http_server_new(struct loop *loop, const struct http_server_options *options
 	if (options->connections_max == 0)
 		server->options.connections_max = HTTP_CONNECTIONS_DEFAULT;
 	server->drained.run = server_drained;
+	server->tls.on_refused = options->on_tls_refused;
+	server->tls.owner = options->owner;
 	const int code = http_h2_server_new(&server->h2, fault);
 	if (code != 0) {
 		free(server);
@@ -54,6 +56,7 @@ void http_server_free(struct http_server *server)
 	}
 	http_h2_server_free(server->h2);
 	http_blocks_fini(&server->blocks);
+	http_tls_kit_fini(&server->tls);
 	free(server);
 }
 
@@ -123,15 +126,14 @@ static void connection_free(struct http_connection *connection)
 }
 
 /* One too many is taken over only to be closed, for a descriptor is the loop's to close. */
-void http_server_adopt(struct http_server *server, int descriptor)
+void http_server_adopt(struct http_server *server, int descriptor, struct http_tls *tls)
 {
 	struct http_connection *connection = connection_new(server);
 
 	if (server->options.on_connection_opened != NULL)
 		server->options.on_connection_opened(server->options.owner, connection->states,
-						     descriptor);
-	loop_stream_adopt(server->loop, &connection->wire.stream, descriptor,
-			  &http_connection_events);
+						     descriptor, tls != NULL);
+	http_wire_adopt(&connection->wire, descriptor, &http_connection_events, tls, &server->tls);
 	if ((server->draining && server->drain_idle_ns == 0) || server->drained_told ||
 	    server->connection_count > server->options.connections_max) {
 		http_connection_close(connection);
@@ -190,7 +192,7 @@ void http_server_close(struct http_server *server)
 void http_connection_close(struct http_connection *connection)
 {
 	connection->state = HTTP_CONNECTION_CLOSED;
-	loop_stream_close(&connection->wire.stream);
+	http_wire_close(&connection->wire);
 }
 
 static void flushed(struct http_connection *connection)
@@ -200,7 +202,7 @@ static void flushed(struct http_connection *connection)
 		return;
 	}
 	connection->state = HTTP_CONNECTION_LINGER;
-	loop_stream_shutdown(&connection->wire.stream);
+	http_wire_shutdown(&connection->wire);
 	http_wire_read_within(&connection->wire, HTTP_LINGER_NS);
 }
 
@@ -320,7 +322,8 @@ void http_connection_advance(struct http_connection *connection)
 	if (connection->state == HTTP_CONNECTION_CLOSED)
 		return;
 	http_wire_flush(wire, connection->server->options.limits.send_idle_timeout_ns);
-	if (connection->state == HTTP_CONNECTION_FLUSH && wire->waiting_bytes == 0 && !wire->held)
+	if (connection->state == HTTP_CONNECTION_FLUSH && wire->waiting_bytes == 0 && !wire->held &&
+	    http_wire_said_end(wire, connection->server->options.limits.send_idle_timeout_ns))
 		flushed(connection);
 }
 

@@ -232,7 +232,8 @@ static void starved_for_good(struct http_connection *connection)
 		http_h2_input_ended(connection->h2);
 		return;
 	}
-	if (connection->state == HTTP_CONNECTION_EXCHANGE && connection->exchange.switched) {
+	if (connection->state == HTTP_CONNECTION_EXCHANGE && connection->exchange.switched &&
+	    !connection->wire.cut) {
 		connection->server->trailers.count = 0;
 		body_ended(connection);
 		return;

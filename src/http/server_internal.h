@@ -8,6 +8,7 @@
 #include "http/compose_internal.h"
 #include "http/http.h"
 #include "http/message_internal.h"
+#include "http/tls_internal.h"
 #include "http/wire_internal.h"
 
 #define HTTP_DISCARD_MAX         (64 * 1024)         /* of a request's body after its answer */
@@ -76,6 +77,7 @@ struct http_server {
 	size_t connection_state_bytes; /* rounded up */
 	struct http_blocks blocks;
 	struct http_h2_server *h2;
+	struct http_tls_kit tls;
 	struct http_connection *connections, *spare;
 	uint32_t connection_count, spare_count;
 	struct http_date date;

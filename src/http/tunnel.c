@@ -67,7 +67,7 @@ void http_link_shut(struct http_link *link)
 	    link->wire.waiting_bytes > 0)
 		return;
 	call->shut = true;
-	loop_stream_shutdown(&link->wire.stream);
+	http_wire_shutdown(&link->wire);
 }
 
 uint64_t http_link_idle_timeout_ns(const struct http_link *link)

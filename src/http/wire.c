@@ -3,6 +3,7 @@
 #include <stdlib.h>
 
 #include "base/check.h"
+#include "http/tls_internal.h"
 
 /* ---- blocks ---- */
 
@@ -64,9 +65,41 @@ static void drop_first(struct http_wire *wire)
 	http_block_give(wire->blocks, block);
 }
 
+void http_wire_adopt(struct http_wire *wire, int descriptor,
+		     const struct loop_stream_events *events, struct http_tls *tls,
+		     struct http_tls_kit *kit)
+{
+	if (tls != NULL)
+		http_tls_begin(wire, tls, kit, events, NULL);
+	loop_stream_adopt(wire->loop, &wire->stream, descriptor,
+			  tls != NULL ? &http_tls_events : events);
+}
+
+void http_wire_close(struct http_wire *wire)
+{
+	if (wire->tls != NULL && wire->waiting_bytes == 0 && !wire->unfit &&
+	    !loop_stream_closing(&wire->stream)) {
+		http_tls_say_end(wire->tls);
+		http_tls_last_words(wire->tls);
+	}
+	loop_stream_close(&wire->stream);
+}
+
+void http_wire_shutdown(struct http_wire *wire)
+{
+	if (wire->tls == NULL) {
+		loop_stream_shutdown(&wire->stream);
+		return;
+	}
+	http_tls_say_end(wire->tls);
+	http_tls_flush(wire, 0);
+}
+
 void http_wire_fini(struct http_wire *wire)
 {
 	check(!wire->turn.queued);
+	if (wire->tls != NULL)
+		http_tls_session_free(wire->tls);
 	loop_timer_clear(wire->loop, &wire->timer);
 	while (wire->first != NULL)
 		drop_first(wire);
@@ -175,11 +208,32 @@ enum http_wire_due http_wire_due(struct http_wire *wire, uint64_t send_timeout_n
 
 /* ---- sending ---- */
 
+void http_wire_hand_over(struct http_wire *wire, const struct iovec *parts, uint32_t part_count,
+			 size_t bytes, uint64_t idle_timeout_ns)
+{
+	wire->unsent_bytes = bytes;
+	send_within(wire, idle_timeout_ns);
+	loop_stream_send(&wire->stream, parts, part_count);
+}
+
+bool http_wire_said_end(struct http_wire *wire, uint64_t idle_timeout_ns)
+{
+	if (wire->tls == NULL || wire->unfit)
+		return true;
+	http_tls_say_end(wire->tls);
+	http_tls_flush(wire, idle_timeout_ns);
+	return !loop_stream_sending(&wire->stream);
+}
+
 void http_wire_flush(struct http_wire *wire, uint64_t idle_timeout_ns)
 {
 	struct iovec parts[LOOP_SEND_PARTS_MAX];
 	uint32_t count = 0;
 
+	if (wire->tls != NULL) {
+		http_tls_flush(wire, idle_timeout_ns);
+		return;
+	}
 	if (wire->sending_bytes > 0 || wire->waiting_bytes == 0 || wire->held)
 		return;
 	for (struct http_block *block = wire->first;
@@ -192,9 +246,7 @@ void http_wire_flush(struct http_wire *wire, uint64_t idle_timeout_ns)
 		block->sent = block->used;
 		wire->sending_bytes += length;
 	}
-	wire->unsent_bytes = wire->sending_bytes;
-	send_within(wire, idle_timeout_ns);
-	loop_stream_send(&wire->stream, parts, count);
+	http_wire_hand_over(wire, parts, count, wire->sending_bytes, idle_timeout_ns);
 }
 
 void http_wire_sent(struct http_wire *wire)

@@ -37,6 +37,9 @@ void http_blocks_fini(struct http_blocks *blocks);
 struct http_block *http_block_take(struct http_blocks *blocks, size_t bytes);
 void http_block_give(struct http_blocks *blocks, struct http_block *block);
 
+struct http_tls_kit;
+struct http_tls_session;
+
 struct http_wire {
 	struct loop *loop;
 	struct loop_stream stream;
@@ -55,10 +58,23 @@ struct http_wire {
 	bool held; /* nothing leaves: http_exchange_hold */
 	bool reading;
 	bool ended; /* the peer will send no more */
+	bool cut;   /* and did not say so, though TLS would have it */
+	bool unfit; /* what was sent is not whole: the connection's end must not look like its end
+		     */
+	struct http_tls_session *tls; /* NULL: plain */
 };
 
 /* Memory zeroed; stream events, turn.run and timer.on_due are set by the owner. */
 void http_wire_init(struct http_wire *wire, struct loop *loop, struct http_blocks *blocks);
+/* The stream is this descriptor's; with `tls` the events tell what it means in plain. */
+void http_wire_adopt(struct http_wire *wire, int descriptor,
+		     const struct loop_stream_events *events, struct http_tls *tls,
+		     struct http_tls_kit *kit);
+/* Closes the stream at once. A peer that speaks TLS is told that this is the end, unless what was
+ * sent is not whole. */
+void http_wire_close(struct http_wire *wire);
+/* No more will be sent behind what is with the kernel. */
+void http_wire_shutdown(struct http_wire *wire);
 /* When the stream is closed, or was never opened. */
 void http_wire_fini(struct http_wire *wire);
 /* Runs `turn` at the end of the loop's turn. Nothing happens once the stream closes. */
@@ -72,6 +88,11 @@ void http_wire_commit(struct http_wire *wire, const char *end);
 void http_wire_append(struct http_wire *wire, struct slice bytes);
 /* Hands what waits to the kernel, unless a send is under way. */
 void http_wire_flush(struct http_wire *wire, uint64_t idle_timeout_ns);
+/* Bytes that are nobody else's go to the kernel; the send's deadline begins. */
+void http_wire_hand_over(struct http_wire *wire, const struct iovec *parts, uint32_t part_count,
+			 size_t bytes, uint64_t idle_timeout_ns);
+/* Nothing more is to be appended: true once that, too, is with the kernel. */
+bool http_wire_said_end(struct http_wire *wire, uint64_t idle_timeout_ns);
 /* The send is over: its blocks are free. */
 void http_wire_sent(struct http_wire *wire);
 

@@ -44,7 +44,13 @@ static const char *const durability_choices[] = {"interval", "answer", NULL};
 	X(PERCENT, fee, "fee", "3%", "0%", "100%", NULL,                                           \
 	  "The operator's share of what a provider earns")                                         \
 	X(OTHER, gateway, "gateway", NULL, NULL, NULL, NULL,                                       \
-	  "Where calls come in: an address or a list of them (127.0.0.1:8080, unix:/path)")        \
+	  "Where calls come in: an address or a list of them (127.0.0.1:8080, unix:/path, "        \
+	  "tls:127.0.0.1:8443). Without it 127.0.0.1:8080, and tls:127.0.0.1:8443 unless taken")   \
+	X(OTHER, tls_certificates, "tls.certificates", NULL, NULL, NULL, NULL,                     \
+	  "Of the tls: listeners: a list of {certificate: FILE, key: FILE} in PEM, from the "      \
+	  "cloud's folder; the cloud's own is always behind them")                                 \
+	X(OTHER, tls_names, "tls.names", NULL, NULL, NULL, NULL,                                   \
+	  "More hosts and addresses that the cloud's own certificate is for: a list")              \
 	X(TEXT, api, "api", "127.0.0.1:7070", "1", "255", NULL,                                    \
 	  "Where the API listens; keep it on loopback or a Unix socket")                           \
 	X(TEXT, store, "store", "", NULL, "255", NULL,                                             \
@@ -137,10 +143,13 @@ static int read_listeners(const struct yaml *yaml, const struct yaml_node *node,
 {
 	const struct yaml_node *item = node;
 	struct loop_address address;
+	bool is_tls;
 
 	if (node == NULL) {
 		snprintf(config->gateways[0], CONFIG_ADDRESS_MAX, "127.0.0.1:8080");
-		config->gateway_count = 1;
+		snprintf(config->gateways[1], CONFIG_ADDRESS_MAX, "tls:127.0.0.1:8443");
+		config->gateway_count = 2;
+		config->gateways_are_default = true;
 		return 0;
 	}
 	if (node->kind == YAML_SEQUENCE)
@@ -148,10 +157,10 @@ static int read_listeners(const struct yaml *yaml, const struct yaml_node *node,
 	for (; item != NULL; item = node->kind == YAML_SEQUENCE ? item->next : NULL) {
 		struct fault why = {0};
 		if (item->kind != YAML_SCALAR ||
-		    loop_address_parse(item->scalar, &address, &why) < 0)
+		    config_listener_parse(item->scalar, &address, &is_tls, &why) < 0)
 			return yaml_fault(yaml, item, fault,
-					  "gateway: an address such as 127.0.0.1:8080 or "
-					  "unix:/path is needed%s%s",
+					  "gateway: an address such as 127.0.0.1:8080, "
+					  "unix:/path or tls:127.0.0.1:8443 is needed%s%s",
 					  why.text[0] != '\0' ? ": " : "", why.text);
 		if (config->gateway_count == CONFIG_LISTENERS_MAX)
 			return yaml_fault(yaml, item, fault, "gateway: at most %d addresses",
@@ -269,10 +278,19 @@ static void show_setting(void *context, const struct settings_row *row, const ch
 		showing->show(showing->context, row->name, text, line);
 		return;
 	}
-	/* The only structure there is. */
-	check(strcmp(row->name, "gateway") == 0);
-	for (uint32_t i = 0; i < showing->config->gateway_count; i++)
-		showing->show(showing->context, row->name, showing->config->gateways[i], line);
+	const struct config *config = showing->config;
+	if (strcmp(row->name, "gateway") == 0) {
+		for (uint32_t i = 0; i < config->gateway_count; i++)
+			showing->show(showing->context, row->name, config->gateways[i], line);
+	} else if (strcmp(row->name, "tls.certificates") == 0) {
+		for (uint32_t i = 0; i < config->identity_count; i++)
+			showing->show(showing->context, row->name,
+				      config->identities[i].certificate, line);
+	} else {
+		check(strcmp(row->name, "tls.names") == 0);
+		for (uint32_t i = 0; i < config->tls_name_count; i++)
+			showing->show(showing->context, row->name, config->tls_names[i], line);
+	}
 }
 
 int config_read(const char *path, struct slice text, config_show_fn show, void *context,
@@ -292,6 +310,9 @@ int config_read(const char *path, struct slice text, config_show_fn show, void *
 		code = check_currency(yaml, values.currency, fault);
 	if (code == 0)
 		code = read_listeners(yaml, values.gateway, config, fault);
+	if (code == 0)
+		code = config_read_tls(yaml, values.tls_certificates, values.tls_names, config,
+				       fault);
 	if (code == 0)
 		take_values(&values, config);
 	if (code == 0 && show != NULL)
@@ -321,7 +342,8 @@ static int write_standard(const char *path, const char *name, struct fault *faul
 		    "  gib: {host: 0, zone: 0, cloud: 0, intercloud: 0}\n"
 		    "fee: 3%%\n"
 		    "\n"
-		    "gateway: 127.0.0.1:8080\n"
+		    "# Where calls come in; the second is left out where its port is taken.\n"
+		    "# gateway: [127.0.0.1:8080, tls:127.0.0.1:8443]\n"
 		    "api: 127.0.0.1:7070\n",
 		    name);
 	check(!text.failed);

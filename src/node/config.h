@@ -10,17 +10,25 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "authority/authority.h"
 #include "base/fault.h"
 #include "base/log.h"
 #include "base/text.h"
+#include "base/yaml.h"
 #include "gateway/gateway.h"
 #include "http/http.h"
 #include "loop/loop.h"
 #include "rating/rating.h"
 
-#define CONFIG_NAME_MAX      64
-#define CONFIG_ADDRESS_MAX   256
-#define CONFIG_LISTENERS_MAX 8
+#define CONFIG_NAME_MAX       64
+#define CONFIG_ADDRESS_MAX    256
+#define CONFIG_LISTENERS_MAX  8
+#define CONFIG_IDENTITIES_MAX 16 /* certificates with their keys */
+#define CONFIG_TLS_NAMES_MAX  16
+
+struct config_identity {
+	char certificate[CONFIG_ADDRESS_MAX], key[CONFIG_ADDRESS_MAX]; /* files */
+};
 
 struct config {
 	char name[CONFIG_NAME_MAX];
@@ -29,6 +37,11 @@ struct config {
 	uint32_t fee_ppm;
 	uint32_t gateway_count;
 	char gateways[CONFIG_LISTENERS_MAX][CONFIG_ADDRESS_MAX];
+	bool gateways_are_default; /* nobody asked for them: the last is left out if taken */
+	uint32_t identity_count;
+	struct config_identity identities[CONFIG_IDENTITIES_MAX];
+	uint32_t tls_name_count;
+	char tls_names[CONFIG_TLS_NAMES_MAX][AUTHORITY_NAME_MAX];
 	char api[CONFIG_ADDRESS_MAX];
 	char store[CONFIG_ADDRESS_MAX]; /* "": store.db in the cloud's folder */
 	uint32_t workers;               /* 0: one a core, but one core is left to instances */
@@ -48,7 +61,7 @@ struct config {
 	char log_file[CONFIG_ADDRESS_MAX]; /* "": standard error */
 	uint64_t log_file_bytes;
 	uint64_t log_service_bytes;
-	uint64_t log_service_rate; /* bytes a second, of an instance */
+	uint64_t log_service_rate;            /* bytes a second, of an instance */
 	char access_file[CONFIG_ADDRESS_MAX]; /* "": no access log */
 	enum log_format access_format;
 	bool access_query;
@@ -70,6 +83,14 @@ int config_check(const char *path, config_show_fn show, void *context, struct fa
 /* What the file says; `path` is how faults call it. The name is "" where it gives none. */
 int config_read(const char *path, struct slice text, config_show_fn show, void *context,
 		struct config *config, struct fault *fault);
+
+/* Where the gateway listens: what loop_address_parse takes, with "tls:" before it for TLS. */
+int config_listener_parse(struct slice text, struct loop_address *ret_address, bool *ret_tls,
+			  struct fault *fault);
+
+/* config_tls.c: the lists of `tls`; NULL where the file has none. */
+int config_read_tls(const struct yaml *yaml, const struct yaml_node *certificates,
+		    const struct yaml_node *names, struct config *config, struct fault *fault);
 
 /* Appends docs/settings.md. */
 void config_document(struct text *text);

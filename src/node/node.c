@@ -128,19 +128,8 @@ static int gateway_begin(struct node *node, const struct node_options *options, 
 		.on_sync_demand = posting_wake_sync,
 		.context = node,
 	};
-	const uint32_t count =
-		options->gateway_count > 0 ? options->gateway_count : config->gateway_count;
 	int code = gateway_new(&gateway_options, &node->gateway, fault);
-
-	for (uint32_t i = 0; code == 0 && i < count; i++) {
-		const char *text =
-			options->gateway_count > 0 ? options->gateways[i] : config->gateways[i];
-		struct loop_address address;
-		code = loop_address_parse(slice_of(text), &address, fault);
-		if (code == 0)
-			code = gateway_listen(node->gateway, &address, fault);
-	}
-	return code;
+	return code < 0 ? code : listening_begin(node, options, fault);
 }
 
 static void on_worker_ready(void *context, uint32_t number)
@@ -314,6 +303,7 @@ static void on_signal(struct loop_watch *watch)
 		return;
 	if (information.ssi_signo == SIGHUP) {
 		upkeep_reopen(&node->upkeep);
+		tls_look(&node->tls);
 		return;
 	}
 	log_event(LOG_INFO, "node.stopping",
@@ -446,29 +436,6 @@ static int node_start(struct node *node, const struct node_options *options, str
 	return code;
 }
 
-static void print_ready(struct node *node)
-{
-	char gateway[LOOP_ADDRESS_TEXT_MAX], api[LOOP_ADDRESS_TEXT_MAX];
-	char isolation[CGROUP_WHY_MAX + 64];
-	const char *reason;
-	struct loop_address address;
-
-	const enum loop_io io = gateway_io(node->gateway, &reason);
-	cgroups_describe(&node->groups, isolation);
-	log_event(LOG_INFO, "node.ready", log_text("cloud", node->config.name),
-		  log_text("io", io == LOOP_IO_URING ? "uring" : "epoll"),
-		  log_text("reason", reason), log_number("workers", node->worker_count),
-		  log_text("instances_are", isolation));
-	loop_address_format(&node->api_address, api);
-	printf("ready ");
-	for (uint32_t i = 0; gateway_listener_address(node->gateway, i, &address); i++) {
-		loop_address_format(&address, gateway);
-		printf("%s%s", i == 0 ? "gateway=" : ",", gateway);
-	}
-	printf(" api=%s\n", api);
-	fflush(stdout);
-}
-
 static void free_leaving(struct node *node)
 {
 	while (node->leaving != NULL) {
@@ -503,6 +470,7 @@ static void node_stop(struct node *node)
 	struct fault fault;
 
 	upkeep_stop(&node->upkeep);
+	tls_stop(&node->tls);
 	workers_stop(node);
 	posting_stop(node); /* sets `stopping`: from here on drained is answered at once */
 	if (node->fleet != NULL)
@@ -522,6 +490,7 @@ static void node_stop(struct node *node)
 	free_leaving(node);
 	if (node->gateway != NULL)
 		gateway_free(node->gateway);
+	tls_close(&node->tls);
 	if (node->loop != NULL)
 		loop_free(node->loop);
 	if (node->journal != NULL && journal_close(node->journal, &fault) < 0)
@@ -574,8 +543,9 @@ int node_serve(const struct node_options *options, struct fault *fault)
 		node->signals.on_closed = on_signals_closed;
 		node->signals_open = true;
 		loop_watch_open(node->loop, &node->signals, node->signal_descriptor);
-		print_ready(node);
+		listening_tell(node);
 		upkeep_start(&node->upkeep, node->loop);
+		tls_start(&node->tls, node->gateway, node->loop);
 		code = loop_run(node->loop, fault);
 	} else {
 		node->api_stopped = true;

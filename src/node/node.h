@@ -35,6 +35,9 @@ struct node_options {
 	enum loop_io io;
 };
 
+/* Whether the gateway can be told to listen there: 0, or what is wrong with the text. */
+int node_listener_check(const char *text, struct fault *fault);
+
 /* Returns 0 after an orderly stop. */
 int node_serve(const struct node_options *options, struct fault *fault);
 

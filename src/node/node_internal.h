@@ -17,6 +17,7 @@
 #include "journal/journal.h"
 #include "node/config.h"
 #include "node/node.h"
+#include "node/tls.h"
 #include "node/troubles.h"
 #include "node/upkeep.h"
 #include "store/store.h"
@@ -74,6 +75,7 @@ struct node {
 	uint64_t started_ns;                           /* Unix */
 	struct upkeep upkeep;
 	struct troubles troubles;
+	struct node_tls tls;
 	char log_path[NODE_FILE_MAX];
 
 	/* control */
@@ -126,6 +128,11 @@ struct node {
 	bool audit_running;
 	sem_t audit_stop;
 };
+
+/* listening.c: where calls come in. */
+int listening_begin(struct node *node, const struct node_options *options, struct fault *fault);
+/* Prints the ready line, and logs that the node is. */
+void listening_tell(struct node *node);
 
 /* publish.c: from the store to the gateway. Control thread. */
 int publish_everything(struct node *node, struct fault *fault);

@@ -176,7 +176,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	if (server == NULL)
 		set_up();
 	check_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0, pair), 0);
-	http_server_adopt(server, pair[1]);
+	http_server_adopt(server, pair[1], NULL);
 	(void)!send(pair[0], PREFACE, sizeof(PREFACE) - 1, MSG_NOSIGNAL);
 	const size_t cut = 1 + data[0] * (size - 1) / 256;
 	say(pair[0], data + 1, cut - 1);

@@ -59,6 +59,7 @@ class Cloud:
         self.process = None
         self.gateway = None  # "127.0.0.1:40001"
         self.api = None
+        self.tls = None  # the first of the listeners of TLS
         self.log = self.folder.parent / f"{self.folder.name}.serve.log"
         self._client = None
         self._gateway_client = None
@@ -86,8 +87,9 @@ class Cloud:
                                             stdout=subprocess.PIPE, stderr=log, text=True,
                                             env=self.environment)
         for line in self.process.stdout:
-            told = re.match(r"ready gateway=(\S+) api=(\S+)$", line)
+            told = re.match(r"ready gateway=(\S+) api=(\S+)(?: tls=(\S+))?$", line)
             if told:
+                self.tls = told.group(3)
                 self.gateway, self.api = told.group(1).split(",")[0], told.group(2)
                 self._drain_output()
                 return self

@@ -1,0 +1,125 @@
+#include <stdio.h>
+#include <string.h>
+
+#include "node/config.h"
+#include "node/node.h"
+
+#define TLS_PREFIX "tls:"
+
+int config_listener_parse(struct slice text, struct loop_address *ret_address, bool *ret_tls,
+			  struct fault *fault)
+{
+	const struct slice prefix = slice_of(TLS_PREFIX);
+	const bool is_tls = slice_equal(slice_part(text, 0, prefix.length), prefix);
+	const int code = loop_address_parse(
+		is_tls ? slice_part(text, prefix.length, text.length) : text, ret_address, fault);
+
+	if (code == 0)
+		*ret_tls = is_tls;
+	return code;
+}
+
+int node_listener_check(const char *text, struct fault *fault)
+{
+	struct loop_address address;
+	bool is_tls;
+
+	return config_listener_parse(slice_of(text), &address, &is_tls, fault);
+}
+
+/* ---- certificates ---- */
+
+static int read_file_name(const struct yaml *yaml, const struct yaml_node *identity,
+			  const char *key, char name[CONFIG_ADDRESS_MAX], struct fault *fault)
+{
+	const struct yaml_node *file = yaml_find(identity, key);
+
+	if (file == NULL || file->kind != YAML_SCALAR || file->scalar.length == 0)
+		return yaml_fault(yaml, file != NULL ? file : identity, fault,
+				  "tls.certificates: %s: a file's name is needed", key);
+	if (!slice_to_text(file->scalar, name, CONFIG_ADDRESS_MAX))
+		return yaml_fault(yaml, file, fault, "tls.certificates: the name is too long");
+	return 0;
+}
+
+static int read_identity(const struct yaml *yaml, const struct yaml_node *item,
+			 struct config *config, struct fault *fault)
+{
+	struct config_identity *identity = &config->identities[config->identity_count];
+
+	if (item->kind != YAML_MAPPING)
+		return yaml_fault(yaml, item, fault,
+				  "tls.certificates: {certificate: FILE, key: FILE} is needed");
+	for (const struct yaml_node *member = item->first; member != NULL; member = member->next) {
+		if (!slice_equal(member->key, slice_of("certificate")) &&
+		    !slice_equal(member->key, slice_of("key")))
+			return yaml_fault(yaml, member, fault,
+					  "tls.certificates: %.*s is unknown here; certificate "
+					  "and key are known",
+					  (int)member->key.length, member->key.data);
+	}
+	if (config->identity_count == CONFIG_IDENTITIES_MAX)
+		return yaml_fault(yaml, item, fault, "tls.certificates: at most %d",
+				  CONFIG_IDENTITIES_MAX);
+	config->identity_count++;
+	const int code = read_file_name(yaml, item, "certificate", identity->certificate, fault);
+	return code < 0 ? code : read_file_name(yaml, item, "key", identity->key, fault);
+}
+
+/* ---- names ---- */
+
+/* A host's name, one with a first label "*", or an address as text. */
+static bool is_name(struct slice text)
+{
+	if (text.length == 0 || text.length >= AUTHORITY_NAME_MAX)
+		return false;
+	for (size_t i = 0; i < text.length; i++) {
+		const char byte = text.data[i];
+		const bool plain = (byte >= 'a' && byte <= 'z') || (byte >= 'A' && byte <= 'Z') ||
+				   (byte >= '0' && byte <= '9') || byte == '-' || byte == '.' ||
+				   byte == ':';
+		if (!plain && (byte != '*' || i > 0))
+			return false;
+	}
+	return true;
+}
+
+static int read_name(const struct yaml *yaml, const struct yaml_node *item, struct config *config,
+		     struct fault *fault)
+{
+	if (item->kind != YAML_SCALAR || !is_name(item->scalar))
+		return yaml_fault(
+			yaml, item, fault,
+			"tls.names: a host's name such as api.example.com, or an address");
+	if (config->tls_name_count == CONFIG_TLS_NAMES_MAX)
+		return yaml_fault(yaml, item, fault, "tls.names: at most %d", CONFIG_TLS_NAMES_MAX);
+	slice_to_text(item->scalar, config->tls_names[config->tls_name_count++],
+		      AUTHORITY_NAME_MAX);
+	return 0;
+}
+
+static int read_list(const struct yaml *yaml, const struct yaml_node *list, const char *name,
+		     int (*read_item)(const struct yaml *, const struct yaml_node *,
+				      struct config *, struct fault *),
+		     struct config *config, struct fault *fault)
+{
+	int code = 0;
+
+	if (list == NULL)
+		return 0;
+	if (list->kind != YAML_SEQUENCE)
+		return yaml_fault(yaml, list, fault, "%s: a list is needed", name);
+	for (const struct yaml_node *item = list->first; code == 0 && item != NULL;
+	     item = item->next)
+		code = read_item(yaml, item, config, fault);
+	return code;
+}
+
+int config_read_tls(const struct yaml *yaml, const struct yaml_node *certificates,
+		    const struct yaml_node *names, struct config *config, struct fault *fault)
+{
+	const int code =
+		read_list(yaml, certificates, "tls.certificates", read_identity, config, fault);
+
+	return code < 0 ? code : read_list(yaml, names, "tls.names", read_name, config, fault);
+}

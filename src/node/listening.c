@@ -1,0 +1,70 @@
+#include <stdio.h>
+
+#include "base/log.h"
+#include "node/node_internal.h"
+
+int listening_begin(struct node *node, const struct node_options *options, struct fault *fault)
+{
+	const struct config *config = &node->config;
+	const bool by_options = options->gateway_count > 0;
+	const uint32_t count = by_options ? options->gateway_count : config->gateway_count;
+	int code = 0;
+
+	for (uint32_t i = 0; code == 0 && i < count; i++) {
+		struct gateway_listener listener = {
+			.may_fail = !by_options && config->gateways_are_default && i > 0};
+		bool is_tls;
+		code = config_listener_parse(
+			slice_of(by_options ? options->gateways[i] : config->gateways[i]),
+			&listener.address, &is_tls, fault);
+		if (code == 0 && is_tls && node->tls.current == NULL)
+			code = tls_open(&node->tls, node->folder, config, node->clock, node->random,
+					fault);
+		listener.tls = code == 0 && is_tls ? node->tls.current : NULL;
+		if (code == 0)
+			code = gateway_listen(node->gateway, &listener, fault);
+	}
+	return code;
+}
+
+static bool print_listeners(struct node *node, bool tls, const char *prefix)
+{
+	const char *comma = "";
+	char text[LOOP_ADDRESS_TEXT_MAX];
+	struct loop_address address;
+
+	for (uint32_t i = 0; gateway_listener_address(node->gateway, i, &address); i++) {
+		if (gateway_listener_is_tls(node->gateway, i) != tls)
+			continue;
+		loop_address_format(&address, text);
+		printf("%s%s%s", comma, prefix, text);
+		comma = ",";
+	}
+	return comma[0] != '\0';
+}
+
+void listening_tell(struct node *node)
+{
+	char api[LOOP_ADDRESS_TEXT_MAX];
+	char isolation[CGROUP_WHY_MAX + 64];
+	const char *reason;
+
+	const enum loop_io io = gateway_io(node->gateway, &reason);
+	cgroups_describe(&node->groups, isolation);
+	log_event(LOG_INFO, "node.ready", log_text("cloud", node->config.name),
+		  log_text("io", io == LOOP_IO_URING ? "uring" : "epoll"),
+		  log_text("reason", reason), log_number("workers", node->worker_count),
+		  log_text("instances_are", isolation));
+	loop_address_format(&node->api_address, api);
+	printf("ready gateway=");
+	/* It is never empty. */
+	if (!print_listeners(node, false, ""))
+		print_listeners(node, true, "tls:");
+	printf(" api=%s", api);
+	if (node->tls.current != NULL) {
+		printf(" tls=");
+		print_listeners(node, true, "");
+	}
+	printf("\n");
+	fflush(stdout);
+}
