@@ -5,6 +5,8 @@
 
 #include "base/check.h"
 
+#define NEAR_ACCOUNTS_MAX 1000 /* looked through for the one that was meant */
+
 struct listing {
 	struct api_request *request;
 	struct ledger_transfer *transfers; /* limit of them */
@@ -57,6 +59,33 @@ static int append(const struct api *api, const struct ledger_transfer *transfer,
 	return 0;
 }
 
+/* The account that the route names, or FAULT_NOT_FOUND with the name that was probably meant. */
+static int find_account(struct api_request *request, struct ledger_account *ret_account,
+			struct fault *fault)
+{
+	struct ledger *ledger = request->api->ledger;
+	const struct slice name = api_argument(request, "account")->text;
+	struct ledger_account *known = calloc(NEAR_ACCOUNTS_MAX, sizeof(*known));
+	const char *names[NEAR_ACCOUNTS_MAX];
+	char shown[TEXT_SHOWN_MAX];
+	size_t count;
+
+	check(known != NULL);
+	int code = ledger_account_find(ledger, LEDGER_MONEY, name, ret_account, fault);
+	if (code == FAULT_NOT_FOUND) {
+		code = ledger_accounts_list(ledger, LEDGER_MONEY, (struct ledger_account_id){0},
+					    known, NEAR_ACCOUNTS_MAX, &count, fault);
+		for (size_t i = 0; code == 0 && i < count; i++)
+			names[i] = known[i].name;
+		if (code == 0)
+			code = fault_set_near(fault, FAULT_NOT_FOUND,
+					      text_nearest(text_show(name, shown), names, count),
+					      "the ledger of money has no account \"%s\"", shown);
+	}
+	free(known);
+	return api_at(request, "account", code);
+}
+
 static int list(struct store *store, void *context, struct fault *fault)
 {
 	struct listing *listing = context;
@@ -65,10 +94,7 @@ static int list(struct store *store, void *context, struct fault *fault)
 	const size_t limit = api_limit(request);
 	struct ledger_account account;
 	json_t *items = json_array();
-	int code = api_at(request, "account",
-			  ledger_account_find(ledger, LEDGER_MONEY,
-					      api_argument(request, "account")->text, &account,
-					      fault));
+	int code = find_account(request, &account, fault);
 
 	(void)store;
 	if (code == 0)

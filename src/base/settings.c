@@ -128,6 +128,8 @@ static void append_allowed(const struct settings_row *row, struct text *text)
 		text_append_text(text, "true, false");
 	else if (row->kind == SETTINGS_ENUM)
 		append_choices(row->choices, text);
+	else if (row->least && row->most && least_of(row) == most_of(row))
+		text_printf(text, "%s%s", row->least, unit);
 	else if (row->least && row->most)
 		text_printf(text, "%s to %s%s", row->least, row->most, unit);
 	else if (row->least)

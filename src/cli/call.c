@@ -265,10 +265,16 @@ static int perform(struct call *call, const char *key)
 	curl_easy_setopt(curl, CURLOPT_CUSTOMREQUEST, call->method);
 	const CURLcode code = curl_easy_perform(curl);
 	curl_slist_free_all(headers);
+	curl_easy_getinfo(curl, CURLINFO_RESPONSE_CODE, &http_status);
+	/* It was paid for, whatever became of it; the program tells what was wrong with its output.
+	 */
+	if (code == CURLE_WRITE_ERROR && ferror(stdout)) {
+		tell_charge(call, http_status);
+		return CLI_FAILED;
+	}
 	if (code != CURLE_OK)
 		return cli_fail(call->cli, "%s at %s%s%s", curl_easy_strerror(code), call->address,
 				call->error[0] != '\0' ? ": " : "", call->error);
-	curl_easy_getinfo(curl, CURLINFO_RESPONSE_CODE, &http_status);
 	fflush(stdout);
 	tell_charge(call, http_status);
 	return http_status < 400 ? CLI_DONE : CLI_FAILED;

@@ -31,6 +31,9 @@ static int list(struct cli *cli, const char *words)
 		cli_print_json(answer);
 	else if (status == CLI_DONE)
 		print_services(json_object_get(answer, "items"));
+	if (status == CLI_DONE && words != NULL && !cli->json &&
+	    json_array_size(json_object_get(answer, "items")) == 0)
+		cli_fail(cli, "nothing matches \"%s\"", words);
 	json_decref(answer);
 	return status;
 }

@@ -95,11 +95,13 @@ static void print_samples(const struct cli *cli, struct slice page)
 	struct cli_table table;
 	struct sample sample;
 	struct slice line;
+	bool any = false;
 
 	cli_table_begin(&table, columns, sizeof(columns) / sizeof(columns[0]), "");
 	while (slice_cut(&page, '\n', &line)) {
 		if (!read_sample(line, &sample) || !is_wanted(cli, sample.name))
 			continue;
+		any = true;
 		if (cli->json) {
 			json_array_append_new(items, sample_json(&sample));
 		} else if (!slice_ends_with(sample.name, slice_of("_bucket"))) {
@@ -112,6 +114,8 @@ static void print_samples(const struct cli *cli, struct slice page)
 		cli_print_json(items);
 	else
 		cli_table_end(&table);
+	if (!any && !cli->json && cli->argument_count > 0)
+		cli_fail(cli, "nothing matches \"%s\"", cli->arguments[0]);
 	json_decref(items);
 }
 

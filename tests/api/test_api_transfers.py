@@ -59,6 +59,8 @@ def test_pages_are_the_whole_list_and_what_is_new_moves_none(traded):
 def test_who_is_not_in_the_ledger_has_no_transfers(traded):
     problem = traded.ask("GET", "/v1/ledger/nobody/transfers", expected=[404])
     assert problem["parameter"] == "account" and "nobody" in problem["detail"]
+    problem = traded.ask("GET", "/v1/ledger/acm/transfers", expected=[404])
+    assert problem["suggestion"] == "acme" and problem["detail"].endswith('did you mean "acme"?')
     problem = traded.ask("GET", "/v1/ledger/acme/transfers", params={"after": "x"},
                          expected=[422])
     assert problem["parameter"] == "after"

@@ -357,6 +357,23 @@ def test_a_full_standard_output_is_a_failure(town, words):
     assert done.returncode == 1 and "standard output" in done.stderr
 
 
+def test_what_a_call_cost_is_told_though_its_answer_could_not_be_written(town):
+    with open("/dev/full", "w") as full:
+        done = subprocess.run([STOA, "call", "echo", "/full", "--key", town.shop_key], stdout=full,
+                              stderr=subprocess.PIPE, stdin=subprocess.DEVNULL, text=True,
+                              env={**os.environ, "STOA_CLOUD": str(town.folder)})
+    assert done.returncode == 1 and "standard output" in done.stderr
+    assert re.search(r"^200 OK, .*call [0-9a-f-]{36}$", done.stderr, re.MULTILINE), done.stderr
+
+
+def test_who_finds_nothing_is_told_so(town):
+    for words in (["catalog", "search", "zzz"], ["metrics", "zzz"]):
+        done = town.cli(*words)
+        assert done.stderr == f"stoa {' '.join(words[:-1])}: nothing matches \"zzz\"\n"
+        assert json.loads(town.cli(*words, "--json").stdout) in ([], {"items": [], "next": None})
+        assert town.cli(*words, "--json").stderr == ""
+
+
 # ---- help
 
 

@@ -179,7 +179,8 @@ def start_refused(cloud):
 
 
 CONFIGS = [
-    ("nam: x\n", "1:1", "name"), ("name: x\ncurrency: dollars\n", "2:11", "currency"),
+    ("nam: x\n", "1:1", "name"),
+    ("name: x\ncurrency: dollars\n", "2:11", "allowed: 3 bytes"),
     ("fee: 3\n", "1:6", "3"), ("fee: 101%\n", "1:6", "101%"),
     ("rates: {call: -1}\n", "1:15", "-1"), ("rates: {call: cheap}\n", "1:15", "cheap"),
     ("rates:\n  gib: {hosts: 1}\n", "2:9", "host"), ("workers: 65\n", "1:10", "65"),
@@ -195,7 +196,7 @@ def test_a_bad_cloud_yaml_is_told_with_line_and_column(clouds, text, place, word
     told = start_refused(cloud)
     assert f"cloud.yaml:{place}: " in told and word in told, told
     made = {path.name for path in cloud.folder.iterdir()} - {"lock"}
-    assert {"cloud.yaml"} <= made <= {"cloud.yaml", "admin.token", "metrics.token"}
+    assert {"cloud.yaml"} <= made <= {"cloud.yaml", "admin.token", "metrics.token", "identity.key"}
 
 
 def test_a_folder_that_cannot_be_made_is_told(tmp_path):

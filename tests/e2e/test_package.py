@@ -47,7 +47,10 @@ def test_it_has_what_belongs_to_the_program(contents):
     assert files.pop("usr/bin/stoa") == 0o755
     assert {"lib/systemd/system/stoa.service", "usr/lib/sysusers.d/stoa.conf",
             "etc/logrotate.d/stoa", "usr/share/doc/stoa/operations.md",
-            "usr/share/doc/stoa/copyright", "usr/share/man/man1/stoa.1.gz"} <= set(files)
+            "usr/share/doc/stoa/copyright", "usr/share/man/man1/stoa.1.gz",
+            "usr/share/bash-completion/completions/stoa",
+            "usr/share/zsh/vendor-completions/_stoa",
+            "usr/share/fish/vendor_completions.d/stoa.fish"} <= set(files)
     for name, mode in files.items():
         script = name.startswith("DEBIAN/p")
         assert mode == (0o755 if script else 0o644), name
