@@ -106,6 +106,25 @@ static void where_a_call_came_from_is_told_whatever_its_caller_says(void **unuse
 	rig_end(&rig);
 }
 
+/* A service behind CGI or WSGI takes '_' for '-'. */
+static void no_field_that_is_ours_comes_from_a_caller_by_underscores(void **unused)
+{
+	(void)unused;
+	struct rig rig;
+	struct rig_options options = rig_options_default(PRICE);
+	rig_begin(&rig, &options);
+	const int client = rig_connect(&rig);
+
+	ask_for_request(&rig, client,
+			"Stoa_App: evil\r\nSTOA_account: evil\r\nstoa_Units: evil=1\r\n"
+			"X_Forwarded_For: evil\r\nx-forwarded_proto: evil\r\n"
+			"X_Forwarded-Host: evil\r\nX_Real_IP: evil\r\nX_Mine: kept\r\n");
+	assert_false(has("evil"));
+	assert_true(has("\r\nX_Mine: kept\r\n"));
+	close(client);
+	rig_end(&rig);
+}
+
 static const struct gateway_identity identity = {
 	.key_id = "svc_1-1",
 	.secret = "0123456789abcdef0123456789abcde",
@@ -301,6 +320,7 @@ int main(void)
 		cmocka_unit_test(a_callers_trace_goes_on_with_its_state_under_a_new_span),
 		cmocka_unit_test(a_trace_that_is_none_is_replaced_and_its_state_dropped),
 		cmocka_unit_test(where_a_call_came_from_is_told_whatever_its_caller_says),
+		cmocka_unit_test(no_field_that_is_ours_comes_from_a_caller_by_underscores),
 		cmocka_unit_test(a_service_that_asks_for_it_gets_one_signature_and_it_is_ours),
 		cmocka_unit_test(signing_begins_and_ends_between_two_calls_of_a_connection),
 		cmocka_unit_test(rate_and_quota_are_told_with_each_answer),

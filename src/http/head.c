@@ -243,7 +243,9 @@ bool http_header_classify(struct http_header *header)
 	header->value = slice_trim(header->value);
 	header->known = http_name_classify(header->name);
 	header->hop_by_hop = http_name_is_hop_by_hop(header->known);
-	header->sound = (header->known != HTTP_OTHER && header->known != HTTP_STOA_RESERVED) ||
+	/* Of a class only the begin is known. */
+	header->sound = (header->known != HTTP_OTHER && header->known != HTTP_STOA_RESERVED &&
+			 header->known != HTTP_X_FORWARDED) ||
 			http_is_token(header->name);
 	return header->sound;
 }

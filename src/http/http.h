@@ -33,8 +33,8 @@
 #include "loop/loop.h"
 
 /* Header names that somebody in Stoa asks for; the parser classifies once.
- * One that ends with '-' is the class of all others that begin so.
- * name, text, hop: 1 where RFC 9110 7.6.1 forbids to forward it. */
+ * One that ends with '-' is the class of all others that begin so; in it, and in x-real-ip, '_' is
+ * as good as '-'. name, text, hop: 1 where RFC 9110 7.6.1 forbids to forward it. */
 #define HTTP_NAMES(X)                                         \
 	X(HTTP_OTHER, "", 0)                                  \
 	X(HTTP_ACCEPT, "accept", 0)                           \

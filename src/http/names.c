@@ -1,6 +1,9 @@
 #include "http/http.h"
 
+#include "base/check.h"
 #include "http/syntax_internal.h"
+
+#define FOLDED_MAX 16 /* bytes of what is looked for with '_' as well */
 
 static const char *const name_texts[] = {
 #define X(name, text, hop) [name] = text,
@@ -45,12 +48,23 @@ static enum http_name same_or_other(struct slice name, enum http_name candidate)
 	return same_name(name, name_texts[candidate]) ? candidate : HTTP_OTHER;
 }
 
+/* The same where '_' stands for '-': services behind CGI or WSGI see no difference. */
+static enum http_name looks_like_or_other(struct slice name, enum http_name candidate)
+{
+	char dashed[FOLDED_MAX];
+
+	check_at_most(name.length, sizeof(dashed));
+	for (size_t i = 0; i < name.length; i++)
+		dashed[i] = name.data[i] == '_' ? '-' : name.data[i];
+	return same_or_other(slice_make(dashed, name.length), candidate);
+}
+
 /* Of the classes that are known by how their names begin. */
 static enum http_name begun_or_other(struct slice name, enum http_name begin)
 {
 	const size_t length = strlen(name_texts[begin]);
 
-	return name.length > length ? same_or_other(slice_make(name.data, length), begin)
+	return name.length > length ? looks_like_or_other(slice_part(name, 0, length), begin)
 				    : HTTP_OTHER;
 }
 
@@ -112,7 +126,7 @@ enum http_name http_name_classify(struct slice name)
 	else if (known == HTTP_OTHER && first == 'x')
 		known = begun_or_other(name, HTTP_X_FORWARDED);
 	if (known == HTTP_OTHER && name.length == 9 && first == 'x')
-		known = same_or_other(name, HTTP_X_REAL_IP); /* shares both with X-API-Key */
+		known = looks_like_or_other(name, HTTP_X_REAL_IP); /* shares both with X-API-Key */
 	return known;
 }
 

@@ -40,14 +40,16 @@ static void names_that_begin_as_a_class_does_are_of_it_and_look_alikes_are_not(v
 	assert_int_equal(http_name_classify(slice_of("X-Forwarded-For")), HTTP_X_FORWARDED);
 	assert_int_equal(http_name_classify(slice_of("x-forwarded-p")), HTTP_X_FORWARDED);
 	assert_int_equal(http_name_classify(slice_of("x-forwarded-")), HTTP_OTHER);
-	assert_int_equal(http_name_classify(slice_of("x_forwarded_for")), HTTP_OTHER);
+	assert_int_equal(http_name_classify(slice_of("x_forwarded_for")), HTTP_X_FORWARDED);
 	assert_int_equal(http_name_classify(slice_of("y-forwarded-for")), HTTP_OTHER);
 	assert_int_equal(http_name_classify(slice_of("x-real-id")), HTTP_OTHER);
+	assert_int_equal(http_name_classify(slice_of("X_Real-IP")), HTTP_X_REAL_IP);
+	assert_int_equal(http_name_classify(slice_of("x_api_key")), HTTP_OTHER);
 	assert_int_equal(http_name_classify(slice_of("Stoa-Call")), HTTP_STOA_RESERVED);
 	assert_int_equal(http_name_classify(slice_of("stoa-unitz")), HTTP_STOA_RESERVED);
 	assert_int_equal(http_name_classify(slice_of("STOA-UNITS")), HTTP_STOA_UNITS);
 	assert_int_equal(http_name_classify(slice_of("stoa-")), HTTP_OTHER);
-	assert_int_equal(http_name_classify(slice_of("stoa_call")), HTTP_OTHER);
+	assert_int_equal(http_name_classify(slice_of("stoa_call")), HTTP_STOA_RESERVED);
 	assert_int_equal(http_name_classify(slice_of("")), HTTP_OTHER);
 	assert_int_equal(http_name_classify(slice_of("content_length")), HTTP_OTHER);
 }
