@@ -191,6 +191,14 @@ static void finish_answer(struct call *call, int64_t charge_nano,
 	http_exchange_finish(call->exchange, fields, call->trailers_wanted ? count : 0);
 }
 
+/* Whether the answer speaks against the instance. What a caller can bring about with any of them
+ * does not: by a method that there is none of, or by a deadline of its own. */
+static bool is_instances_failure(const struct call *call)
+{
+	return call->status >= 500 && call->status != 501 &&
+	       !(call->status == 504 && call->callers_deadline);
+}
+
 static void on_end(void *owner, const struct http_header *trailers, size_t trailer_count)
 {
 	struct call *call = owner;
@@ -207,7 +215,7 @@ static void on_end(void *owner, const struct http_header *trailers, size_t trail
 	if (!call->tunnel) {
 		const uint64_t took_ns = loop_now_ns(worker->loop) - call->forwarded_ns;
 		balance_answered(call->instance, (uint32_t)(took_ns / CLOCK_NS_PER_US));
-		balance_note(call, call->status >= 500);
+		balance_note(call, is_instances_failure(call));
 	}
 	/* First on record, then the last byte: nothing leaves before this callback returns. */
 	struct keep *held = call->held;

@@ -2,7 +2,7 @@
  * eject: takes instances that fail out of the choice for a while, and lets them back.
  *
  * An instance fails a call when it cannot be connected to, breaks off, answers nonsense, is too
- * late, or answers 5xx. It is ejected
+ * late, or answers 5xx (but for what a caller can bring about: answer.c). It is ejected
  *
  *	after so many failures in a row, or
  *	when the share of its calls that succeeded, over the last interval or two, is so far below

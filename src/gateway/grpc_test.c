@@ -10,8 +10,10 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "gateway/directory_internal.h"
 #include "gateway/grpc.h"
 #include "gateway/rig.h"
+#include "gateway/worker.h"
 
 #define TEXT_MAX 65536
 #define PRICE    50000000
@@ -187,6 +189,15 @@ static void a_refused_call_gets_a_status_and_no_page(void **unused)
 	rig_end(&rig);
 }
 
+/* Of the only instance, in a row. */
+static uint32_t failures(const struct rig *rig)
+{
+	struct directory_service *service =
+		directory_service_by_id(&rig->gateway->directory, (struct service_id){1});
+
+	return atomic_load(&atomic_load(&service->instances)->of[0]->ejection.failures);
+}
+
 static void an_outcome_in_the_trailers_counts_as_its_http_status(void **unused)
 {
 	(void)unused;
@@ -194,9 +205,14 @@ static void an_outcome_in_the_trailers_counts_as_its_http_status(void **unused)
 		const char *trailer;
 		unsigned status;
 		bool billed;
-	} ends[] = {{"grpc-status: 0\r\n", 200, true},   {"grpc-status: 5\r\n", 404, true},
-		    {"Grpc-Status: 13\r\n", 500, false}, {"grpc-status: 14\r\n", 503, false},
-		    {"grpc-status: 99\r\n", 500, false}, {"", 500, false}};
+		bool instances; /* it speaks against the instance */
+	} ends[] = {{"grpc-status: 0\r\n", 200, true, false},
+		    {"grpc-status: 5\r\n", 404, true, false},
+		    {"grpc-status: 12\r\n", 501, false, false},
+		    {"Grpc-Status: 13\r\n", 500, false, true},
+		    {"grpc-status: 14\r\n", 503, false, true},
+		    {"grpc-status: 99\r\n", 500, false, true},
+		    {"", 500, false, true}};
 
 	for (size_t i = 0; i < sizeof(ends) / sizeof(ends[0]); i++) {
 		struct pair pair;
@@ -216,6 +232,7 @@ static void an_outcome_in_the_trailers_counts_as_its_http_status(void **unused)
 		assert_int_equal(record.status, ends[i].status);
 		assert_int_equal(record.charge_nano, ends[i].billed ? PRICE : 0);
 		assert_int_equal(record.flags, ends[i].billed ? JOURNAL_BILLED : 0);
+		assert_int_equal(failures(&pair.rig), ends[i].instances);
 		end(&pair);
 	}
 }
