@@ -70,6 +70,7 @@ struct http_origin {
 	struct http_origin_options options;
 	struct http_link *idle; /* the latest first */
 	struct http_trunk *trunks;
+	uint32_t streams_max;   /* what its latest settings allow a trunk; 0: none came yet */
 	SSL_SESSION *resumable; /* of its latest connection; NULL: none */
 	uint32_t idle_count, connection_count;
 	bool freed; /* goes with its last connection */

@@ -132,9 +132,12 @@ void http_trunks_close_idle(struct http_origin *origin)
 
 static uint32_t calls_max(const struct http_trunk *trunk)
 {
-	/* Of the settings it is told at first; nghttp2 takes 100 until it is. */
-	const uint32_t told = nghttp2_session_get_remote_settings(
-		trunk->session, NGHTTP2_SETTINGS_MAX_CONCURRENT_STREAMS);
+	/* Until its settings come, what the origin told another trunk; nghttp2 takes 100. */
+	const uint32_t told =
+		!trunk->settled && trunk->origin->streams_max > 0
+			? trunk->origin->streams_max
+			: nghttp2_session_get_remote_settings(
+				  trunk->session, NGHTTP2_SETTINGS_MAX_CONCURRENT_STREAMS);
 
 	return told < HTTP_TRUNK_CALLS_MAX ? told : HTTP_TRUNK_CALLS_MAX;
 }
@@ -143,6 +146,13 @@ static bool takes_calls(const struct http_trunk *trunk)
 {
 	return !trunk->going && trunk->state <= HTTP_TRUNK_OPEN &&
 	       nghttp2_session_check_request_allowed(trunk->session) != 0;
+}
+
+/* What a call beyond the bound waits for: the session knows the bound once it was told. */
+static bool waits_better(const struct http_trunk *trunk, const struct http_trunk *other)
+{
+	return trunk->settled != other->settled ? trunk->settled
+						: trunk->call_count < other->call_count;
 }
 
 struct http_trunk *http_trunk_take(struct http_origin *origin)
@@ -156,7 +166,7 @@ struct http_trunk *http_trunk_take(struct http_origin *origin)
 			continue;
 		if (trunk->call_count < calls_max(trunk))
 			return trunk;
-		if (least == NULL || trunk->call_count < least->call_count)
+		if (least == NULL || waits_better(trunk, least))
 			least = trunk;
 		count++;
 	}

@@ -225,6 +225,13 @@ static int on_frame(nghttp2_session *session, const nghttp2_frame *frame, void *
 		if (branch != NULL)
 			branch->reset = true;
 		break;
+	case NGHTTP2_SETTINGS:
+		if ((frame->hd.flags & NGHTTP2_FLAG_ACK) != 0)
+			break;
+		trunk->settled = true;
+		trunk->origin->streams_max = nghttp2_session_get_remote_settings(
+			session, NGHTTP2_SETTINGS_MAX_CONCURRENT_STREAMS);
+		break;
 	case NGHTTP2_GOAWAY:
 		trunk->going = true;
 		if (trunk->call_count == 0)

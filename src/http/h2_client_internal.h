@@ -75,6 +75,7 @@ struct http_trunk {
 	struct http_branch *first, *due;
 	uint32_t call_count;
 	bool going;               /* takes no more calls */
+	bool settled;             /* the peer's settings came */
 	bool reused;              /* it has been idle after a call */
 	bool heard;               /* since it was idle */
 	uint64_t heard_ns;        /* when last */

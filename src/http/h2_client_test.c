@@ -63,6 +63,30 @@ static void a_call_beyond_what_the_service_allows_opens_another_connection(void 
 	h2_service_end(service);
 }
 
+/* For a peer that goes beyond it may be cut off as a whole. */
+static void a_new_connection_keeps_the_bound_that_another_was_told(void **state)
+{
+	struct client_rig_caller callers[3];
+	struct h2_service *service = h2_service_begin_with_call(state);
+
+	h2_service_setting(service, NGHTTP2_SETTINGS_MAX_CONCURRENT_STREAMS, 1);
+	h2_service_say(service, 0);
+	for (int i = 0; i < 2; i++)
+		client_rig_call_of(&callers[i], service->rig, "", "GET", 0);
+	h2_service_expect(service, 0, "");
+	h2_service_expect(service, 1, H2_GET(1));
+	/* Its own settings have not come: the third call waits, though nothing was said of it. */
+	assert_int_equal(http_origin_connections(service->rig->origin), 2);
+	h2_service_greet(service);
+	h2_service_answer(service, 1, 1);
+	h2_service_answer(service, 0, 1);
+	h2_service_expect(service, 0, H2_GET(3));
+	h2_service_answer(service, 0, 3);
+	client_rig_expect_log(service->rig, "head:200,-1 body:hi end head:200,-1 body:hi end "
+					    "head:200,-1 body:hi end ");
+	h2_service_end(service);
+}
+
 static void calls_beyond_the_most_connections_wait_for_a_place(void **state)
 {
 	struct client_rig_caller callers[3];
@@ -455,6 +479,7 @@ int main(void)
 		client_rig_test(a_connection_is_used_again_for_the_next_call),
 		client_rig_test(calls_share_a_connection_and_end_in_any_order),
 		client_rig_test(a_call_beyond_what_the_service_allows_opens_another_connection),
+		client_rig_test(a_new_connection_keeps_the_bound_that_another_was_told),
 		client_rig_test(calls_beyond_the_most_connections_wait_for_a_place),
 		client_rig_test(an_idle_connection_ages_out),
 		client_rig_test(a_request_goes_out_whole_with_its_trailers),

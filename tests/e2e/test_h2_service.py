@@ -96,13 +96,13 @@ def test_many_callers_share_few_connections_and_no_answer_is_crossed(clouds, h2_
                 if (answer.status, answer.body) != (200, nonce.encode()):
                     wrong.append((nonce, answer))
 
-    talkers = [threading.Thread(target=talk, args=(number,)) for number in range(20)]
+    talkers = [threading.Thread(target=talk, args=(number,)) for number in range(32)]
     for talker in talkers:
         talker.start()
     for talker in talkers:
         talker.join()
     assert not wrong and not upstream.faults, (wrong[:3], upstream.faults)
-    assert len(upstream.requests) == 401
+    assert len(upstream.requests) == 641
     assert upstream.connections_made <= 4
     settle(market.cloud)
     check_books(market.cloud)
