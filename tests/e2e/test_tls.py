@@ -8,6 +8,7 @@ import stat
 import subprocess
 import threading
 
+import httpx
 import pytest
 from books import wait_until
 from cloud import PLAIN_CONFIG, Cloud, Refused, upstream_manifest
@@ -295,3 +296,35 @@ def test_a_key_that_others_may_read_keeps_the_cloud_from_starting(site):
     (site.cloud.folder / "tls" / "server.key").rename(site.cloud.folder / "site.key")
     with pytest.raises(Refused, match="is not the key of the first certificate"):
         site.cloud.start()
+
+
+@pytest.mark.parametrize("protocol, version", [("--http2", "2"), ("--http1.1", "1.1")])
+def test_a_caller_chooses_the_protocol_in_its_handshake(market, protocol, version):
+    port = address(market.cloud)[1]
+    done = curl(market.cloud, protocol, "-w", "%{http_code} %{http_version}", "-o", "/dev/null",
+                "-H", f"X-API-Key: {market.key}", f"https://echo.localhost:{port}/hello")
+    assert (done.stdout, done.returncode) == (f"200 {version}", 0), done.stderr
+    record, = market.new_records()
+    assert record["service"] == "echo" and record["status"] == 200
+
+
+def test_calls_over_http2_and_tls_share_a_connection_and_are_billed(market):
+    context = httpx.create_ssl_context(verify=str(market.cloud.folder / "tls" / "ca.pem"))
+    host, port = address(market.cloud)
+    with httpx.Client(http2=True, http1=False, verify=context, trust_env=False) as client:
+        for number in range(50):
+            answer = client.get(f"https://localhost:{port}/echo/call/n{number}",
+                                headers={"X-API-Key": market.key})
+            assert (answer.status_code, answer.text) == (200, f"n{number}")
+            assert answer.http_version == "HTTP/2"
+    market.check(billed=[record["call"] for record in market.cloud.journal()])
+    market.check_statement()
+
+
+def test_a_tls_client_at_a_plain_port_learns_that_it_is_none(clouds):
+    cloud = clouds()
+    host, port = cloud.gateway.rsplit(":", 1)
+    context = ssl.create_default_context()
+    with socket.create_connection((host, int(port))) as plain:
+        with pytest.raises(ssl.SSLError):
+            context.wrap_socket(plain, server_hostname="localhost")
