@@ -14,12 +14,24 @@
 
 /* ---- event streams ---- */
 
+/* Compressed: no event can be put between what there is. */
+static bool is_coded(const struct http_header *headers, size_t count)
+{
+	for (size_t i = 0; i < count; i++) {
+		if (headers[i].known == HTTP_OTHER &&
+		    slice_equal_ignore_case(headers[i].name, slice_of("content-encoding")) &&
+		    !slice_equal_ignore_case(headers[i].value, slice_of("identity")))
+			return true;
+	}
+	return false;
+}
+
 enum events_place events_begin(const struct http_header *headers, size_t count)
 {
 	static const char type[] = "text/event-stream";
 	const struct http_header *field = http_header_find(headers, count, HTTP_CONTENT_TYPE);
 
-	if (field == NULL)
+	if (field == NULL || is_coded(headers, count))
 		return EVENTS_NONE;
 	const struct slice value =
 		slice_trim(slice_part(field->value, 0, slice_find_byte(field->value, ';', 0)));

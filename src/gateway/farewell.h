@@ -33,7 +33,7 @@ enum events_place {
 	EVENTS_WITHIN_CR
 };
 
-/* EVENTS_BETWEEN where the fields say that the body is an event stream. */
+/* EVENTS_BETWEEN where the fields say that the body is an event stream, and not compressed. */
 enum events_place events_begin(const struct http_header *headers, size_t count);
 /* Looks at the last bytes only. */
 enum events_place events_follow(enum events_place place, struct slice bytes);

@@ -182,6 +182,22 @@ static void a_stream_that_is_cut_within_an_event_breaks(void **unused)
 	end(&talk);
 }
 
+static void a_compressed_stream_breaks_though_its_bytes_end_like_an_event(void **unused)
+{
+	(void)unused;
+	struct talk talk;
+	const struct rig_options options = priced_by_time(3 * PART_NANO + CALL_NANO);
+	begin(&talk, &options, "",
+	      "HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nContent-Encoding: gzip\r\n"
+	      "Transfer-Encoding: chunked\r\n\r\n3\r\nx\n\n\r\n");
+
+	assert_true(read_to_end(talk.client));
+	assert_null(strstr(seen, "stoa-problem"));
+	assert_null(strstr(seen, "0\r\n\r\n"));
+	check_budget_of_three(&talk);
+	end(&talk);
+}
+
 static void a_plain_download_breaks_when_its_money_ends(void **unused)
 {
 	(void)unused;
@@ -408,6 +424,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(an_event_stream_ends_with_an_event_when_its_money_does),
 		cmocka_unit_test(a_stream_that_is_cut_within_an_event_breaks),
+		cmocka_unit_test(a_compressed_stream_breaks_though_its_bytes_end_like_an_event),
 		cmocka_unit_test(a_plain_download_breaks_when_its_money_ends),
 		cmocka_unit_test(a_grpc_stream_ends_with_a_status_when_its_money_does),
 		cmocka_unit_test(a_websocket_gets_a_close_code_when_its_money_ends),
