@@ -1,5 +1,9 @@
-/* Clients and a server in one loop: every answer must carry its request's nonce. */
+/* Clients and a server in one loop, by HTTP/1.1 and HTTP/2, plain and over TLS: every answer must
+ * carry its request's nonce. */
 #include "base/testing.h"
+
+#include <openssl/pem.h>
+#include <openssl/x509v3.h>
 
 #include "base/check.h"
 #include "base/clock.h"
@@ -10,8 +14,85 @@
 #define CALLS     3000
 #define BODY_MAX  50000
 #define NONCE_MAX 24
+#define PEM_MAX   4096
+#define NAME      "service.test"
+
+/* How callers and service speak. */
+struct speech {
+	enum http_protocol protocol;
+	bool tls;
+	const char *expected; /* the service's name as callers have it; NULL: its own */
+};
+
+static const struct speech plain_1 = {HTTP_PROTOCOL_1, false}, plain_2 = {HTTP_PROTOCOL_2, false},
+			   tls_1 = {HTTP_PROTOCOL_1, true}, tls_2 = {HTTP_PROTOCOL_2, true};
 
 static const struct http_header host = {.name = {"Host", 4}, .value = {"a", 1}, .known = HTTP_HOST};
+
+/* ---- TLS: a certificate that vouches for itself ---- */
+
+struct credentials {
+	char certificate[PEM_MAX], key[PEM_MAX];
+};
+
+static void take_text(BIO *from, char text[PEM_MAX])
+{
+	const int length = BIO_read(from, text, PEM_MAX - 1);
+
+	check(length > 0);
+	text[length] = '\0';
+	BIO_free(from);
+}
+
+static void credentials_make(struct credentials *credentials)
+{
+	EVP_PKEY *key = EVP_EC_gen("P-256");
+	X509 *certificate = X509_new();
+	BIO *text = BIO_new(BIO_s_mem());
+
+	X509_set_version(certificate, X509_VERSION_3);
+	ASN1_INTEGER_set(X509_get_serialNumber(certificate), 1);
+	X509_gmtime_adj(X509_getm_notBefore(certificate), -60);
+	X509_gmtime_adj(X509_getm_notAfter(certificate), 3600);
+	X509_set_pubkey(certificate, key);
+	X509_EXTENSION *names = X509V3_EXT_conf_nid(NULL, NULL, NID_subject_alt_name, "DNS:" NAME);
+	check(X509_add_ext(certificate, names, -1) == 1);
+	X509_EXTENSION_free(names);
+	check(X509_sign(certificate, key, EVP_sha256()) > 0);
+	check(PEM_write_bio_X509(text, certificate) == 1);
+	take_text(text, credentials->certificate);
+	text = BIO_new(BIO_s_mem());
+	check(PEM_write_bio_PrivateKey(text, key, NULL, NULL, 0, NULL, NULL) == 1);
+	take_text(text, credentials->key);
+	X509_free(certificate);
+	EVP_PKEY_free(key);
+}
+
+static void tls_make(struct http_tls **ret_server, struct http_tls **ret_client,
+		     const struct speech *speech)
+{
+	struct credentials credentials;
+	struct fault fault;
+
+	credentials_make(&credentials);
+	const struct http_tls_identity identity = {
+		.certificates = slice_of(credentials.certificate),
+		.key = slice_of(credentials.key),
+		.certificates_name = "certificate",
+		.key_name = "key",
+	};
+	const struct http_tls_options server = {.is_server = true,
+						.identities = &identity,
+						.identity_count = 1,
+						.http_2 = speech->protocol == HTTP_PROTOCOL_2};
+	const struct http_tls_options client = {
+		.authorities = slice_of(credentials.certificate),
+		.authorities_name = "certificate",
+		.http_2 = speech->protocol == HTTP_PROTOCOL_2,
+		.server_name = speech->expected != NULL ? speech->expected : NAME};
+	assert_int_equal(http_tls_new(&server, ret_server, &fault), 0);
+	assert_int_equal(http_tls_new(&client, ret_client, &fault), 0);
+}
 
 /* ---- the service: sends nonce and body back, in one of several ways ---- */
 
@@ -27,6 +108,7 @@ static void service_request(struct http_exchange *exchange, const struct http_re
 
 	service->nonce_length = request->query.length;
 	check_at_most(service->nonce_length, NONCE_MAX);
+	++*(int *)http_server_owner(http_exchange_server(exchange));
 	memcpy(service->nonce, request->query.data, request->query.length);
 	http_exchange_respond(exchange, 200, NULL, 0,
 			      known ? (int64_t)service->nonce_length + request->body_bytes
@@ -89,10 +171,12 @@ struct crowd {
 	struct http_server *server;
 	struct http_client *client;
 	struct http_origin *origin;
+	struct http_tls *server_tls, *client_tls; /* NULL: plain */
 	struct loop_listener listener;
 	struct random_seeded random;
 	struct caller callers[CALLERS];
-	int started, ended, failed, under_way;
+	int calls; /* to be made */
+	int started, ended, failed, under_way, requests;
 	bool may_fail; /* the network breaks connections */
 	bool listener_closed, over;
 };
@@ -146,7 +230,7 @@ static void caller_next(struct caller *caller)
 	caller->body = NULL;
 	caller->call = NULL;
 	crowd->under_way--;
-	if (crowd->started < CALLS)
+	if (crowd->started < crowd->calls)
 		caller_start(caller);
 	else if (crowd->under_way == 0)
 		crowd->over = true;
@@ -224,7 +308,7 @@ static void on_accept(struct loop_listener *listener, int descriptor)
 	struct crowd *crowd =
 		(struct crowd *)((uintptr_t)listener - offsetof(struct crowd, listener));
 
-	http_server_adopt(crowd->server, descriptor, NULL);
+	http_server_adopt(crowd->server, descriptor, crowd->server_tls);
 }
 
 static void on_listener_closed(struct loop_listener *listener)
@@ -235,12 +319,16 @@ static void on_listener_closed(struct loop_listener *listener)
 	crowd->listener_closed = true;
 }
 
-static void crowd_begin(struct crowd *crowd, const char *where, uint64_t seed)
+static void crowd_begin(struct crowd *crowd, const char *where, uint64_t seed,
+			const struct speech *speech)
 {
 	struct loop_address address;
 	struct http_limits limits;
 	struct fault fault;
 
+	if (speech->tls)
+		tls_make(&crowd->server_tls, &crowd->client_tls, speech);
+	crowd->calls = speech->expected != NULL ? CALLERS : CALLS;
 	random_seeded_init(&crowd->random, seed);
 	http_limits_default(&limits);
 	limits.output_bytes_high = 16 * 1024;
@@ -253,6 +341,7 @@ static void crowd_begin(struct crowd *crowd, const char *where, uint64_t seed)
 					 &(struct http_server_options){
 						 .limits = limits,
 						 .events = &service_events,
+						 .owner = &crowd->requests,
 						 .exchange_state_bytes = sizeof(struct service)},
 					 &crowd->server, &fault),
 			 0);
@@ -261,8 +350,10 @@ static void crowd_begin(struct crowd *crowd, const char *where, uint64_t seed)
 								       .events = &caller_events},
 					 &crowd->client, &fault),
 			 0);
-	crowd->origin =
-		http_origin_new(crowd->client, &(struct http_origin_options){.address = address});
+	crowd->origin = http_origin_new(crowd->client,
+					&(struct http_origin_options){.address = address,
+								      .protocol = speech->protocol,
+								      .tls = crowd->client_tls});
 	for (int i = 0; i < CALLERS; i++) {
 		crowd->callers[i].crowd = crowd;
 		caller_start(&crowd->callers[i]);
@@ -271,15 +362,17 @@ static void crowd_begin(struct crowd *crowd, const char *where, uint64_t seed)
 
 static void crowd_end(struct crowd *crowd)
 {
-	assert_int_equal(crowd->started, CALLS);
-	assert_int_equal(crowd->ended + crowd->failed, CALLS);
+	assert_int_equal(crowd->started, crowd->calls);
+	assert_int_equal(crowd->ended + crowd->failed, crowd->calls);
 	http_origin_free(crowd->origin);
 	http_client_free(crowd->client);
 	loop_listener_close(&crowd->listener);
 	http_server_close(crowd->server);
+	http_tls_unref(crowd->server_tls);
+	http_tls_unref(crowd->client_tls);
 }
 
-static void every_answer_carries_its_requests_nonce(enum loop_io io)
+static void run_over(enum loop_io io, const struct speech *speech)
 {
 	struct crowd *crowd = calloc(1, sizeof(*crowd));
 	struct fault fault;
@@ -292,11 +385,17 @@ static void every_answer_carries_its_requests_nonce(enum loop_io io)
 		print_message("%s\n", fault.text);
 		skip();
 	}
-	crowd_begin(crowd, "127.0.0.1:0", testing_seed());
+	crowd->may_fail = speech->expected != NULL;
+	crowd_begin(crowd, "127.0.0.1:0", testing_seed(), speech);
 	while (!crowd->over)
 		assert_int_equal(loop_turn(crowd->loop, CLOCK_NS_PER_S, &fault), 0);
-	assert_int_equal(crowd->failed, 0);
-	assert_in_range(http_origin_connections(crowd->origin), 1, CALLERS);
+	if (crowd->may_fail) {
+		assert_int_equal(crowd->ended, 0);
+		assert_int_equal(crowd->requests, 0);
+	} else {
+		assert_int_equal(crowd->failed, 0);
+		assert_in_range(http_origin_connections(crowd->origin), 1, CALLERS);
+	}
 	crowd_end(crowd);
 	while (http_server_connections(crowd->server) > 0 || !crowd->listener_closed)
 		assert_int_equal(loop_turn(crowd->loop, CLOCK_NS_PER_S / 100, &fault), 0);
@@ -309,19 +408,25 @@ static void every_answer_carries_its_requests_nonce(enum loop_io io)
 
 static void every_answer_carries_its_requests_nonce_over_io_uring(void **state)
 {
-	(void)state;
-	every_answer_carries_its_requests_nonce(LOOP_IO_URING);
+	run_over(LOOP_IO_URING, *state);
 }
 
 static void every_answer_carries_its_requests_nonce_over_epoll(void **state)
 {
-	(void)state;
-	every_answer_carries_its_requests_nonce(LOOP_IO_EPOLL);
+	run_over(LOOP_IO_EPOLL, *state);
+}
+
+static void a_service_of_another_name_is_never_asked(void **state)
+{
+	struct speech speech = *(const struct speech *)*state;
+
+	speech.expected = "other.test";
+	run_over(LOOP_IO_EPOLL, &speech);
 }
 
 /* Pieces of any size, delays, resets and refusals, in virtual time. Broken connections fail their
  * calls; no call is forgotten and none gets another's answer. */
-static void run_simulated(uint32_t breaks_per_million)
+static void run_simulated(uint32_t breaks_per_million, const struct speech *speech)
 {
 	const uint64_t seed = testing_seed();
 	const struct simulated_options options = {
@@ -341,7 +446,7 @@ static void run_simulated(uint32_t breaks_per_million)
 			 &crowd->loop, &fault),
 		0);
 	crowd->may_fail = breaks_per_million > 0;
-	crowd_begin(crowd, "10.0.0.1:80", seed);
+	crowd_begin(crowd, "10.0.0.1:80", seed, speech);
 	/* Until nothing happens any more: idle connections have aged out on both sides. */
 	simulated_network_run(network, UINT64_MAX);
 	assert_true(crowd->over);
@@ -359,23 +464,37 @@ static void run_simulated(uint32_t breaks_per_million)
 
 static void every_answer_carries_its_requests_nonce_over_a_simulated_network(void **state)
 {
-	(void)state;
-	run_simulated(0);
+	run_simulated(0, *state);
 }
 
 static void breaking_connections_fail_calls_and_never_cross_answers(void **state)
 {
-	(void)state;
-	run_simulated(3000);
+	run_simulated(3000, *state);
 }
 
+#define NONCE_TEST(test, speech)                                                         \
+	{                                                                                \
+#test " (" #speech ")", test, NULL, NULL, (void *)(uintptr_t) & (speech) \
+	}
+#define REAL_TESTS(speech)                                                         \
+	NONCE_TEST(every_answer_carries_its_requests_nonce_over_io_uring, speech), \
+		NONCE_TEST(every_answer_carries_its_requests_nonce_over_epoll, speech)
+#define SIMULATED_TESTS(speech)                                                               \
+	NONCE_TEST(every_answer_carries_its_requests_nonce_over_a_simulated_network, speech), \
+		NONCE_TEST(breaking_connections_fail_calls_and_never_cross_answers, speech)
+
+/* A session of TLS knows only real sockets. */
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(every_answer_carries_its_requests_nonce_over_io_uring),
-		cmocka_unit_test(every_answer_carries_its_requests_nonce_over_epoll),
-		cmocka_unit_test(every_answer_carries_its_requests_nonce_over_a_simulated_network),
-		cmocka_unit_test(breaking_connections_fail_calls_and_never_cross_answers),
+		REAL_TESTS(plain_1),
+		SIMULATED_TESTS(plain_1),
+		REAL_TESTS(plain_2),
+		SIMULATED_TESTS(plain_2),
+		REAL_TESTS(tls_1),
+		REAL_TESTS(tls_2),
+		NONCE_TEST(a_service_of_another_name_is_never_asked, tls_1),
+		NONCE_TEST(a_service_of_another_name_is_never_asked, tls_2),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
