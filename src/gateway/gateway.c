@@ -49,6 +49,8 @@ int gateway_new(const struct gateway_options *options, struct gateway **ret_gate
 	if (gateway->options.settle_ns == 0)
 		gateway->options.settle_ns = SETTLE_NS;
 	check_equal(gateway->options.settle_ns % CLOCK_NS_PER_MS, 0);
+	if (gateway->options.record_us_most == 0)
+		gateway->options.record_us_most = UINT32_MAX;
 	pthread_mutex_init(&gateway->lock, NULL);
 	pthread_cond_init(&gateway->endings_applied, NULL);
 	int code = directory_init(&gateway->directory, &options->card, options->workers, fault);

@@ -84,7 +84,8 @@ struct gateway_options {
 	/* A call that runs longer is settled each time so much has passed; 0: 5 s. Whole
 	 * milliseconds. */
 	uint64_t settle_ns;
-	uint32_t waiting_max; /* calls that wait for one service's instances; 0: 1,024 */
+	uint64_t record_us_most; /* of a record's service_us; 0: all its bits. Tests take less */
+	uint32_t waiting_max;    /* calls that wait for one service's instances; 0: 1,024 */
 	struct gateway_ejection ejection;
 	struct gateway_access access;
 	/* A lease needs money; called from workers, must only wake whoever fills leases. */

@@ -73,6 +73,19 @@ uint64_t part_used_us(const struct call *call)
 	return used_us < covered_us ? used_us : covered_us;
 }
 
+static uint64_t part_us(const struct call *call)
+{
+	return call->plan->admit.part_ns / CLOCK_NS_PER_US;
+}
+
+/* A record tells the service's time in so many bits. A call that was not answered for so long is
+ * settled for as much as one can tell: what is charged must follow from the record. */
+static bool fills_a_record(const struct call *call)
+{
+	return call->parts->covered_us + part_us(call) >
+	       call->worker->gateway->options.record_us_most;
+}
+
 /* ---- the next hold ---- */
 
 /* The most that a plan's prices can add for so much more time, and for all that may come with it
@@ -106,19 +119,20 @@ static bool cloud_most(const struct call *call, uint64_t duration_us, uint64_t b
 static enum admit_outcome hold_next(struct call *call)
 {
 	const struct call_parts *parts = call->parts;
-	const uint64_t part_us = call->plan->admit.part_ns / CLOCK_NS_PER_US;
 	const uint64_t now_ns = loop_now_ns(call->worker->loop);
-	int64_t usage_nano = plan_most(call, parts->covered_us + part_us);
+	int64_t usage_nano = plan_most(call, parts->covered_us + part_us(call));
 	int64_t cloud_nano;
 
+	if (fills_a_record(call))
+		return ADMIT_DONE;
 	if (parts->covered_us > 0) {
 		/* Nothing was settled: the rest is held already. */
 		usage_nano -= plan_most(call, parts->covered_us);
-		return cloud_most(call, part_us, 0, &cloud_nano)
+		return cloud_most(call, part_us(call), 0, &cloud_nano)
 			       ? admit_extend(&call->hold, usage_nano + cloud_nano, now_ns)
 			       : ADMIT_BALANCE;
 	}
-	if (!cloud_most(call, part_us, GATEWAY_HOLD_BYTES, &cloud_nano) ||
+	if (!cloud_most(call, part_us(call), GATEWAY_HOLD_BYTES, &cloud_nano) ||
 	    __builtin_add_overflow(usage_nano, cloud_nano, &usage_nano))
 		return ADMIT_BALANCE;
 	return admit_hold_again(&call->hold, usage_nano, now_ns);
@@ -170,7 +184,10 @@ static void begin_part(struct call *call)
 
 	if (parts->rested)
 		parts->began_ns += loop_now_ns(call->worker->loop) - part_due_ns(call);
-	parts->covered_us += call->plan->admit.part_ns / CLOCK_NS_PER_US;
+	if (fills_a_record(call))
+		parts->began_ns += call->plan->admit.part_ns;
+	else
+		parts->covered_us += part_us(call);
 	parts->wait_due_ns = 0;
 }
 

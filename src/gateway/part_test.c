@@ -150,6 +150,29 @@ static void check_budget_of_three(struct talk *talk)
 	assert_int_equal(records[3].charge_nano, 0);
 }
 
+static void a_call_is_charged_for_no_more_time_than_its_record_can_tell(void **unused)
+{
+	(void)unused;
+	struct journal_record records[RECORDS_MAX];
+	struct rig_options options = priced_by_time(INT64_MAX / 4);
+	struct talk talk;
+	const uint64_t start_ns = clock_monotonic_ns(clock_system());
+	options.record_us_most = 2 * PART_NS / CLOCK_NS_PER_US + 1;
+	begin(&talk, &options, "", "");
+
+	rig_wait_until(clock_monotonic_ns(clock_system()) > start_ns + 5 * PART_NS);
+	send_text(talk.service, sse);
+	rig_wait_until(read_records(&talk.rig, records) >= 2);
+	send_text(talk.service, "0\r\n\r\n");
+	assert_true(read_until(talk.client, "\r\n0\r\n"));
+	const uint32_t count = read_records(&talk.rig, records);
+	assert_true(check_parts(records, count) > 0);
+	assert_int_equal(records[0].service_us, 2 * PART_NS / CLOCK_NS_PER_US);
+	assert_int_equal(records[1].service_us, PART_NS / CLOCK_NS_PER_US);
+	assert_int_equal(records[count - 1].outcome, JOURNAL_ANSWERED);
+	end(&talk);
+}
+
 static void an_event_stream_ends_with_an_event_when_its_money_does(void **unused)
 {
 	(void)unused;
@@ -422,6 +445,7 @@ static void however_many_race_no_more_is_charged_than_there_is(void **unused)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(a_call_is_charged_for_no_more_time_than_its_record_can_tell),
 		cmocka_unit_test(an_event_stream_ends_with_an_event_when_its_money_does),
 		cmocka_unit_test(a_stream_that_is_cut_within_an_event_breaks),
 		cmocka_unit_test(a_compressed_stream_breaks_though_its_bytes_end_like_an_event),

@@ -400,6 +400,7 @@ void rig_begin(struct rig *rig, const struct rig_options *options)
 		.currency = "USD",
 		.access = options->access,
 		.settle_ns = options->settle_ns,
+		.record_us_most = options->record_us_most,
 		.io = options->io,
 		.workers = options->workers,
 		.instance_wait_ns = CLOCK_NS_PER_S,

@@ -62,8 +62,9 @@ struct rig_options {
 	int64_t budget_nano; /* -1: none */
 	bool has_more;       /* the lease's source */
 	uint32_t instance_concurrency;
-	bool no_instance; /* the test publishes it */
+	bool no_instance;   /* the test publishes it */
 	uint64_t settle_ns; /* 0: as the gateway has it */
+	uint64_t record_us_most;
 	struct gateway_access access;
 	const struct gateway_identity *identity; /* NULL: calls are not signed */
 	bool durable_answers;
