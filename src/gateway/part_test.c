@@ -106,7 +106,8 @@ static uint32_t read_records(struct rig *rig, struct journal_record *records)
 	do {
 		assert_int_equal(journal_reader_next(reader, 64, &some, &count, &fault), 0);
 		assert_true(total + count <= RECORDS_MAX);
-		memcpy(records + total, some, count * sizeof(*some));
+		if (count > 0)
+			memcpy(records + total, some, count * sizeof(*some));
 		total += count;
 	} while (count > 0);
 	journal_reader_close(reader);

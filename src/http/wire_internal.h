@@ -24,7 +24,7 @@
 struct http_block {
 	struct http_block *next;
 	uint32_t capacity, used, sent;
-	char bytes[];
+	_Alignas(16) char bytes[]; /* also of whatever structures are kept in a block */
 };
 
 struct http_blocks {
