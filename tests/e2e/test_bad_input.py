@@ -171,9 +171,9 @@ def test_commands_without_a_cloud_say_how_to_start_one(clouds):
 # ---- cloud.yaml and the folder
 
 
-def start_refused(cloud):
+def start_refused(cloud, status=1):
     """What a start that must fail says."""
-    with pytest.raises(Refused, match="status 1 before"):
+    with pytest.raises(Refused, match=f"status {status} before"):
         cloud.start()
     return cloud.serve_log()
 
@@ -228,12 +228,18 @@ def test_an_address_in_use_is_told(clouds, which):
     cloud.start()
 
 
-@pytest.mark.parametrize("address", ["nowhere", "127.0.0.1:99999", "127.0.0.1", "unix:",
-                                     "unix:/none/such/folder/s"])
-def test_an_address_that_is_none_is_told(clouds, address):
+@pytest.mark.parametrize("address", ["nowhere", "127.0.0.1:99999", "127.0.0.1", "unix:"])
+@pytest.mark.parametrize("option", ["--gateway", "--api"])
+def test_an_address_that_is_none_is_wrong_usage(clouds, option, address):
     cloud = clouds(start=False)
-    cloud.arguments = ["--gateway", address]
-    assert address in start_refused(cloud)
+    cloud.arguments = [option, address]
+    assert address in start_refused(cloud, status=2)
+
+
+def test_an_address_where_no_socket_can_be_is_told(clouds):
+    cloud = clouds(start=False)
+    cloud.arguments = ["--gateway", "unix:/none/such/folder/s"]
+    assert "unix:/none/such/folder/s" in start_refused(cloud)
 
 
 def test_a_missing_token_is_made_anew_and_a_short_one_refused(clouds):

@@ -80,8 +80,9 @@ class Cloud:
     def start(self):
         """Starts `stoa serve` on free ports and waits until it says that it is ready."""
         assert self.process is None, "the cloud runs already"
+        api = [] if "--api" in self.arguments else ["--api", "127.0.0.1:0"]
         command = [*self.wrapper, STOA, "serve", "--cloud", self.folder,
-                   "--gateway", "127.0.0.1:0", "--api", "127.0.0.1:0", *self.arguments]
+                   "--gateway", "127.0.0.1:0", *api, *self.arguments]
         with self.log.open("ab") as log:
             self.process = subprocess.Popen(command, stdin=subprocess.DEVNULL,
                                             stdout=subprocess.PIPE, stderr=log, text=True,
