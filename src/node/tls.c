@@ -224,12 +224,12 @@ static void reload(struct node_tls *tls)
 
 void tls_look(struct node_tls *tls)
 {
-	const bool old_keys = clock_monotonic_ns(tls->clock) - tls->keys_ns >= TLS_TICKET_NS;
 	struct fault fault;
 	bool issued = false;
 
 	if (tls->authority == NULL)
 		return;
+	const bool old_keys = clock_monotonic_ns(tls->clock) - tls->keys_ns >= TLS_TICKET_NS;
 	if (ensure_own(tls, &issued, &fault) < 0)
 		log_event(LOG_ERROR, "tls.not_renewed", log_text("fault", fault.text));
 	if (issued)
