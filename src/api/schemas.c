@@ -43,7 +43,7 @@ static const struct api_member status_members[] = {
 	{"time", API_IS_TIME, 0, NULL, "now, by the node's clock"},
 	{"version", API_IS_TEXT, 0, NULL, "of the program"},
 	{"started", API_IS_TIME, 0, NULL, "since when the node runs"},
-	{"gateway", API_IS_TEXT, API_LIST_OF, NULL, "addresses that take calls"},
+	{"gateway", API_IS_TEXT, API_LIST_OF, NULL, "addresses that take calls, as settings have them"},
 	{"io", API_IS_CHOICE, 0, "uring|epoll", "how the gateway waits for the network"},
 	{"io_reason", API_IS_TEXT, 0, NULL, "why so"},
 	{"workers", API_IS_COUNT, 0, NULL, "threads that serve calls"},

@@ -59,15 +59,31 @@ static const char *reachable(const char *address, char text[CLI_ADDRESS_MAX])
 	return text;
 }
 
+/* The first that speaks in plain; NULL: there is none. */
+static const char *plain_address(const json_t *addresses)
+{
+	const json_t *item;
+	size_t i;
+
+	json_array_foreach(addresses, i, item)
+	{
+		const char *address = json_string_value(item);
+		if (address != NULL && strncmp(address, "tls:", 4) != 0)
+			return address;
+	}
+	return NULL;
+}
+
 static int find_gateway(struct call *call)
 {
 	json_t *answer = NULL;
 	int status = cli_ask(call->cli, route_status(), &answer);
-	const char *address =
-		json_string_value(json_array_get(json_object_get(answer, "gateway"), 0));
+	const char *address = plain_address(json_object_get(answer, "gateway"));
 
 	if (status == CLI_DONE && address == NULL)
-		status = cli_fail(call->cli, "the cloud's gateway listens nowhere");
+		status = cli_fail(call->cli, "the cloud's gateway speaks TLS alone, which this "
+					     "command does not: use curl with the --cacert of "
+					     "docs/tls.md, or add a listener in plain");
 	if (status == CLI_DONE)
 		reachable(address, call->address);
 	json_decref(answer);

@@ -18,7 +18,10 @@ static json_t *addresses_json(const struct node *node)
 
 	for (uint32_t i = 0; gateway_listener_address(node->gateway, i, &address); i++) {
 		loop_address_format(&address, text);
-		json_array_append_new(list, json_string(text));
+		json_array_append_new(
+			list, json_sprintf("%s%s",
+					   gateway_listener_is_tls(node->gateway, i) ? "tls:" : "",
+					   text));
 	}
 	return list;
 }

@@ -328,3 +328,11 @@ def test_a_tls_client_at_a_plain_port_learns_that_it_is_none(clouds):
     with socket.create_connection((host, int(port))) as plain:
         with pytest.raises(ssl.SSLError):
             context.wrap_socket(plain, server_hostname="localhost")
+
+
+def test_status_tells_tls_apart_and_the_command_line_calls_in_plain(market):
+    plain, encrypted = market.cloud.gateway, f"tls:{market.cloud.tls}"
+    assert market.cloud.status()["gateway"] == [plain, encrypted]
+    assert f"{plain}, {encrypted}" in market.cloud.cli("status").stdout
+    done = market.cloud.cli("call", "echo", "/call/one", "--key", market.key)
+    assert done.stdout == "one"
