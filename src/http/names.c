@@ -55,7 +55,7 @@ static enum http_name looks_like_or_other(struct slice name, enum http_name cand
 
 	check_at_most(name.length, sizeof(dashed));
 	for (size_t i = 0; i < name.length; i++)
-		dashed[i] = name.data[i] == '_' ? '-' : name.data[i];
+		dashed[i] = (char)(name.data[i] == '_' ? '-' : name.data[i]);
 	return same_or_other(slice_make(dashed, name.length), candidate);
 }
 

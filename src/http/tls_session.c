@@ -253,7 +253,7 @@ static void fail(struct http_tls_session *session, const char *why)
 
 static bool is_plain_http(const struct http_tls_session *session)
 {
-	const char first = session->input.length > 0 ? session->input.data[0] : '\0';
+	const char first = (char)(session->input.length > 0 ? session->input.data[0] : '\0');
 
 	return session->tls->is_server && !session->any && first >= 'A' && first <= 'Z';
 }
