@@ -9,7 +9,7 @@
 
 /* Zeroed: empty. */
 struct http_queue {
-	struct http_block *first, *last;
+	struct http_chain chain;
 	size_t bytes;
 };
 

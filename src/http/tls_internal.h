@@ -68,10 +68,10 @@ struct http_tls_session {
 	struct http_wire *wire;
 	const struct loop_stream_events *events; /* the owner's */
 	SSL *ssl;
-	SSL_SESSION **resumable; /* a client's: where the next one finds it */
-	struct slice input;      /* received, not yet read by ssl */
-	struct http_block *first, *last;
-	char *delayed; /* input of a handshake beyond the turn's bound */
+	SSL_SESSION **resumable;  /* a client's: where the next one finds it */
+	struct slice input;       /* received, not yet read by ssl */
+	struct http_chain output; /* encrypted */
+	char *delayed;            /* input of a handshake beyond the turn's bound */
 	size_t delayed_bytes;
 	struct loop_timer later;
 	bool any; /* byte was received */

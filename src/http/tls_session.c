@@ -69,21 +69,11 @@ void http_tls_begin(struct http_wire *wire, struct http_tls *tls, struct http_tl
 	wire->tls = session;
 }
 
-static void drop_output(struct http_tls_session *session)
-{
-	while (session->first != NULL) {
-		struct http_block *block = session->first;
-		session->first = block->next;
-		http_block_give(session->wire->blocks, block);
-	}
-	session->last = NULL;
-}
-
 void http_tls_session_free(struct http_tls_session *session)
 {
 	loop_timer_clear(session->wire->loop, &session->later);
 	SSL_free(session->ssl);
-	drop_output(session);
+	http_chain_clear(&session->output, session->wire->blocks);
 	free(session->delayed);
 	http_tls_unref(session->tls);
 	free(session);
@@ -91,23 +81,9 @@ void http_tls_session_free(struct http_tls_session *session)
 
 /* ---- output ---- */
 
-/* Room in the last block, and behind it in new ones. */
 static void append(struct http_tls_session *session, const char *bytes, size_t length)
 {
-	while (length > 0) {
-		struct http_block *last = session->last;
-		if (last == NULL || last->used == last->capacity) {
-			last = http_block_take(session->wire->blocks, 1);
-			*(session->last == NULL ? &session->first : &session->last->next) = last;
-			session->last = last;
-		}
-		const size_t room = last->capacity - last->used;
-		const size_t part = length < room ? length : room;
-		memcpy(last->bytes + last->used, bytes, part);
-		last->used += (uint32_t)part;
-		bytes += part;
-		length -= part;
-	}
+	http_chain_append(&session->output, session->wire->blocks, slice_make(bytes, length));
 }
 
 static int write_bytes(BIO *bio, const char *bytes, size_t length, size_t *ret_written)
@@ -157,7 +133,7 @@ static void encrypt(struct http_wire *wire)
 {
 	struct http_tls_session *session = wire->tls;
 
-	for (struct http_block *block = wire->first;
+	for (struct http_block *block = wire->output.first;
 	     block != NULL && wire->sending_bytes < HTTP_SEND_MAX; block = block->next) {
 		const size_t length = block->used - block->sent;
 		size_t written;
@@ -184,7 +160,7 @@ void http_tls_flush(struct http_wire *wire, uint64_t idle_timeout_ns)
 		return;
 	if (session->established && !wire->held && !session->said_end)
 		encrypt(wire);
-	for (struct http_block *block = session->first;
+	for (struct http_block *block = session->output.first;
 	     block != NULL && count < LOOP_SEND_PARTS_MAX; block = block->next) {
 		const size_t length = block->used - block->sent;
 		if (length == 0)
@@ -212,7 +188,7 @@ void http_tls_last_words(struct http_tls_session *session)
 
 	if (loop_stream_sending(&session->wire->stream) || descriptor < 0)
 		return;
-	for (struct http_block *block = session->first; block != NULL; block = block->next) {
+	for (struct http_block *block = session->output.first; block != NULL; block = block->next) {
 		const size_t length = block->used - block->sent;
 		if (length > 0 && send(descriptor, block->bytes + block->sent, length,
 				       MSG_DONTWAIT | MSG_NOSIGNAL) != (ssize_t)length)
@@ -444,13 +420,9 @@ static void tls_sent(struct loop_stream *stream)
 {
 	struct http_tls_session *session = of_stream(stream);
 
-	while (session->first != NULL && session->first->sent == session->first->used) {
-		struct http_block *block = session->first;
-		session->first = block->next;
-		if (session->first == NULL)
-			session->last = NULL;
-		http_block_give(session->wire->blocks, block);
-	}
+	while (session->output.first != NULL &&
+	       session->output.first->sent == session->output.first->used)
+		http_chain_drop_first(&session->output, session->wire->blocks);
 	if (session->established)
 		session->events->on_sent(stream);
 	else

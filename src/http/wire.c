@@ -47,22 +47,55 @@ void http_block_give(struct http_blocks *blocks, struct http_block *block)
 	blocks->count++;
 }
 
+struct http_block *http_chain_reserve(struct http_chain *chain, struct http_blocks *blocks,
+				      size_t bytes)
+{
+	struct http_block *last = chain->last;
+
+	if (last != NULL && last->capacity - last->used >= bytes)
+		return last;
+	last = http_block_take(blocks, bytes);
+	*(chain->last == NULL ? &chain->first : &chain->last->next) = last;
+	chain->last = last;
+	return last;
+}
+
+void http_chain_append(struct http_chain *chain, struct http_blocks *blocks, struct slice bytes)
+{
+	while (bytes.length > 0) {
+		struct http_block *last = http_chain_reserve(chain, blocks, 1);
+		const size_t room = last->capacity - last->used;
+		const size_t length = bytes.length < room ? bytes.length : room;
+
+		memcpy(last->bytes + last->used, bytes.data, length);
+		last->used += (uint32_t)length;
+		bytes.data += length;
+		bytes.length -= length;
+	}
+}
+
+void http_chain_drop_first(struct http_chain *chain, struct http_blocks *blocks)
+{
+	struct http_block *block = chain->first;
+
+	chain->first = block->next;
+	if (chain->first == NULL)
+		chain->last = NULL;
+	http_block_give(blocks, block);
+}
+
+void http_chain_clear(struct http_chain *chain, struct http_blocks *blocks)
+{
+	while (chain->first != NULL)
+		http_chain_drop_first(chain, blocks);
+}
+
 /* ---- life ---- */
 
 void http_wire_init(struct http_wire *wire, struct loop *loop, struct http_blocks *blocks)
 {
 	wire->loop = loop;
 	wire->blocks = blocks;
-}
-
-static void drop_first(struct http_wire *wire)
-{
-	struct http_block *block = wire->first;
-
-	wire->first = block->next;
-	if (wire->first == NULL)
-		wire->last = NULL;
-	http_block_give(wire->blocks, block);
 }
 
 void http_wire_adopt(struct http_wire *wire, int descriptor,
@@ -101,8 +134,7 @@ void http_wire_fini(struct http_wire *wire)
 	if (wire->tls != NULL)
 		http_tls_session_free(wire->tls);
 	loop_timer_clear(wire->loop, &wire->timer);
-	while (wire->first != NULL)
-		drop_first(wire);
+	http_chain_clear(&wire->output, wire->blocks);
 	free(wire->kept);
 	wire->kept = NULL;
 }
@@ -117,22 +149,14 @@ void http_wire_defer(struct http_wire *wire)
 
 char *http_wire_reserve(struct http_wire *wire, size_t bytes)
 {
-	struct http_block *last = wire->last;
+	struct http_block *last = http_chain_reserve(&wire->output, wire->blocks, bytes);
 
-	if (last == NULL || last->capacity - last->used < bytes) {
-		last = http_block_take(wire->blocks, bytes);
-		if (wire->last != NULL)
-			wire->last->next = last;
-		else
-			wire->first = last;
-		wire->last = last;
-	}
 	return last->bytes + last->used;
 }
 
 void http_wire_commit(struct http_wire *wire, const char *end)
 {
-	struct http_block *last = wire->last;
+	struct http_block *last = wire->output.last;
 	const size_t bytes = (size_t)(end - (last->bytes + last->used));
 
 	check_at_most(bytes, last->capacity - last->used);
@@ -142,16 +166,8 @@ void http_wire_commit(struct http_wire *wire, const char *end)
 
 void http_wire_append(struct http_wire *wire, struct slice bytes)
 {
-	while (bytes.length > 0) {
-		char *at = http_wire_reserve(wire, 1);
-		const size_t room = wire->last->capacity - wire->last->used;
-		const size_t length = bytes.length < room ? bytes.length : room;
-
-		memcpy(at, bytes.data, length);
-		http_wire_commit(wire, at + length);
-		bytes.data += length;
-		bytes.length -= length;
-	}
+	http_chain_append(&wire->output, wire->blocks, bytes);
+	wire->waiting_bytes += bytes.length;
 }
 
 /* ---- deadlines ---- */
@@ -236,7 +252,7 @@ void http_wire_flush(struct http_wire *wire, uint64_t idle_timeout_ns)
 	}
 	if (wire->sending_bytes > 0 || wire->waiting_bytes == 0 || wire->held)
 		return;
-	for (struct http_block *block = wire->first;
+	for (struct http_block *block = wire->output.first;
 	     block != NULL && count < LOOP_SEND_PARTS_MAX && wire->sending_bytes < HTTP_SEND_MAX;
 	     block = block->next) {
 		const size_t length = block->used - block->sent;
@@ -254,8 +270,8 @@ void http_wire_sent(struct http_wire *wire)
 	wire->waiting_bytes -= wire->sending_bytes;
 	wire->sending_bytes = 0;
 	wire->send_deadline_ns = 0;
-	while (wire->first != NULL && wire->first->sent == wire->first->used)
-		drop_first(wire);
+	while (wire->output.first != NULL && wire->output.first->sent == wire->output.first->used)
+		http_chain_drop_first(&wire->output, wire->blocks);
 }
 
 /* ---- input ---- */

@@ -32,10 +32,22 @@ struct http_blocks {
 	uint32_t count;
 };
 
+/* Blocks that are used one after the other. Zeroed: empty. */
+struct http_chain {
+	struct http_block *first, *last;
+};
+
 void http_blocks_fini(struct http_blocks *blocks);
 /* An empty one with room for that many bytes or more. */
 struct http_block *http_block_take(struct http_blocks *blocks, size_t bytes);
 void http_block_give(struct http_blocks *blocks, struct http_block *block);
+/* Room for that many bytes in one piece, in the last block. */
+struct http_block *http_chain_reserve(struct http_chain *chain, struct http_blocks *blocks,
+				      size_t bytes);
+/* Copies. */
+void http_chain_append(struct http_chain *chain, struct http_blocks *blocks, struct slice bytes);
+void http_chain_drop_first(struct http_chain *chain, struct http_blocks *blocks);
+void http_chain_clear(struct http_chain *chain, struct http_blocks *blocks);
 
 struct http_tls_kit;
 struct http_tls_session;
@@ -48,7 +60,7 @@ struct http_wire {
 	uint64_t read_deadline_ns, send_deadline_ns; /* 0: none */
 
 	struct http_blocks *blocks;
-	struct http_block *first, *last;
+	struct http_chain output;
 	size_t waiting_bytes; /* appended, not yet with the kernel */
 	size_t sending_bytes; /* of these in the send under way */
 	size_t unsent_bytes;  /* of these when the send's deadline was last looked at */

@@ -230,7 +230,6 @@ struct rating_left rating_left_of(const struct rating_plan *plan)
 /* What is left for the other meters, once the price of the calls is set aside. */
 static int64_t beside_calls(const struct rating_plan *plan, int64_t left, int64_t calls)
 {
-
 	for (uint32_t i = 0; i < plan->price_count; i++) {
 		int64_t nano;
 		if (plan->prices[i].meter != RATING_CALLS)
