@@ -243,18 +243,8 @@ static bool is_countable(const struct rating_quantities *before,
 }
 
 bool admit_settle(struct admit_state *state, const struct admit_plan *plan,
-		  const struct rating_card *card, uint64_t wall_ns, struct admit_hold *hold,
-		  struct admit_charge *charge)
-{
-	const struct rating_left left = rating_left_of(&plan->rating);
-
-	return admit_settle_part(state, plan, card, wall_ns, &left, false, hold, charge);
-}
-
-bool admit_settle_part(struct admit_state *state, const struct admit_plan *plan,
-		       const struct rating_card *card, uint64_t wall_ns,
-		       const struct rating_left *left, bool goes_on, struct admit_hold *hold,
-		       struct admit_charge *charge)
+		  const struct rating_card *card, uint64_t wall_ns, const struct rating_left *left,
+		  bool goes_on, struct admit_hold *hold, struct admit_charge *charge)
 {
 	struct admit_period *period = period_of(state, wall_ns);
 	struct rating_quantities before;

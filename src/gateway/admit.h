@@ -99,18 +99,13 @@ enum admit_outcome admit_hold(struct admit_state *state, const struct admit_plan
 			      struct admit_hold *hold);
 enum admit_outcome admit_extend(struct admit_hold *hold, int64_t nano, uint64_t now_ns);
 
-/* Charges `charge->used` (which is capped here) and `charge->cloud_used`, and releases the rest
- * of the hold. False where a quantity overflows or the charge would exceed the hold (a service
- * that was resized in between): then nothing is charged and the whole hold goes back. */
+/* Charges `charge->used`, which is capped here to what is `left` of the call's bounds, and
+ * `charge->cloud_used`. The rest of the hold is released, but where the call goes on: this is a
+ * part of it then. False where a quantity overflows or the charge would exceed the hold (a service
+ * that was resized in between): then nothing is charged, and so of the whole hold. */
 bool admit_settle(struct admit_state *state, const struct admit_plan *plan,
-		  const struct rating_card *card, uint64_t wall_ns, struct admit_hold *hold,
-		  struct admit_charge *charge);
-/* The same for a part of a call: capped to what is `left`, and where the call goes on, the rest
- * stays held. */
-bool admit_settle_part(struct admit_state *state, const struct admit_plan *plan,
-		       const struct rating_card *card, uint64_t wall_ns,
-		       const struct rating_left *left, bool goes_on, struct admit_hold *hold,
-		       struct admit_charge *charge);
+		  const struct rating_card *card, uint64_t wall_ns, const struct rating_left *left,
+		  bool goes_on, struct admit_hold *hold, struct admit_charge *charge);
 /* Makes the hold so much, by giving back or taking. On a refusal it stays as it is. */
 enum admit_outcome admit_hold_again(struct admit_hold *hold, int64_t nano, uint64_t now_ns);
 /* Gives the whole hold back: the call costs nothing. */

@@ -61,6 +61,15 @@ static struct admit_state *state_new(void)
 	return state;
 }
 
+/* A call of one part. */
+static bool settle_whole(struct admit_state *state, const struct admit_plan *plan, uint64_t wall_ns,
+			 struct admit_hold *hold, struct admit_charge *charge)
+{
+	const struct rating_left left = rating_left_of(&plan->rating);
+
+	return admit_settle(state, plan, &no_card, wall_ns, &left, false, hold, charge);
+}
+
 /* ---- money ---- */
 
 struct spender {
@@ -89,8 +98,7 @@ static void *spend_all(void *context)
 			admit_release(&hold); /* the service failed: it costs nothing */
 			continue;
 		}
-		assert_true(admit_settle(spender->state, spender->plan, &no_card, NOW_WALL, &hold,
-					 &charge));
+		assert_true(settle_whole(spender->state, spender->plan, NOW_WALL, &hold, &charge));
 		spender->admitted++;
 		spender->charged_nano += charge.usage_nano;
 	}
@@ -247,7 +255,7 @@ static void a_flat_price_is_charged_with_the_first_call_of_a_month_only(void **u
 		struct admit_hold hold = {.account = &lease};
 		struct admit_charge charge = {.used.of[RATING_CALLS] = 1};
 		assert_int_equal(admit_hold(state, &plan, 0, 1, when[i], &hold), ADMIT_DONE);
-		assert_true(admit_settle(state, &plan, &no_card, when[i], &hold, &charge));
+		assert_true(settle_whole(state, &plan, when[i], &hold, &charge));
 		assert_int_equal(atomic_load(&lease.available_nano), left[i]);
 	}
 	free(state);
@@ -265,7 +273,7 @@ static void a_charge_beyond_the_hold_charges_nothing_and_moves_nothing(void **un
 	struct admit_charge charge = {.used.of[RATING_CALLS] = 1};
 
 	assert_int_equal(admit_hold(state, &plan, 0, 1, NOW_WALL, &hold), ADMIT_DONE);
-	assert_false(admit_settle(state, &plan, &no_card, NOW_WALL, &hold, &charge));
+	assert_false(settle_whole(state, &plan, NOW_WALL, &hold, &charge));
 	assert_int_equal(atomic_load(&lease.available_nano), 100);
 	assert_int_equal(
 		atomic_load(&state->periods[clock_month_of(NOW_WALL) % 2].used[RATING_CALLS]), 0);
@@ -288,7 +296,7 @@ static void a_call_beside_one_that_fills_a_sum_is_not_charged(void **unused)
 	atomic_store(used, INT64_MIN + 3);
 
 	assert_int_equal(admit_hold(state, &plan, 0, 1, NOW_WALL, &hold), ADMIT_DONE);
-	assert_false(admit_settle(state, &plan, &no_card, NOW_WALL, &hold, &charge));
+	assert_false(settle_whole(state, &plan, NOW_WALL, &hold, &charge));
 	assert_true(atomic_load(used) == INT64_MIN + 3);
 	assert_int_equal(atomic_load(&lease.available_nano), 100);
 	free(state);

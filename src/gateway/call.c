@@ -177,18 +177,18 @@ static enum call_step call_hold(struct call *call)
 	/* The shape before the hold that was worked out from it: see directory.c. */
 	call->memory_mib_share = atomic_load(&shape->memory_mib_share);
 	call->cpu_milli_share = atomic_load(&shape->cpu_milli_share);
-	switch (admit_hold(&call->subscription->admit, &call->plan->admit,
+	const enum admit_outcome outcome =
+		admit_hold(&call->subscription->admit, &call->plan->admit,
 			   atomic_load(&call->subscription->cloud_most_nano),
-			   loop_now_ns(worker->loop), call->started_wall_ns, &call->hold)) {
+			   loop_now_ns(worker->loop), call->started_wall_ns, &call->hold);
+	switch (outcome) {
 	case ADMIT_DONE:
 		call->hold_bytes = GATEWAY_HOLD_BYTES;
 		return CALL_BALANCE;
 	case ADMIT_WAIT:
 		return CALL_WAIT;
-	case ADMIT_BUDGET:
-		return call_refuse(call, PROBLEM_BUDGET, 0);
 	default:
-		return call_refuse(call, PROBLEM_BALANCE, 0);
+		return call_refuse(call, call_problem_of_money(outcome), 0);
 	}
 }
 
@@ -404,18 +404,16 @@ bool call_reserve(struct call *call)
 			call_cut_for_money(call, PROBLEM_BALANCE);
 			return false;
 		}
-		switch (admit_extend(&call->hold, nano, now_ns)) {
+		const enum admit_outcome outcome = admit_extend(&call->hold, nano, now_ns);
+		switch (outcome) {
 		case ADMIT_DONE:
 			call->hold_bytes += GATEWAY_HOLD_BYTES;
 			break;
 		case ADMIT_WAIT:
 			loop_timer_set(worker->loop, &call->timer, now_ns + RESERVE_RETRY_NS);
 			return false;
-		case ADMIT_BUDGET:
-			call_cut_for_money(call, PROBLEM_BUDGET);
-			return false;
 		default:
-			call_cut_for_money(call, PROBLEM_BALANCE);
+			call_cut_for_money(call, call_problem_of_money(outcome));
 			return false;
 		}
 	}
@@ -475,6 +473,11 @@ void call_end(struct call *call, enum problem problem)
 	}
 	call->cut_for_caller = true;
 	call_fail(call, problem, JOURNAL_CUT);
+}
+
+enum problem call_problem_of_money(enum admit_outcome outcome)
+{
+	return outcome == ADMIT_BUDGET ? PROBLEM_BUDGET : PROBLEM_BALANCE;
 }
 
 void call_cut_for_money(struct call *call, enum problem problem)

@@ -151,6 +151,8 @@ void call_settle(struct call *call, enum journal_outcome outcome, int64_t *ret_c
 void call_settle_part(struct call *call, uint64_t service_us);
 /* Cuts it since its account or budget has no more; what was delivered is billed. */
 void call_cut_for_money(struct call *call, enum problem problem);
+/* Why there is none: `outcome` of a hold is a refusal. */
+enum problem call_problem_of_money(enum admit_outcome outcome);
 /* When its timer is due, while it is in CALL_ANSWER. */
 uint64_t call_due_ns(const struct call *call);
 /* Whether a log line of this kind is due again: once in a while for each service, so that it is

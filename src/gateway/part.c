@@ -201,7 +201,8 @@ bool part_next(struct call *call)
 	}
 	if (parts->wait_due_ns == 0)
 		end_part(call);
-	switch (hold_next(call)) {
+	const enum admit_outcome outcome = hold_next(call);
+	switch (outcome) {
 	case ADMIT_DONE:
 		begin_part(call);
 		return true;
@@ -211,11 +212,8 @@ bool part_next(struct call *call)
 		else
 			call_cut_for_money(call, PROBLEM_LEDGER_AWAY);
 		return false;
-	case ADMIT_BUDGET:
-		call_cut_for_money(call, PROBLEM_BUDGET);
-		return false;
 	default:
-		call_cut_for_money(call, PROBLEM_BALANCE);
+		call_cut_for_money(call, call_problem_of_money(outcome));
 		return false;
 	}
 }

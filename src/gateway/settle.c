@@ -152,9 +152,9 @@ static uint64_t settle(struct call *call, enum journal_outcome outcome, uint64_t
 	const struct rating_quantities measured = charge->used;
 	if (!billed) {
 		rating_part_cap(&plan->rating, &left, &charge->used);
-	} else if (!admit_settle_part(&call->subscription->admit, plan,
-				      &worker->gateway->directory.card, loop_wall_ns(worker->loop),
-				      &left, outcome == JOURNAL_RUNNING, &call->hold, charge)) {
+	} else if (!admit_settle(&call->subscription->admit, plan, &worker->gateway->directory.card,
+				 loop_wall_ns(worker->loop), &left, outcome == JOURNAL_RUNNING,
+				 &call->hold, charge)) {
 		billed = false;
 		if (call_complaint_due(call, &call->service->not_chargeable_ns))
 			log_event(LOG_ERROR, "call.not_chargeable",
