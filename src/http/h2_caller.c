@@ -2,8 +2,7 @@
 
 #include <stdlib.h>
 
-#define FRAME_HEAD_BYTES 9
-#define TEXT_MAX         (4 * 1024 * 1024)
+#define TEXT_MAX (4 * 1024 * 1024)
 
 /* ---- life ---- */
 
@@ -44,22 +43,10 @@ void h2_caller_end(struct h2_caller *caller)
 
 /* ---- what it will say ---- */
 
-static void put_number(struct text *text, uint64_t number, int bytes)
-{
-	while (bytes-- > 0) {
-		const char byte = (char)(number >> (8 * bytes));
-		text_append(text, slice_make(&byte, 1));
-	}
-}
-
 void h2_caller_frame(struct h2_caller *caller, uint8_t type, uint8_t flags, uint32_t id,
 		     const void *payload, size_t length)
 {
-	put_number(&caller->said, length, 3);
-	put_number(&caller->said, type, 1);
-	put_number(&caller->said, flags, 1);
-	put_number(&caller->said, id, 4);
-	text_append(&caller->said, slice_make(payload, length));
+	h2_put_frame(&caller->said, type, flags, id, slice_make(payload, length));
 }
 
 void h2_caller_greet(struct h2_caller *caller)
@@ -69,43 +56,13 @@ void h2_caller_greet(struct h2_caller *caller)
 	h2_caller_frame(caller, NGHTTP2_SETTINGS, NGHTTP2_FLAG_ACK, 0, "", 0);
 }
 
-static struct slice next_line(struct slice *rest)
-{
-	const size_t end = slice_find_byte(*rest, '\n', 0);
-	const struct slice line = slice_part(*rest, 0, end);
-
-	*rest = slice_part(*rest, end < rest->length ? end + 1 : end, rest->length);
-	return line;
-}
-
-/* RFC 7541 5.2, without Huffman. */
-static void put_literal(struct text *block, struct slice literal)
-{
-	size_t rest = literal.length;
-
-	put_number(block, rest < 127 ? rest : 127, 1);
-	if (rest >= 127) {
-		for (rest -= 127; rest >= 128; rest /= 128)
-			put_number(block, rest % 128 + 128, 1);
-		put_number(block, rest, 1);
-	}
-	text_append(block, literal);
-}
-
 void h2_caller_block(struct h2_caller *caller, uint8_t type, uint8_t flags, uint32_t id,
 		     const char *fields)
 {
-	struct slice rest = slice_of(fields);
 	struct text block;
 
 	text_init(&block, TEXT_MAX);
-	while (rest.length > 0) {
-		const struct slice line = next_line(&rest);
-		const size_t colon = slice_find_byte(line, ':', 1);
-		put_number(&block, 0, 1); /* a literal that no table keeps */
-		put_literal(&block, slice_part(line, 0, colon));
-		put_literal(&block, slice_part(line, colon + 2, line.length));
-	}
+	h2_put_fields(&block, fields);
 	h2_caller_frame(caller, type, flags, id, block.data, block.length);
 	text_fini(&block);
 }
@@ -122,19 +79,12 @@ void h2_caller_data(struct h2_caller *caller, uint8_t flags, uint32_t id, const 
 
 void h2_caller_number(struct h2_caller *caller, uint8_t type, uint32_t id, uint32_t number)
 {
-	const uint8_t bytes[] = {(uint8_t)(number >> 24), (uint8_t)(number >> 16),
-				 (uint8_t)(number >> 8), (uint8_t)number};
-
-	h2_caller_frame(caller, type, 0, id, bytes, sizeof(bytes));
+	h2_put_number_frame(&caller->said, type, id, number);
 }
 
 void h2_caller_setting(struct h2_caller *caller, uint16_t name, uint32_t value)
 {
-	const uint8_t bytes[] = {(uint8_t)(name >> 8),   (uint8_t)name,
-				 (uint8_t)(value >> 24), (uint8_t)(value >> 16),
-				 (uint8_t)(value >> 8),  (uint8_t)value};
-
-	h2_caller_frame(caller, NGHTTP2_SETTINGS, 0, 0, bytes, sizeof(bytes));
+	h2_put_setting(&caller->said, name, value);
 }
 
 void h2_caller_say(struct h2_caller *caller)
@@ -145,38 +95,6 @@ void h2_caller_say(struct h2_caller *caller)
 }
 
 /* ---- what it heard ---- */
-
-static uint32_t number_at(struct slice bytes, size_t at, size_t length)
-{
-	uint32_t number = 0;
-
-	assert_true(at + length <= bytes.length);
-	for (size_t i = 0; i < length; i++)
-		number = number << 8 | (uint8_t)bytes.data[at + i];
-	return number;
-}
-
-static void note_fields(struct h2_caller *caller, struct slice block)
-{
-	const char *space = "";
-	int flags = 0;
-
-	while ((flags & NGHTTP2_HD_INFLATE_FINAL) == 0) {
-		nghttp2_nv pair;
-		const ssize_t used =
-			nghttp2_hd_inflate_hd2(caller->inflater, &pair, &flags,
-					       (const uint8_t *)block.data, block.length, 1);
-		assert_true(used >= 0);
-		block = slice_part(block, (size_t)used, block.length);
-		if ((flags & NGHTTP2_HD_INFLATE_EMIT) == 0 ||
-		    slice_equal(slice_make(pair.name, pair.namelen), slice_of("date")))
-			continue;
-		text_printf(&caller->log, "%s%.*s=%.*s", space, (int)pair.namelen, pair.name,
-			    (int)pair.valuelen, pair.value);
-		space = " ";
-	}
-	nghttp2_hd_inflate_end_headers(caller->inflater);
-}
 
 static void note_data(struct h2_caller *caller, uint32_t id, struct slice content, const char *end)
 {
@@ -191,25 +109,25 @@ static void note_data(struct h2_caller *caller, uint32_t id, struct slice conten
 static void note_frame(struct h2_caller *caller, struct slice head, struct slice payload)
 {
 	const uint8_t flags = (uint8_t)head.data[4];
-	const uint32_t id = number_at(head, 5, 4);
+	const uint32_t id = h2_number_at(head, 5, 4);
 	const char *end = (flags & NGHTTP2_FLAG_END_STREAM) != 0 ? ". " : " ";
 
 	switch ((uint8_t)head.data[3]) {
 	case NGHTTP2_HEADERS:
 		assert_int_equal(flags & ~NGHTTP2_FLAG_END_STREAM, NGHTTP2_FLAG_END_HEADERS);
 		text_printf(&caller->log, "H%u[", id);
-		note_fields(caller, payload);
+		h2_log_fields(&caller->log, caller->inflater, payload, "date");
 		text_printf(&caller->log, "]%s", end);
 		break;
 	case NGHTTP2_DATA:
 		note_data(caller, id, payload, end);
 		break;
 	case NGHTTP2_RST_STREAM:
-		text_printf(&caller->log, "R%u(%u) ", id, number_at(payload, 0, 4));
+		text_printf(&caller->log, "R%u(%u) ", id, h2_number_at(payload, 0, 4));
 		break;
 	case NGHTTP2_GOAWAY:
-		text_printf(&caller->log, "G%u(%u) ", number_at(payload, 0, 4),
-			    number_at(payload, 4, 4));
+		text_printf(&caller->log, "G%u(%u) ", h2_number_at(payload, 0, 4),
+			    h2_number_at(payload, 4, 4));
 		break;
 	case NGHTTP2_PING:
 		if ((flags & NGHTTP2_FLAG_ACK) != 0)
@@ -220,7 +138,7 @@ static void note_frame(struct h2_caller *caller, struct slice head, struct slice
 	case NGHTTP2_WINDOW_UPDATE:
 		assert_true(id < H2_CALLER_STREAMS);
 		*(id == 0 ? &caller->window_bytes : &caller->stream_bytes[id]) +=
-			number_at(payload, 0, 4);
+			h2_number_at(payload, 0, 4);
 		break;
 	default:
 		assert_int_equal(head.data[3], NGHTTP2_SETTINGS);
@@ -233,12 +151,12 @@ void h2_caller_hear(struct h2_caller *caller)
 
 	rig_settle(rig);
 	struct slice rest = slice_make(rig->received, rig->received_length);
-	while (rest.length >= FRAME_HEAD_BYTES) {
-		const size_t end = FRAME_HEAD_BYTES + number_at(rest, 0, 3);
+	while (rest.length >= H2_FRAME_HEAD_BYTES) {
+		const size_t end = H2_FRAME_HEAD_BYTES + h2_number_at(rest, 0, 3);
 		if (rest.length < end)
 			break;
-		note_frame(caller, slice_part(rest, 0, FRAME_HEAD_BYTES),
-			   slice_part(rest, FRAME_HEAD_BYTES, end));
+		note_frame(caller, slice_part(rest, 0, H2_FRAME_HEAD_BYTES),
+			   slice_part(rest, H2_FRAME_HEAD_BYTES, end));
 		rest = slice_part(rest, end, rest.length);
 	}
 	memmove(rig->received, rest.data, rest.length);

@@ -9,6 +9,7 @@
 #include <nghttp2/nghttp2.h>
 
 #include "base/text.h"
+#include "http/h2_frames_internal.h"
 #include "http/rig_internal.h"
 
 #define H2_CALLER_END     NGHTTP2_FLAG_END_STREAM

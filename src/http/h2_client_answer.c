@@ -131,7 +131,7 @@ static bool head_is_whole(struct http_trunk *trunk, struct http_branch *branch, 
 	struct http_call *call = &branch->call;
 	struct http_response *response = &trunk->response;
 	const unsigned status = response->status;
-	bool gone = false;
+	const int32_t id = branch->id;
 
 	if (status < 200) {
 		if (status != 101 && ++call->interim_count <= HTTP_INTERIM_MAX && !ends)
@@ -152,11 +152,8 @@ static bool head_is_whole(struct http_trunk *trunk, struct http_branch *branch, 
 	http_branch_read_within(branch,
 				call->paused ? 0 : options_of(trunk)->limits.body_idle_timeout_ns);
 	trunk->live = branch;
-	branch->gone = &gone;
 	options_of(trunk)->events->on_head(call->owner, response);
-	if (!gone)
-		branch->gone = NULL;
-	return !gone;
+	return branch_of(trunk->session, id) == branch;
 }
 
 /* ---- content ---- */

@@ -3,7 +3,6 @@
 #include <errno.h>
 #include <stdlib.h>
 
-#define FRAME_HEAD_BYTES 9
 #define SECTION_PART_MAX 16384 /* of a header section in one frame */
 #define TEXT_MAX         (1024 * 1024)
 
@@ -46,54 +45,18 @@ struct h2_service *h2_service_begin_with_call(void **state)
 
 /* ---- what it will say ---- */
 
-static void put_number(struct text *text, uint64_t number, int bytes)
-{
-	while (bytes-- > 0) {
-		const char byte = (char)(number >> (8 * bytes));
-		text_append(text, slice_make(&byte, 1));
-	}
-}
-
 void h2_service_frame(struct h2_service *service, uint8_t type, uint8_t flags, uint32_t id,
 		      struct slice payload)
 {
-	put_number(&service->said, payload.length, 3);
-	put_number(&service->said, type, 1);
-	put_number(&service->said, flags, 1);
-	put_number(&service->said, id, 4);
-	text_append(&service->said, payload);
-}
-
-/* RFC 7541 5.2, without Huffman. */
-static void put_literal(struct text *block, struct slice literal)
-{
-	if (literal.length < 127) {
-		put_number(block, literal.length, 1);
-	} else {
-		size_t rest = literal.length - 127;
-		put_number(block, 127, 1);
-		for (; rest >= 128; rest /= 128)
-			put_number(block, rest % 128 + 128, 1);
-		put_number(block, rest, 1);
-	}
-	text_append(block, literal);
+	h2_put_frame(&service->said, type, flags, id, payload);
 }
 
 void h2_service_head(struct h2_service *service, uint8_t flags, uint32_t id, const char *fields)
 {
-	struct slice rest = slice_of(fields);
 	struct text block;
 
 	text_init(&block, TEXT_MAX);
-	while (rest.length > 0) {
-		const size_t end = slice_find_byte(rest, '\n', 0);
-		const struct slice line = slice_part(rest, 0, end);
-		const size_t colon = slice_find_byte(line, ':', 1);
-		put_number(&block, 0, 1); /* literal, not to be indexed, new name */
-		put_literal(&block, slice_part(line, 0, colon));
-		put_literal(&block, slice_part(line, colon + 2, line.length));
-		rest = slice_part(rest, end < rest.length ? end + 1 : end, rest.length);
-	}
+	h2_put_fields(&block, fields);
 	const struct slice all = text_slice(&block);
 	const size_t first = all.length < SECTION_PART_MAX ? all.length : SECTION_PART_MAX;
 	h2_service_frame(service, NGHTTP2_HEADERS,
@@ -113,10 +76,7 @@ void h2_service_data(struct h2_service *service, uint8_t flags, uint32_t id, con
 
 void h2_service_number(struct h2_service *service, uint8_t type, uint32_t id, uint32_t number)
 {
-	const uint8_t bytes[] = {(uint8_t)(number >> 24), (uint8_t)(number >> 16),
-				 (uint8_t)(number >> 8), (uint8_t)number};
-
-	h2_service_frame(service, type, 0, id, slice_make(bytes, sizeof(bytes)));
+	h2_put_number_frame(&service->said, type, id, number);
 }
 
 void h2_service_goaway(struct h2_service *service, uint32_t last_id, uint32_t code)
@@ -124,21 +84,15 @@ void h2_service_goaway(struct h2_service *service, uint32_t last_id, uint32_t co
 	struct text payload;
 
 	text_init(&payload, TEXT_MAX);
-	put_number(&payload, last_id, 4);
-	put_number(&payload, code, 4);
+	h2_put_number(&payload, last_id, 4);
+	h2_put_number(&payload, code, 4);
 	h2_service_frame(service, NGHTTP2_GOAWAY, 0, 0, text_slice(&payload));
 	text_fini(&payload);
 }
 
 void h2_service_setting(struct h2_service *service, uint16_t name, uint32_t value)
 {
-	struct text payload;
-
-	text_init(&payload, TEXT_MAX);
-	put_number(&payload, name, 2);
-	put_number(&payload, value, 4);
-	h2_service_frame(service, NGHTTP2_SETTINGS, 0, 0, text_slice(&payload));
-	text_fini(&payload);
+	h2_put_setting(&service->said, name, value);
 }
 
 void h2_service_greet(struct h2_service *service)
@@ -164,42 +118,6 @@ void h2_service_answer(struct h2_service *service, int number, uint32_t id)
 
 /* ---- what it heard ---- */
 
-static uint32_t number_at(struct slice bytes, size_t at, size_t length)
-{
-	uint32_t number = 0;
-
-	assert_true(at + length <= bytes.length);
-	for (size_t i = 0; i < length; i++)
-		number = number << 8 | (uint8_t)bytes.data[at + i];
-	return number;
-}
-
-static void note_fields(struct h2_service *service, struct h2_service_peer *peer,
-			struct slice block)
-{
-	const uint8_t *at = (const uint8_t *)block.data;
-	size_t left = block.length;
-	const char *space = "";
-
-	for (;;) {
-		nghttp2_nv pair;
-		int flags = 0;
-		const ssize_t used =
-			nghttp2_hd_inflate_hd2(peer->inflater, &pair, &flags, at, left, 1);
-		assert_true(used >= 0);
-		at += used;
-		left -= (size_t)used;
-		if (flags & NGHTTP2_HD_INFLATE_EMIT) {
-			text_printf(&service->log, "%s%.*s=%.*s", space, (int)pair.namelen,
-				    pair.name, (int)pair.valuelen, pair.value);
-			space = " ";
-		}
-		if (flags & NGHTTP2_HD_INFLATE_FINAL)
-			break;
-	}
-	nghttp2_hd_inflate_end_headers(peer->inflater);
-}
-
 static void note_frame(struct h2_service *service, struct h2_service_peer *peer, uint8_t type,
 		       uint8_t flags, uint32_t id, struct slice payload)
 {
@@ -209,7 +127,7 @@ static void note_frame(struct h2_service *service, struct h2_service_peer *peer,
 	case NGHTTP2_HEADERS:
 		assert_int_equal(flags & ~NGHTTP2_FLAG_END_STREAM, NGHTTP2_FLAG_END_HEADERS);
 		text_printf(&service->log, "H%u[", id);
-		note_fields(service, peer, payload);
+		h2_log_fields(&service->log, peer->inflater, payload, NULL);
 		text_printf(&service->log, "]%s", end);
 		break;
 	case NGHTTP2_DATA:
@@ -219,10 +137,10 @@ static void note_frame(struct h2_service *service, struct h2_service_peer *peer,
 			text_printf(&service->log, "D%u(%zu bytes)%s", id, payload.length, end);
 		break;
 	case NGHTTP2_RST_STREAM:
-		text_printf(&service->log, "R%u(%u) ", id, number_at(payload, 0, 4));
+		text_printf(&service->log, "R%u(%u) ", id, h2_number_at(payload, 0, 4));
 		break;
 	case NGHTTP2_GOAWAY:
-		text_printf(&service->log, "G(%u) ", number_at(payload, 4, 4));
+		text_printf(&service->log, "G(%u) ", h2_number_at(payload, 4, 4));
 		break;
 	case NGHTTP2_PING:
 		peer->ping_acks++;
@@ -230,7 +148,7 @@ static void note_frame(struct h2_service *service, struct h2_service_peer *peer,
 	case NGHTTP2_WINDOW_UPDATE:
 		assert_true(id < H2_SERVICE_STREAMS_MAX);
 		*(id == 0 ? &peer->window_bytes : &peer->stream_bytes[id]) +=
-			number_at(payload, 0, 4);
+			h2_number_at(payload, 0, 4);
 		break;
 	default:
 		assert_int_equal(type, NGHTTP2_SETTINGS);
@@ -248,15 +166,15 @@ static size_t note_frames(struct h2_service *service, struct h2_service_peer *pe
 		peer->preface_came = true;
 		at = NGHTTP2_CLIENT_MAGIC_LEN;
 	}
-	while (peer->preface_came && received.length - at >= FRAME_HEAD_BYTES) {
-		const size_t length = number_at(received, at, 3);
-		if (received.length - at < FRAME_HEAD_BYTES + length)
+	while (peer->preface_came && received.length - at >= H2_FRAME_HEAD_BYTES) {
+		const size_t length = h2_number_at(received, at, 3);
+		if (received.length - at < H2_FRAME_HEAD_BYTES + length)
 			break;
 		note_frame(service, peer, (uint8_t)received.data[at + 3],
-			   (uint8_t)received.data[at + 4], number_at(received, at + 5, 4),
-			   slice_part(received, at + FRAME_HEAD_BYTES,
-				      at + FRAME_HEAD_BYTES + length));
-		at += FRAME_HEAD_BYTES + length;
+			   (uint8_t)received.data[at + 4], h2_number_at(received, at + 5, 4),
+			   slice_part(received, at + H2_FRAME_HEAD_BYTES,
+				      at + H2_FRAME_HEAD_BYTES + length));
+		at += H2_FRAME_HEAD_BYTES + length;
 	}
 	return at;
 }

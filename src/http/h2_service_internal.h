@@ -10,6 +10,7 @@
 
 #include "base/text.h"
 #include "http/client_rig_internal.h"
+#include "http/h2_frames_internal.h"
 
 #define H2_SERVICE_STREAMS_MAX 64
 
