@@ -37,59 +37,6 @@ static const struct api_member health_members[] = {
 	{"status", API_IS_CHOICE, 0, "ok", "the API answers"},
 };
 
-static const struct api_member status_members[] = {
-	{"cloud", API_IS_TEXT, 0, NULL, "its name"},
-	{"currency", API_IS_TEXT, 0, NULL, "of all amounts"},
-	{"time", API_IS_TIME, 0, NULL, "now, by the node's clock"},
-	{"version", API_IS_TEXT, 0, NULL, "of the program"},
-	{"started", API_IS_TIME, 0, NULL, "since when the node runs"},
-	{"gateway", API_IS_TEXT, API_LIST_OF, NULL, "addresses that take calls, as settings have them"},
-	{"io", API_IS_CHOICE, 0, "uring|epoll", "how the gateway waits for the network"},
-	{"io_reason", API_IS_TEXT, 0, NULL, "why so"},
-	{"workers", API_IS_COUNT, 0, NULL, "threads that serve calls"},
-	{"calls", API_IS_COUNT, API_MAP_OF, NULL, "the gateway's counts"},
-	{"poster", API_IS_FIGURE, API_MAP_OF, NULL, "the counts of who bills the calls"},
-	{"log_key", API_IS_TEXT, 0, NULL, "public key of what the cloud signs, a C2SP vkey"},
-	{"journal", API_IS_OBJECT, 0, "JournalState", "how far it is written, durable and posted"},
-	{"instances", API_IS_OBJECT, API_LIST_OF, "Instance", "the running copies of services"},
-	{"instances_are", API_IS_TEXT, 0, NULL, "how they are held together and limited, and why so"},
-	{"troubles", API_IS_OBJECT, API_LIST_OF, "Trouble", "what cannot do its work now"},
-};
-
-static const struct api_member trouble_members[] = {
-	{"part", API_IS_TEXT, 0, NULL, "which part of the node"},
-	{"since", API_IS_TIME, 0, NULL, "when it began"},
-	{"reason", API_IS_TEXT, 0, NULL, "why"},
-	{"effect", API_IS_TEXT, 0, NULL, "what that means for calls"},
-	{"advice", API_IS_TEXT, 0, NULL, "what to do about it"},
-};
-
-static const struct api_member journal_state_members[] = {
-	{"failed", API_IS_FLAG, 0, NULL, "it can take no more records, and calls are refused"},
-	{"streams", API_IS_OBJECT, API_LIST_OF, "Stream", "one for each worker"},
-};
-
-static const struct api_member stream_members[] = {
-	{"written", API_IS_COUNT, 0, NULL, "records, ever"},
-	{"durable", API_IS_COUNT, 0, NULL, "of them, those on the disk"},
-	{"posted", API_IS_COUNT, 0, NULL, "of them, those in the ledger"},
-};
-
-static const struct api_member instance_members[] = {
-	{"id", API_IS_ID, 0, NULL, "of the instance"},
-	{"service", API_IS_TEXT, 0, NULL, "the service's name"},
-	{"version", API_IS_TEXT, 0, NULL, "the service's version that it runs"},
-	{"place", API_IS_COUNT, 0, NULL, "its number in the service, from 0 on"},
-	{"state", API_IS_TEXT, 0, NULL, "what it does now"},
-	{"pid", API_IS_COUNT, 0, NULL, "its process, 0 where none runs"},
-	{"since", API_IS_TIME, 0, NULL, "when the state began"},
-	{"address", API_IS_TEXT, 0, NULL, "where it listens"},
-	{"starts", API_IS_COUNT, 0, NULL, "how often it was started"},
-	{"failures", API_IS_COUNT, 0, NULL, "starts that failed in a row"},
-	{"reason", API_IS_TEXT, 0, NULL, "why it failed last, or empty"},
-	{"last_lines", API_IS_TEXT, 0, NULL, "what it wrote last before it failed"},
-};
-
 static const struct api_member account_members[] = {
 	{"id", API_IS_ID, 0, NULL, "of the account"},
 	{"name", API_IS_TEXT, 0, NULL, "a DNS label, unique in the cloud"},
@@ -539,11 +486,11 @@ const struct api_schema api_schemas[] = {
 	SCHEMA("ArgumentError", argument_error_members, "What is wrong with an argument."),
 	SCHEMA("Complaint", complaint_members, "What is wrong with a manifest."),
 	SCHEMA("Health", health_members, "That the API answers."),
-	SCHEMA("Status", status_members, "The cloud and this node."),
-	SCHEMA("Trouble", trouble_members, "A part of the node that cannot do its work."),
-	SCHEMA("JournalState", journal_state_members, "How the journal does."),
-	SCHEMA("Stream", stream_members, "One of the journal's streams."),
-	SCHEMA("Instance", instance_members, "A running copy of a service."),
+	SCHEMA("Status", api_status_members, "The cloud and this node."),
+	SCHEMA("Trouble", api_trouble_members, "A part of the node that cannot do its work."),
+	SCHEMA("JournalState", api_journal_state_members, "How the journal does."),
+	SCHEMA("Stream", api_stream_members, "One of the journal's streams."),
+	SCHEMA("Instance", api_instance_members, "A running copy of a service."),
 	SCHEMA("Account", account_members, "A billing party: provider, consumer, or both."),
 	SCHEMA("Funding", funding_members, "Money that was put into an account."),
 	SCHEMA("Statement", statement_members, "What an account owes and is owed for a month."),
