@@ -101,7 +101,8 @@ static bool read_amount(struct api_request *request, const struct api_argument *
 	if (!amount_parse(given, &value->amount))
 		return refuse(
 			request, argument, given,
-			"an amount; a decimal with at most nine places is, such as \"10.00\"");
+			"an amount; a decimal below 9223372036.854775808 with at most nine places "
+			"is, such as \"10.00\"");
 	if (value->amount.nano < argument->least)
 		return refuse(request, argument, given,
 			      argument->least > 0 ? "more than zero" : "zero or more");

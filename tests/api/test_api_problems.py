@@ -94,6 +94,8 @@ BAD_BODIES = [
     ("POST", "/v1/accounts/acme/funds", {}, 422, "invalid-argument", "/amount", "missing"),
     ("POST", "/v1/accounts/acme/funds", {"amount": 10}, 422, "invalid-argument", "/amount",
      "decimal text"),
+    ("POST", "/v1/accounts/acme/funds", {"amount": "99999999999"}, 422, "invalid-argument",
+     "/amount", "below 9223372036.8"),
     ("POST", "/v1/accounts/acme/funds", {"amount": 1.5}, 422, "invalid-argument", "/amount", ""),
     ("POST", "/v1/accounts/acme/funds", {"amount": "0"}, 422, "invalid-argument", "/amount",
      "more than zero"),
