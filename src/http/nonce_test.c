@@ -22,6 +22,7 @@ struct speech {
 	enum http_protocol protocol;
 	bool tls;
 	const char *expected; /* the service's name as callers have it; NULL: its own */
+	bool holds;           /* each answer's end is held for a while; one caller at a time */
 };
 
 static const struct speech plain_1 = {HTTP_PROTOCOL_1, false}, plain_2 = {HTTP_PROTOCOL_2, false},
@@ -96,24 +97,38 @@ static void tls_make(struct http_tls **ret_server, struct http_tls **ret_client,
 
 /* ---- the service: sends nonce and body back, in one of several ways ---- */
 
+/* The server's owner. */
 struct service {
+	struct loop *loop;
+	int requests;
+	bool holds, held; /* an answer is finished, and held */
+};
+
+struct echo {
 	char nonce[NONCE_MAX];
 	size_t nonce_length;
+	struct http_exchange *exchange;
+	struct loop_timer timer;
 };
+
+static struct service *service_of(struct http_exchange *exchange)
+{
+	return http_server_owner(http_exchange_server(exchange));
+}
 
 static void service_request(struct http_exchange *exchange, const struct http_request *request)
 {
-	struct service *service = http_exchange_state(exchange);
+	struct echo *echo = http_exchange_state(exchange);
 	const bool known = request->body_bytes != HTTP_LENGTH_UNKNOWN;
 
-	service->nonce_length = request->query.length;
-	check_at_most(service->nonce_length, NONCE_MAX);
-	++*(int *)http_server_owner(http_exchange_server(exchange));
-	memcpy(service->nonce, request->query.data, request->query.length);
+	echo->nonce_length = request->query.length;
+	check_at_most(echo->nonce_length, NONCE_MAX);
+	service_of(exchange)->requests++;
+	memcpy(echo->nonce, request->query.data, request->query.length);
 	http_exchange_respond(exchange, 200, NULL, 0,
-			      known ? (int64_t)service->nonce_length + request->body_bytes
+			      known ? (int64_t)echo->nonce_length + request->body_bytes
 				    : HTTP_LENGTH_UNKNOWN);
-	http_exchange_send(exchange, slice_make(service->nonce, service->nonce_length));
+	http_exchange_send(exchange, slice_make(echo->nonce, echo->nonce_length));
 }
 
 static void service_body(struct http_exchange *exchange, struct slice bytes)
@@ -128,9 +143,28 @@ static void service_writable(struct http_exchange *exchange)
 	http_exchange_resume(exchange);
 }
 
+static void release(struct loop_timer *timer)
+{
+	struct echo *echo = (struct echo *)((uintptr_t)timer - offsetof(struct echo, timer));
+
+	service_of(echo->exchange)->held = false;
+	http_exchange_release(echo->exchange);
+}
+
 static void service_end(struct http_exchange *exchange, const struct http_header *trailers,
 			size_t trailer_count)
 {
+	struct service *service = service_of(exchange);
+	struct echo *echo = http_exchange_state(exchange);
+
+	if (service->holds) {
+		echo->exchange = exchange;
+		echo->timer.on_due = release;
+		service->held = true;
+		http_exchange_hold(exchange);
+		loop_timer_set(service->loop, &echo->timer,
+			       loop_now_ns(service->loop) + 3 * CLOCK_NS_PER_MS);
+	}
 	http_exchange_finish(exchange, trailers, trailer_count);
 }
 
@@ -176,7 +210,8 @@ struct crowd {
 	struct random_seeded random;
 	struct caller callers[CALLERS];
 	int calls; /* to be made */
-	int started, ended, failed, under_way, requests;
+	int started, ended, failed, under_way;
+	struct service service;
 	bool may_fail; /* the network breaks connections */
 	bool listener_closed, over;
 };
@@ -242,6 +277,7 @@ static void on_end(void *owner, const struct http_header *trailers, size_t trail
 
 	(void)trailers;
 	check_equal(trailer_count, 0);
+	check(!caller->crowd->service.held);
 	check_equal(caller->seen, strlen(caller->nonce) + caller->body_bytes);
 	caller->crowd->ended++;
 	caller_next(caller);
@@ -328,7 +364,8 @@ static void crowd_begin(struct crowd *crowd, const char *where, uint64_t seed,
 
 	if (speech->tls)
 		tls_make(&crowd->server_tls, &crowd->client_tls, speech);
-	crowd->calls = speech->expected != NULL ? CALLERS : CALLS;
+	crowd->calls = speech->expected != NULL || speech->holds ? CALLERS : CALLS;
+	crowd->service = (struct service){.loop = crowd->loop, .holds = speech->holds};
 	random_seeded_init(&crowd->random, seed);
 	http_limits_default(&limits);
 	limits.output_bytes_high = 16 * 1024;
@@ -338,11 +375,11 @@ static void crowd_begin(struct crowd *crowd, const char *where, uint64_t seed,
 	assert_int_equal(loop_listener_open(crowd->loop, &crowd->listener, &address, &fault), 0);
 	loop_listener_address(&crowd->listener, &address);
 	assert_int_equal(http_server_new(crowd->loop,
-					 &(struct http_server_options){
-						 .limits = limits,
-						 .events = &service_events,
-						 .owner = &crowd->requests,
-						 .exchange_state_bytes = sizeof(struct service)},
+					 &(struct http_server_options){.limits = limits,
+								       .events = &service_events,
+								       .owner = &crowd->service,
+								       .exchange_state_bytes =
+									       sizeof(struct echo)},
 					 &crowd->server, &fault),
 			 0);
 	assert_int_equal(http_client_new(crowd->loop,
@@ -354,7 +391,7 @@ static void crowd_begin(struct crowd *crowd, const char *where, uint64_t seed,
 					&(struct http_origin_options){.address = address,
 								      .protocol = speech->protocol,
 								      .tls = crowd->client_tls});
-	for (int i = 0; i < CALLERS; i++) {
+	for (int i = 0; i < (speech->holds ? 1 : CALLERS); i++) {
 		crowd->callers[i].crowd = crowd;
 		caller_start(&crowd->callers[i]);
 	}
@@ -391,7 +428,7 @@ static void run_over(enum loop_io io, const struct speech *speech)
 		assert_int_equal(loop_turn(crowd->loop, CLOCK_NS_PER_S, &fault), 0);
 	if (crowd->may_fail) {
 		assert_int_equal(crowd->ended, 0);
-		assert_int_equal(crowd->requests, 0);
+		assert_int_equal(crowd->service.requests, 0);
 	} else {
 		assert_int_equal(crowd->failed, 0);
 		assert_in_range(http_origin_connections(crowd->origin), 1, CALLERS);
@@ -421,6 +458,14 @@ static void a_service_of_another_name_is_never_asked(void **state)
 	struct speech speech = *(const struct speech *)*state;
 
 	speech.expected = "other.test";
+	run_over(LOOP_IO_EPOLL, &speech);
+}
+
+static void an_answer_that_is_held_does_not_end(void **state)
+{
+	struct speech speech = *(const struct speech *)*state;
+
+	speech.holds = true;
 	run_over(LOOP_IO_EPOLL, &speech);
 }
 
@@ -495,6 +540,10 @@ int main(void)
 		REAL_TESTS(tls_2),
 		NONCE_TEST(a_service_of_another_name_is_never_asked, tls_1),
 		NONCE_TEST(a_service_of_another_name_is_never_asked, tls_2),
+		NONCE_TEST(an_answer_that_is_held_does_not_end, plain_1),
+		NONCE_TEST(an_answer_that_is_held_does_not_end, plain_2),
+		NONCE_TEST(an_answer_that_is_held_does_not_end, tls_1),
+		NONCE_TEST(an_answer_that_is_held_does_not_end, tls_2),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
