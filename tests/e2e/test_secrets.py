@@ -183,3 +183,26 @@ def test_files_that_hold_secrets_or_money_are_for_the_owner_only(cloud):
         path.stat().st_mode & 0o077 == 0 for path in (
             cloud.folder / "admin.token", cloud.folder / "store.db", cloud.folder / "journal"))
     assert (cloud.folder / "admin.token").stat().st_mode & 0o777 == 0o600
+
+
+def test_keys_of_tls_and_of_signed_calls_stand_in_their_files_alone(clouds, upstreams, tmp_path):
+    cloud = clouds(LOUD, arguments=["--gateway", "tls:127.0.0.1:0"])
+    session, _ = a_whole_session(cloud, upstreams(), tmp_path)
+    session.cli("status", "--json")
+    session.api("GET", "/v1/services/echo")
+    settle(cloud)
+    homes = {name: cloud.folder / name for name in ("tls/ca.key", "tls/server.key",
+                                                    "identity.key")}
+    parts = {}
+    for name, path in homes.items():
+        assert path.stat().st_mode & 0o777 == 0o600, name
+        parts[name] = max(path.read_text().splitlines(), key=len)[8:-8]
+        assert len(parts[name]) >= 16, name
+    for path in cloud.folder.rglob("*"):
+        if path.is_file() and path not in homes.values():
+            data = path.read_bytes()
+            assert not [name for name, part in parts.items() if part.encode() in data], path
+    told = [output for _, output, _ in session.outputs] + [cloud.serve_log()]
+    for name, part in parts.items():
+        assert all(part not in text for text in told), name
+        assert mentioning(part) == []
