@@ -99,10 +99,12 @@ def test_a_sample_has_whole_traces_and_everything_that_went_wrong(market_of):
         market.call("/call/y")
     market.cloud.stop()
     lines = [json.loads(line) for line in market.log.read_text().splitlines()]
-    assert [(line["trace"], line["status"]) for line in lines[:4]] == [
-        (sampled, 200), (sampled, 200), (skipped, 404), (skipped, 401)]
+    # Lines of several workers stand in no order.
+    chosen = [line for line in lines if line["trace"] in (sampled, skipped)]
+    assert sorted((line["trace"], line["status"]) for line in chosen) == [
+        (skipped, 401), (skipped, 404), (sampled, 200), (sampled, 200)]
     # Of 200 traces half, give or take seven times the standard deviation.
-    assert 50 < len(lines) - 4 < 150
+    assert 50 < len(lines) - len(chosen) < 150
 
 
 def test_a_log_that_is_moved_away_is_begun_anew(market_of):
