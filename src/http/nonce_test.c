@@ -134,7 +134,9 @@ static void service_request(struct http_exchange *exchange, const struct http_re
 static void service_body(struct http_exchange *exchange, struct slice bytes)
 {
 	http_exchange_send(exchange, bytes);
-	if (!http_exchange_writable(exchange))
+	/* A pause would let the last bytes leave before the request's end is told: what has left
+	 * can't be held. */
+	if (!service_of(exchange)->holds && !http_exchange_writable(exchange))
 		http_exchange_pause(exchange);
 }
 
