@@ -70,6 +70,7 @@ struct making {
 	size_t count;
 	struct account_app app;
 	struct account_key_made *made;
+	json_t *warnings; /* texts */
 };
 
 /* With the keys' texts, or as it may be given again. */
@@ -82,6 +83,7 @@ static json_t *made_json(const struct making *making, bool with_texts)
 		json_t *item = key_json(&made->key, making->app.path, &unused);
 		json_object_set_new(item, "key",
 				    with_texts ? json_string(made->text) : json_null());
+		json_object_set(item, "warnings", making->warnings);
 		json_array_append_new(items, item);
 	}
 	return api_list(items, json_null());
@@ -101,6 +103,27 @@ static void tell_made(const struct making *making)
 	api_changed(making->request, "key", name, facts);
 }
 
+/* A scope may come before its service; more often its name is misspelt. */
+static int warn_of(struct store *store, struct slice scope, json_t *warnings, struct fault *fault)
+{
+	struct catalog_service *service;
+	struct slice name;
+	struct fault unknown;
+
+	if (!slice_cut(&scope, ':', &name) || slice_equal(name, slice_of("*")))
+		return 0;
+	const int code = catalog_service_get(store, name, &service, &unknown);
+	if (code == 0) {
+		catalog_service_free(service);
+	} else if (code == FAULT_NOT_FOUND) {
+		json_array_append_new(warnings, json_string(unknown.text));
+	} else {
+		*fault = unknown;
+		return code;
+	}
+	return 0;
+}
+
 static int create(struct store *store, void *context, struct fault *fault)
 {
 	struct making *making = context;
@@ -113,6 +136,8 @@ static int create(struct store *store, void *context, struct fault *fault)
 		code = scope_check(scopes->texts[i], fault);
 		if (code < 0)
 			request->at = arena_printf(&request->arena, "/scopes/%zu", i);
+		else
+			code = warn_of(store, scopes->texts[i], making->warnings, fault);
 	}
 	if (code < 0)
 		return code;
@@ -152,6 +177,7 @@ int api_keys_create(struct api_request *request, struct fault *fault)
 	struct making making = {
 		.request = request,
 		.count = api_argument_number(request, "count", 1),
+		.warnings = json_array(),
 	};
 
 	making.made = calloc(making.count, sizeof(*making.made));
@@ -163,6 +189,7 @@ int api_keys_create(struct api_request *request, struct fault *fault)
 		code = publish(request->api, &making, fault);
 	sodium_memzero(making.made, making.count * sizeof(*making.made));
 	free(making.made);
+	json_decref(making.warnings);
 	return code;
 }
 

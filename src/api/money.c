@@ -53,8 +53,9 @@ static int fund(struct store *store, void *context, struct fault *fault)
 		return code;
 	if (funding->created)
 		api_changed(request, "account", account.name,
-			    json_pack("{s:o, s:o}", "funded", amount_json(request), "balance",
-				      api_json_amount(funding->balance.balance_nano)));
+			    json_pack("{s:o, s:o, s:s}", "funded", amount_json(request), "balance",
+				      api_json_amount(funding->balance.balance_nano), "currency",
+				      request->api->options.currency));
 	request->status = funding->created ? 201 : 200;
 	request->answer = funding_json(funding, account.name);
 	return 0;

@@ -106,6 +106,7 @@ static const struct api_member key_members[] = {KEY_MEMBERS};
 static const struct api_member key_made_members[] = {
 	KEY_MEMBERS,
 	{"key", API_IS_TEXT, API_OR_NULL, NULL, "its text, shown once: null where given again"},
+	{"warnings", API_IS_TEXT, API_LIST_OF, NULL, "of scopes whose service nobody has published"},
 };
 
 static const struct api_member key_rotated_members[] = {

@@ -58,6 +58,9 @@ static void tell_subscribed(const struct subscribing *subscribing)
 
 	for (size_t i = 0; i < sizeof(members) / sizeof(members[0]); i++)
 		json_object_set(facts, members[i], json_object_get(answer, members[i]));
+	if (!json_is_null(json_object_get(facts, "budget")))
+		json_object_set_new(facts, "currency",
+				    json_string(subscribing->request->api->options.currency));
 	api_changed(subscribing->request, "subscription", subscribing->subscription.app_path,
 		    facts);
 }

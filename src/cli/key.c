@@ -26,9 +26,12 @@ static json_t *scopes_of(const struct cli *cli)
 static void print_keys(const struct cli *cli, const json_t *items)
 {
 	const bool lines = cli->json || cli_option(cli, "--count") != NULL;
-	const json_t *item;
+	const json_t *item, *warning;
 	size_t i;
 
+	/* All keys of a request have the same scopes. */
+	json_array_foreach(json_object_get(json_array_get(items, 0), "warnings"), i, warning)
+		fprintf(stderr, "stoa key create: warning: %s\n", json_string_value(warning));
 	json_array_foreach(items, i, item)
 	{
 		if (lines)

@@ -174,12 +174,12 @@ def test_every_change_is_told_with_what_is_other_than_before(clouds, upstreams):
         ("keys_revoke", "key", "key_2"),
     ]
     facts = [change["facts"] for change in changes]
-    assert facts[2] == {"funded": "10.00", "balance": "10.00"}
+    assert facts[2] == {"funded": "10.00", "balance": "10.00", "currency": "USD"}
     assert facts[5] == {"app": "acme/shop", "scopes": [], "last": "key_4",
                         "expires": "2099-01-01T00:00:00.000Z"}
     assert facts[6]["plans"] == {"payg": "new"} and facts[6]["revision"] == 1
     assert facts[7]["version"] == "1.0.1" and facts[7]["plans"] == {}
-    assert (facts[8]["outcome"], facts[8]["budget"]) == ("new", "5.00")
+    assert (facts[8]["outcome"], facts[8]["budget"], facts[8]["currency"]) == ("new", "5.00", "USD")
     assert (facts[9]["outcome"], facts[9]["budget"]) == ("budget", "7.00")
     assert len({change["actor"] for change in changes}) == 1
     assert [change["id"] for change in changes] == [

@@ -80,7 +80,8 @@ def test_a_key_is_shown_once_and_never_listed(town):
     assert re.fullmatch(r"stoa_[0-9A-Za-z]{49}", text)
     assert text.startswith(made["prefix"]) and text.endswith(made["last_four"])
     listed = [key for key in town.items("/v1/keys", app="acme/shop") if key["id"] == made["id"]]
-    assert listed == [{name: value for name, value in made.items() if name != "key"}]
+    assert listed == [{name: value for name, value in made.items()
+                       if name not in ("key", "warnings")}]
 
 
 def test_no_list_and_no_status_holds_a_secret(town):
@@ -114,8 +115,15 @@ def test_scopes_and_expiry_are_kept(town):
                                          "expires": "2099-01-31T12:00:00+01:00"})["items"][0]
     assert made["scopes"] == ["echo:GET,POST:/call", "b"]
     assert made["expires"] == "2099-01-31T11:00:00.000Z"
+    assert made["warnings"] == ['there is no service "b"']
     soon = town.ask("POST", "/v1/keys", {"app": "acme/shop", "expires": "30d"})["items"][0]
+    assert soon["warnings"] == []
     assert soon["created"] < soon["expires"] < "2099"
+
+
+def test_a_scope_that_misspells_its_service_is_told(town):
+    made = town.ask("POST", "/v1/keys", {"app": "acme/shop", "scopes": ["ehco", "*:GET"]})
+    assert made["items"][0]["warnings"] == ['there is no service "ehco"; did you mean "echo"?']
 
 
 def test_a_revoked_key_opens_nothing_once_it_was_acknowledged(town):

@@ -114,6 +114,12 @@ def test_made_things_are_told_as_json(town):
     assert town.json("key", "revoke", key["id"])["revoked"]
 
 
+def test_a_key_whose_scope_misspells_its_service_is_made_with_a_warning(town):
+    made = town.cli("key", "create", "acme/shop", "--scope", "ehco:GET")
+    assert made.returncode == 0 and KEY.fullmatch(made.stdout.strip())
+    assert 'warning: there is no service "ehco"; did you mean "echo"?' in made.stderr
+
+
 def test_lists_longer_than_a_page_are_whole(town):
     app = unique("many")
     town.cli("app", "create", f"acme/{app}")
