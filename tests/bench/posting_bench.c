@@ -32,6 +32,7 @@
 #define PROVIDERS      8
 #define PATH_MAX_BYTES 512
 #define HOLD_NANO      2000000
+#define WRITE_RECORDS  65536
 
 struct lease {
 	int64_t available_nano;
@@ -56,6 +57,8 @@ struct bench {
 	struct billing_poster *poster;
 	struct caller *callers;
 	uint64_t caller_count;
+	int64_t share_nano;  /* more than a caller's part of a turn */
+	int64_t funded_nano; /* each; all together within the ledger's int64 */
 	struct random_seeded random;
 	__int128 told_nano;
 	uint64_t posted;
@@ -186,8 +189,7 @@ static void callers_make(struct bench *bench)
 		snprintf(terms->provider_name, sizeof(terms->provider_name), "provider-%" PRIu64,
 			 provider);
 		must(billing_fund(bench->store, slice_of(terms->account_name),
-				  amount_nano(1000000 * AMOUNT_NANO_PER_UNIT),
-				  slice_of(terms->account_name),
+				  amount_nano(bench->funded_nano), slice_of(terms->account_name),
 				  clock_wall_ns(bench->options.clock), &created, &bench->fault),
 		     bench);
 	}
@@ -203,7 +205,7 @@ static void leases_make(struct bench *bench)
 		must(billing_balance_get(bench->store, slice_of(caller->terms.account_name),
 					 &balance, &bench->fault),
 		     bench);
-		caller->lease.wanted_nano = HOLD_NANO;
+		caller->lease.wanted_nano = bench->share_nano;
 		billing_poster_lease_add(bench->poster, balance.ledger_account, &caller->lease);
 	}
 }
@@ -257,10 +259,26 @@ static void set_up(struct bench *bench)
 
 /* ---- calls ---- */
 
-static void call(struct bench *bench, uint64_t now_ns)
+/* One whose lease has enough; the others' calls would wait for the poster. NULL: all of many. */
+static struct caller *caller_pick(struct bench *bench)
 {
 	struct random *random = &bench->random.random;
-	struct caller *caller = &bench->callers[random_below(random, bench->caller_count)];
+
+	for (unsigned tries = 0; tries < 64; tries++) {
+		struct caller *caller = &bench->callers[random_below(random, bench->caller_count)];
+		if (caller->lease.available_nano < bench->share_nano)
+			caller->lease.wanted_nano = bench->share_nano;
+		if (caller->lease.available_nano >= HOLD_NANO)
+			return caller;
+	}
+	return NULL;
+}
+
+static bool call(struct bench *bench, uint64_t now_ns)
+{
+	struct caller *caller = caller_pick(bench);
+	if (caller == NULL)
+		return false;
 	const struct billing_terms *terms = &caller->terms;
 	const uint64_t chance = random_seeded_next(&bench->random);
 	struct rating_quantities quantities;
@@ -296,10 +314,9 @@ static void call(struct bench *bench, uint64_t now_ns)
 	check_at_most(record.charge_nano, caller->lease.available_nano);
 	caller->lease.taken_nano += HOLD_NANO;
 	caller->lease.available_nano -= record.charge_nano;
-	if (caller->lease.available_nano < 32 * HOLD_NANO)
-		caller->lease.wanted_nano = HOLD_NANO;
 	bench->told_nano += record.charge_nano;
 	journal_append(bench->streams[chance % STREAMS], &record);
+	return true;
 }
 
 static void write_some(struct bench *bench, uint64_t count)
@@ -307,8 +324,8 @@ static void write_some(struct bench *bench, uint64_t count)
 	const uint64_t now_ns = clock_wall_ns(clock_system());
 	bool synced;
 
-	for (uint64_t i = 0; i < count; i++)
-		call(bench, now_ns);
+	for (uint64_t i = 0; i < count && call(bench, now_ns); i++)
+		;
 	must(journal_maintain(bench->journal, &synced, &bench->fault), bench);
 }
 
@@ -346,7 +363,7 @@ static void check_sums(struct bench *bench)
 					 slice_of(bench->callers[i].terms.account_name), &balance,
 					 &bench->fault),
 		     bench);
-		spent_nano += 1000000 * AMOUNT_NANO_PER_UNIT - balance.balance_nano;
+		spent_nano += bench->funded_nano - balance.balance_nano;
 	}
 	check(spent_nano == bench->told_nano);
 	must(ledger_new(bench->store, &ledger, &bench->fault), bench);
@@ -386,7 +403,10 @@ int main(int count, char **arguments)
 	const uint64_t records = argument(count, arguments, 2, 2000000);
 
 	bench.caller_count = argument(count, arguments, 3, 1000);
-	check(records >= 1 && bench.caller_count >= PROVIDERS);
+	check(records >= 1 && bench.caller_count >= 1);
+	bench.funded_nano = bench.caller_count > 1000 ? 10000 * AMOUNT_NANO_PER_UNIT
+						      : 1000000 * AMOUNT_NANO_PER_UNIT;
+	bench.share_nano = HOLD_NANO * (int64_t)(2 * WRITE_RECORDS / bench.caller_count + 64);
 	snprintf(folder, sizeof(folder), "%s/posting_bench_%ld", count > 1 ? arguments[1] : ".",
 		 (long)getpid());
 	if (mkdir(folder, 0700) != 0) {
@@ -395,7 +415,7 @@ int main(int count, char **arguments)
 	}
 	set_up(&bench);
 	while (bench.posted < records) {
-		write_some(&bench, 65536);
+		write_some(&bench, WRITE_RECORDS);
 		post_all(&bench);
 	}
 	check_sums(&bench);
