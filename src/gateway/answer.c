@@ -296,8 +296,9 @@ static void on_failed(void *owner, enum http_failure failure)
 
 	call->upstream = NULL;
 	/* A kept connection that has ended is no failure, but that the instance closes them; nor is
-	 * it one to be full, or about to leave, and to say so. */
-	if (failure != HTTP_FAILED_STALE && failure != HTTP_FAILED_REFUSED && !call->tunnel)
+	 * it one to be full, or about to leave, or to take no upgrades, and to say so. */
+	if (failure != HTTP_FAILED_STALE && failure != HTTP_FAILED_REFUSED &&
+	    failure != HTTP_FAILED_UNSUPPORTED && !call->tunnel)
 		balance_note(call, true);
 	if (untouched && (retry(call, failure) || wait_for_replacement(call, failure)))
 		return;
@@ -309,6 +310,9 @@ static void on_failed(void *owner, enum http_failure failure)
 		break;
 	case HTTP_FAILED_TIMEOUT:
 		call_fail(call, PROBLEM_TIMEOUT, JOURNAL_FAILED);
+		break;
+	case HTTP_FAILED_UNSUPPORTED:
+		call_fail(call, PROBLEM_UPGRADE_UNSUPPORTED, JOURNAL_FAILED);
 		break;
 	default:
 		call_fail(call, PROBLEM_SERVICE_INVALID, JOURNAL_FAILED);

@@ -176,8 +176,9 @@ void balance_answered(struct directory_instance *instance, uint32_t latency_us);
 /* present.c: what is written on requests and answers. */
 void present_request(struct call *call, struct http_origin *origin);
 void present_answer(struct call *call, int64_t body_bytes, const int64_t *charge_nano);
-/* 101, from call->head. */
-void present_switch(struct call *call, struct slice protocol);
+/* 101, from call->head. accept: what a WebSocket caller is to find in Sec-WebSocket-Accept, where
+ * the service has not said it; may be empty. */
+void present_switch(struct call *call, struct slice protocol, struct slice accept);
 void present_problem(struct call *call, enum problem problem, uint64_t retry_after_ns);
 /* Ends an answer that has begun, and could not be ended well, in the caller's language: of gRPC by
  * trailers with the outcome; else by the farewell, if there is one; else so that the caller sees it

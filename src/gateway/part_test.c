@@ -255,7 +255,10 @@ static void a_grpc_stream_ends_with_a_status_when_its_money_does(void **unused)
 
 #define SWITCH                                                        \
 	"HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\n" \
-	"Upgrade: websocket\r\n\r\n"
+	"Upgrade: websocket\r\nSec-WebSocket-Accept: s3pPLMBiTxaQ9kYGzzhZRbK+xOo=\r\n\r\n"
+#define WISH                                            \
+	"Connection: Upgrade\r\nUpgrade: websocket\r\n" \
+	"Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n"
 
 static void a_websocket_gets_a_close_code_when_its_money_ends(void **unused)
 {
@@ -263,8 +266,7 @@ static void a_websocket_gets_a_close_code_when_its_money_ends(void **unused)
 	struct talk talk;
 	struct rig_options options = priced_by_time(3 * PART_NANO + CALL_NANO);
 	static const char close_frame[] = "\x88\x38\x11\x32The account's balance does not";
-	begin(&talk, &options, "Connection: Upgrade\r\nUpgrade: websocket\r\n",
-	      SWITCH "\x81\x02hi");
+	begin(&talk, &options, WISH, SWITCH "\x81\x02hi");
 
 	assert_true(read_to_end(talk.client));
 	assert_non_null(memmem(seen, seen_bytes, "\x81\x02hi", 4));
@@ -282,8 +284,7 @@ static void a_websocket_within_a_frame_gets_none(void **unused)
 	(void)unused;
 	struct talk talk;
 	const struct rig_options options = priced_by_time(3 * PART_NANO + CALL_NANO);
-	begin(&talk, &options, "Connection: Upgrade\r\nUpgrade: websocket\r\n",
-	      SWITCH "\x81\x05hi");
+	begin(&talk, &options, WISH, SWITCH "\x81\x05hi");
 
 	assert_true(read_to_end(talk.client));
 	assert_memory_equal(seen + seen_bytes - 4, "\x81\x05hi", 4);

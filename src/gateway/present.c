@@ -89,7 +89,9 @@ static size_t put_identity(const struct call *call, const struct identity_signer
 
 	http_date_update(&worker->date, wall_ns);
 	const struct identity_call told = {
-		.method = call->keep->method,
+		.method = call->upgrade && call->instance->protocol == HTTP_PROTOCOL_2
+				  ? slice_of("CONNECT")
+				  : call->keep->method,
 		.target = call->keep->target,
 		.date = slice_make(worker->date.text, HTTP_DATE_BYTES),
 		.call = id_text(call),
@@ -219,7 +221,8 @@ static size_t put_answer(struct call *call, struct http_header *headers, struct 
 
 	for (size_t i = 0; i < response->header_count; i++) {
 		const struct http_header *header = &response->headers[i];
-		if (!header->hop_by_hop && header->known != HTTP_STOA_RESERVED)
+		if (!header->hop_by_hop && header->known != HTTP_STOA_RESERVED &&
+		    !(response->http_2 && header->known == HTTP_WEBSOCKET_ACCEPT))
 			headers[count++] = *header;
 	}
 	headers[count++] = own_header(HTTP_STOA_RESERVED, "Stoa-Call", id_text(call));
@@ -243,12 +246,15 @@ void present_answer(struct call *call, int64_t body_bytes, const int64_t *charge
 	call->responded = true;
 }
 
-void present_switch(struct call *call, struct slice protocol)
+void present_switch(struct call *call, struct slice protocol, struct slice accept)
 {
 	struct http_header headers[HTTP_HEADERS_MAX + EXTRA_HEADERS];
 	struct answer_texts texts;
-	const size_t count = put_answer(call, headers, &texts);
+	size_t count = put_answer(call, headers, &texts);
 
+	if (call->head->http_2 && accept.length > 0)
+		headers[count++] =
+			own_header(HTTP_WEBSOCKET_ACCEPT, "Sec-WebSocket-Accept", accept);
 	http_exchange_switch(call->exchange, protocol, headers, count);
 	call->responded = true;
 }

@@ -32,7 +32,9 @@
 	  "The key may do less than its app. `scope` says what it lacks; make a key that has it: " \
 	  "`stoa key create ACCOUNT/APP --scope SCOPE`.")                                          \
 	X(PROBLEM_UPGRADE, 400, "upgrade-invalid", "The upgrade cannot be passed on",              \
-	  "Ask for another protocol by a GET without a body, as WebSocket does.")                  \
+	  "Ask for another protocol by a GET without a body, as WebSocket does, which also has "   \
+	  "one "                                                                                   \
+	  "Sec-WebSocket-Key of 24 characters.")                                                   \
 	X(PROBLEM_NO_SUBSCRIPTION, 403, "no-subscription", "The app is not subscribed",            \
 	  "Subscribe the app to the service: `stoa subscribe ACCOUNT/APP SERVICE:PLAN`.")          \
 	X(PROBLEM_RATE, 429, "rate-exceeded", "Too many calls",                                    \
@@ -69,6 +71,9 @@
 	X(PROBLEM_SERVICE_INVALID, 502, "service-invalid",                                         \
 	  "The service's answer was not valid HTTP or ended early",                                \
 	  "The call costs nothing. Tell the service's provider.")                                  \
+	X(PROBLEM_UPGRADE_UNSUPPORTED, 501, "upgrade-unsupported", "The service takes no upgrade", \
+	  "The call costs nothing. The service speaks HTTP/2 and does not allow extended CONNECT " \
+	  "(RFC 8441); tell its provider.")                                                        \
 	X(PROBLEM_TIMEOUT, 504, "timeout", "The service did not answer in time",                   \
 	  "The call costs nothing; the plan's timeout says how long a call may take.")             \
 	X(PROBLEM_REQUEST_INVALID, 400, "request-invalid", "The request is not valid HTTP",        \

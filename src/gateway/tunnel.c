@@ -3,28 +3,25 @@
 #include "base/check.h"
 #include "gateway/part.h"
 
-static const struct http_header *upgrade_field(const struct http_header *headers, size_t count,
-					       uint32_t *ret_count)
+/* The value of the one field of that class; empty where there is none, or several. */
+static struct slice only_value(const struct http_header *headers, size_t count,
+			       enum http_name known)
 {
-	const struct http_header *found = NULL;
+	struct slice value = {0};
+	uint32_t found = 0;
 
-	*ret_count = 0;
 	for (size_t i = 0; i < count; i++) {
-		if (headers[i].known == HTTP_UPGRADE) {
-			found = &headers[i];
-			++*ret_count;
+		if (headers[i].known == known) {
+			value = headers[i].value;
+			found++;
 		}
 	}
-	return found;
+	return found == 1 ? value : (struct slice){0};
 }
 
 struct slice tunnel_protocol(const struct http_header *headers, size_t header_count)
 {
-	uint32_t count;
-	const struct http_header *field = upgrade_field(headers, header_count, &count);
-
-	check_equal(count, 1);
-	return field->value;
+	return only_value(headers, header_count, HTTP_UPGRADE);
 }
 
 /* One name, with a version or without. */
@@ -49,19 +46,40 @@ static bool is_passed_on(struct slice value)
 	return is_one_protocol(value);
 }
 
+static bool is_websocket(struct slice protocol)
+{
+	return slice_equal_ignore_case(protocol, slice_of("websocket"));
+}
+
 enum tunnel_wish tunnel_wish(const struct http_request *request)
 {
-	uint32_t count;
-	const struct http_header *field;
+	const struct http_header *headers = request->headers;
+	const size_t count = request->header_count;
 
 	if (!request->upgrade)
 		return TUNNEL_NONE;
-	field = upgrade_field(request->headers, request->header_count, &count);
-	if (count != 1 || !is_passed_on(field->value))
+	const struct slice protocol = tunnel_protocol(headers, count);
+	if (!is_passed_on(protocol))
 		return TUNNEL_NONE;
-	return request->body_bytes == 0 && slice_equal(request->method, slice_of("GET"))
-		       ? TUNNEL_WANTED
-		       : TUNNEL_REFUSED;
+	if (request->body_bytes != 0 || !slice_equal(request->method, slice_of("GET")))
+		return TUNNEL_REFUSED;
+	return is_websocket(protocol) && only_value(headers, count, HTTP_WEBSOCKET_KEY).length !=
+						 HTTP_WEBSOCKET_KEY_BYTES
+		       ? TUNNEL_REFUSED
+		       : TUNNEL_WANTED;
+}
+
+/* Whether the service means what was asked. Of HTTP/2 its status says so. */
+static bool is_agreed(const struct http_response *response, struct slice protocol,
+		      struct slice accept)
+{
+	const struct http_header *headers = response->headers;
+	const size_t count = response->header_count;
+
+	return response->http_2 ||
+	       (slice_equal_ignore_case(tunnel_protocol(headers, count), protocol) &&
+		(accept.length == 0 ||
+		 slice_equal(only_value(headers, count, HTTP_WEBSOCKET_ACCEPT), accept)));
 }
 
 void tunnel_begin(struct call *call, const struct http_response *response)
@@ -70,11 +88,16 @@ void tunnel_begin(struct call *call, const struct http_response *response)
 	struct keep *keep = call->keep;
 	const struct gateway_options *options = &worker->gateway->options;
 	const struct slice wanted = tunnel_protocol(keep->headers, keep->header_count);
-	uint32_t count;
-	const struct http_header *field =
-		upgrade_field(response->headers, response->header_count, &count);
+	char accept_text[HTTP_WEBSOCKET_ACCEPT_BYTES + 1];
+	struct slice accept = {0};
 
-	if (count != 1 || !slice_equal_ignore_case(field->value, wanted)) {
+	if (is_websocket(wanted)) {
+		http_websocket_accept(
+			only_value(keep->headers, keep->header_count, HTTP_WEBSOCKET_KEY),
+			accept_text);
+		accept = slice_make(accept_text, HTTP_WEBSOCKET_ACCEPT_BYTES);
+	}
+	if (!is_agreed(response, wanted, accept)) {
 		call_fail(call, PROBLEM_SERVICE_INVALID, JOURNAL_FAILED);
 		return;
 	}
@@ -82,7 +105,7 @@ void tunnel_begin(struct call *call, const struct http_response *response)
 	call->tunnel = true;
 	call->status = 101;
 	call->head = response;
-	present_switch(call, wanted);
+	present_switch(call, wanted, accept);
 	call->head = NULL;
 	keep->body_whole = false; /* what follows is none that could be sent again */
 	worker_count(&worker->counts.tunnels, 1);

@@ -12,7 +12,9 @@
  *
  * What is passed on is one protocol, asked for by a GET without a body. Other wishes for an
  * upgrade are left out, as RFC 9110 allows: several protocols, and HTTP/2 (h2c) and TLS, which
- * would carry requests past the gateway.
+ * would carry requests past the gateway. A service that speaks HTTP/2 is asked by extended CONNECT
+ * (RFC 8441) where its settings allow it. Of WebSocket the key is looked at, and the answer to it:
+ * who does not know it by that has not agreed to speak WebSocket.
  *
  * Threads: the worker's.
  */
@@ -23,11 +25,11 @@
 enum tunnel_wish {
 	TUNNEL_NONE,    /* nothing that is passed on */
 	TUNNEL_WANTED,  /* and the request is one that may */
-	TUNNEL_REFUSED, /* another method than GET, or a body */
+	TUNNEL_REFUSED, /* another method than GET, a body, or WebSocket without a key */
 };
 
 enum tunnel_wish tunnel_wish(const struct http_request *request);
-/* Of a request whose wish is TUNNEL_WANTED: the protocol. */
+/* The one protocol that an Upgrade field names; empty where there is none, or several fields. */
 struct slice tunnel_protocol(const struct http_header *headers, size_t header_count);
 
 /* The service answered 101. The call may be over after it. */

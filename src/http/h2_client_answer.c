@@ -148,9 +148,12 @@ static bool head_is_whole(struct http_trunk *trunk, struct http_branch *branch, 
 		response->body_bytes = 0;
 	else
 		response->body_bytes = trunk->content_length;
+	if (call->upgrade && status < 300)
+		http_branch_switch(branch, response);
+	else if (call->upgrade)
+		http_branch_output_changed(branch);
 	call->head_told = true;
-	http_branch_read_within(branch,
-				call->paused ? 0 : options_of(trunk)->limits.body_idle_timeout_ns);
+	http_branch_read_within(branch, call->paused ? 0 : http_branch_idle_timeout_ns(branch));
 	trunk->live = branch;
 	options_of(trunk)->events->on_head(call->owner, response);
 	return branch_of(trunk->session, id) == branch;
@@ -174,7 +177,7 @@ static int on_content(nghttp2_session *session, uint8_t flags, int32_t id, const
 		http_queue_append(&branch->kept, &client->blocks, slice_make(data, length));
 		return 0;
 	}
-	http_branch_read_within(branch, client->options.limits.body_idle_timeout_ns);
+	http_branch_read_within(branch, http_branch_idle_timeout_ns(branch));
 	nghttp2_session_consume_stream(session, id, length);
 	if (trunk->live != branch)
 		http_trunk_tell_more(trunk);
@@ -228,6 +231,7 @@ static int on_frame(nghttp2_session *session, const nghttp2_frame *frame, void *
 		trunk->settled = true;
 		trunk->origin->streams_max = nghttp2_session_get_remote_settings(
 			session, NGHTTP2_SETTINGS_MAX_CONCURRENT_STREAMS);
+		http_trunk_look_at_wishes(trunk);
 		break;
 	case NGHTTP2_GOAWAY:
 		trunk->going = true;

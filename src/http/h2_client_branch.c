@@ -116,7 +116,7 @@ void http_branch_leave(struct http_branch *branch, uint32_t error_code)
 	struct http_trunk *trunk = branch->trunk;
 	struct http_client *client = http_trunk_client(trunk);
 
-	if (!branch->closed) {
+	if (!branch->closed && branch->id != 0) {
 		nghttp2_session_set_stream_user_data(trunk->session, branch->id, NULL);
 		if (error_code != NGHTTP2_NO_ERROR)
 			check(nghttp2_submit_rst_stream(trunk->session, NGHTTP2_FLAG_NONE,
@@ -130,6 +130,7 @@ void http_branch_leave(struct http_branch *branch, uint32_t error_code)
 	http_queue_clear(&branch->kept, &client->blocks);
 	drop_fields(branch->request_trailers);
 	drop_fields(branch->kept_trailers);
+	free(branch->wish);
 	if (client->h2->spare_count == HTTP_BRANCHES_SPARE) {
 		free(branch);
 	} else {
@@ -267,6 +268,10 @@ void http_branch_look(struct http_branch *branch)
 		return;
 	}
 	no_longer_due(branch);
+	if (branch->wish != NULL) {
+		http_branch_wish_look(branch);
+		return;
+	}
 	if (!branch->tell_writable)
 		return;
 	branch->tell_writable = false;
@@ -287,7 +292,8 @@ ssize_t http_branch_read_output(nghttp2_session *session, int32_t id, uint8_t *b
 	(void)context;
 	if (branch == NULL)
 		return NGHTTP2_ERR_DEFERRED; /* its reset is on its way */
-	if (branch->output.bytes == 0 && !branch->call.finished) {
+	if (branch->output.bytes == 0 &&
+	    (!branch->call.finished || http_branch_is_undecided(branch))) {
 		branch->waiting = true;
 		return NGHTTP2_ERR_DEFERRED;
 	}

@@ -5,7 +5,7 @@
 #include "http/compose_internal.h"
 #include "http/h2_client_internal.h"
 
-#define OWN_PAIRS         6 /* pseudo fields, content-length, te */
+#define OWN_PAIRS         7 /* pseudo fields, content-length, te */
 #define LENGTH_DIGITS_MAX 20
 
 /* ---- the request's head ---- */
@@ -15,17 +15,22 @@ static size_t put_pairs(nghttp2_nv *pairs, const struct http_call_request *reque
 {
 	const struct http_header *host =
 		http_header_find(request->headers, request->header_count, HTTP_HOST);
+	const bool is_tunnel = request->upgrade.length > 0;
 	size_t count = 0;
 
 	http_call_request_check(request);
-	pairs[count++] = http_h2_pair(slice_of(":method"), request->method);
+	pairs[count++] = http_h2_pair(slice_of(":method"),
+				      is_tunnel ? slice_of("CONNECT") : request->method);
+	if (is_tunnel)
+		pairs[count++] = http_h2_pair(slice_of(":protocol"), request->upgrade);
 	pairs[count++] = http_h2_pair(slice_of(":scheme"), slice_of("http"));
 	if (host != NULL)
 		pairs[count++] = http_h2_pair(slice_of(":authority"), host->value);
 	pairs[count++] = http_h2_pair(slice_of(":path"), request->target);
 	for (size_t i = 0; i < request->header_count; i++) {
 		const enum http_name known = request->headers[i].known;
-		if (known != HTTP_HOST && known != HTTP_EXPECT)
+		if (known != HTTP_HOST && known != HTTP_EXPECT &&
+		    (!is_tunnel || known != HTTP_WEBSOCKET_KEY)) /* RFC 8441, 5 */
 			count += http_h2_pairs_put(pairs + count, &request->headers[i], 1);
 	}
 	if (http_call_request_tells_length(request)) {
@@ -64,11 +69,17 @@ struct http_call *http_branch_call_start(struct http_origin *origin,
 		.answer_timeout_ns = request->answer_timeout_ns != 0 ? request->answer_timeout_ns
 								     : limits->answer_timeout_ns,
 	};
-	branch->sent_end = request->body_bytes == 0;
-	branch->id = nghttp2_submit_request(trunk->session, NULL, pairs,
-					    put_pairs(pairs, request, length_text),
-					    request->body_bytes == 0 ? NULL : &body, branch);
-	check(branch->id > 0);
+	const size_t count = put_pairs(pairs, request, length_text);
+	if (request->upgrade.length > 0) {
+		check_equal(request->body_bytes, 0);
+		http_branch_wish(branch, pairs, count);
+	} else {
+		branch->sent_end = request->body_bytes == 0;
+		branch->id =
+			nghttp2_submit_request(trunk->session, NULL, pairs, count,
+					       request->body_bytes == 0 ? NULL : &body, branch);
+		check(branch->id > 0);
+	}
 	if (request->body_bytes == 0)
 		request_is_whole(branch);
 	http_wire_defer(&trunk->wire);
@@ -77,8 +88,7 @@ struct http_call *http_branch_call_start(struct http_origin *origin,
 
 /* ---- its body ---- */
 
-/* There is something to send, or nothing more will come. */
-static void output_changed(struct http_branch *branch)
+void http_branch_output_changed(struct http_branch *branch)
 {
 	if (branch->waiting) {
 		branch->waiting = false;
@@ -105,7 +115,7 @@ void http_branch_call_send(struct http_call *call, struct slice bytes)
 		http_branch_send_within(branch);
 	if (!http_branch_call_writable(call))
 		call->above_high = true;
-	output_changed(branch);
+	http_branch_output_changed(branch);
 }
 
 bool http_branch_call_writable(const struct http_call *call)
@@ -149,7 +159,7 @@ void http_branch_call_finish(struct http_call *call, const struct http_header *t
 		branch->request_trailers = trailers_copy(trailers, trailer_count);
 	request_is_whole(branch);
 	if (!branch->closed)
-		output_changed(branch);
+		http_branch_output_changed(branch);
 }
 
 /* ---- the answer ---- */
@@ -170,8 +180,6 @@ void http_branch_call_resume(struct http_call *call)
 	call->paused = false;
 	call->resumed = true;
 	if (call->head_told && !branch->ended)
-		http_branch_read_within(
-			branch,
-			http_trunk_client(branch->trunk)->options.limits.body_idle_timeout_ns);
+		http_branch_read_within(branch, http_branch_idle_timeout_ns(branch));
 	http_branch_make_due(branch);
 }

@@ -43,6 +43,8 @@ enum http_trunk_state {
 #undef X
 };
 
+struct http_h2_wish;
+
 struct http_branch {
 	struct http_call call;
 	struct http_trunk *trunk;
@@ -50,9 +52,10 @@ struct http_branch {
 	struct http_branch *next_due, *previous_due; /* of those that the turn's end looks at */
 	bool due;
 	bool tell_writable;
-	int32_t id;
-	bool sent_any; /* its head was handed to the connection */
-	bool sent_end; /* so was all of it */
+	int32_t id;                /* 0: it has no stream yet, but a wish */
+	struct http_h2_wish *wish; /* see h2_client_tunnel.c; NULL: none */
+	bool sent_any;             /* its head was handed to the connection */
+	bool sent_end;             /* so was all of it */
 	bool waiting;  /* the session asks for no output until it is told that there is some */
 	bool bodiless; /* the answer */
 	bool ended;    /* the answer is whole, but was not taken yet */
@@ -146,6 +149,21 @@ ssize_t http_branch_read_output(nghttp2_session *session, int32_t id, uint8_t *b
 /* Callbacks of the session that tell of output. */
 void http_branch_callbacks(nghttp2_session_callbacks *callbacks);
 
+/* ---- h2_client_tunnel.c: a call that asks for an upgrade ---- */
+
+/* Keeps the call's head, copied, until the peer's settings tell whether it may be sent. */
+void http_branch_wish(struct http_branch *branch, const nghttp2_nv *pairs, size_t count);
+/* Sends it, or fails the call, if they have come. */
+void http_branch_wish_look(struct http_branch *branch);
+/* They have come: the turn's end looks at what waits for them. */
+void http_trunk_look_at_wishes(struct http_trunk *trunk);
+/* Whether the peer has not said yet whether it switches: nothing is sent until then. */
+bool http_branch_is_undecided(const struct http_branch *branch);
+/* It does: the answer becomes what 101 is in HTTP/1.1. */
+void http_branch_switch(struct http_branch *branch, struct http_response *response);
+/* Between two pieces of an answer. */
+uint64_t http_branch_idle_timeout_ns(const struct http_branch *branch);
+
 /* ---- h2_client_call.c: http_call_* of a call on a trunk ---- */
 
 struct http_call *http_branch_call_start(struct http_origin *origin,
@@ -154,6 +172,8 @@ void http_branch_call_send(struct http_call *call, struct slice bytes);
 bool http_branch_call_writable(const struct http_call *call);
 void http_branch_call_finish(struct http_call *call, const struct http_header *trailers,
 			     size_t trailer_count);
+/* There is something to send, or nothing more will come. */
+void http_branch_output_changed(struct http_branch *branch);
 void http_branch_call_pause(struct http_call *call);
 void http_branch_call_resume(struct http_call *call);
 

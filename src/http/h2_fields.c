@@ -70,6 +70,35 @@ nghttp2_nv http_h2_pair(struct slice name, struct slice value)
 	};
 }
 
+size_t http_h2_pairs_bytes(const nghttp2_nv *pairs, size_t count)
+{
+	size_t bytes = count * sizeof(*pairs);
+
+	for (size_t i = 0; i < count; i++)
+		bytes += pairs[i].namelen + pairs[i].valuelen;
+	return bytes;
+}
+
+static uint8_t *put_bytes(uint8_t *at, const uint8_t *bytes, size_t count)
+{
+	if (count > 0)
+		memcpy(at, bytes, count);
+	return at + count;
+}
+
+void http_h2_pairs_copy(nghttp2_nv *copies, const nghttp2_nv *pairs, size_t count)
+{
+	uint8_t *at = (uint8_t *)(copies + count);
+
+	for (size_t i = 0; i < count; i++) {
+		copies[i] = pairs[i];
+		copies[i].name = at;
+		at = put_bytes(at, pairs[i].name, pairs[i].namelen);
+		copies[i].value = at;
+		at = put_bytes(at, pairs[i].value, pairs[i].valuelen);
+	}
+}
+
 size_t http_h2_pairs_put(nghttp2_nv *pairs, const struct http_header *headers, size_t header_count)
 {
 	size_t count = 0;

@@ -41,3 +41,8 @@ enum http_refused http_h2_fields_add(struct http_h2_fields *fields, struct slice
 nghttp2_nv http_h2_pair(struct slice name, struct slice value);
 /* Puts those that are neither hop by hop nor framing; returns how many. There is room for all. */
 size_t http_h2_pairs_put(nghttp2_nv *pairs, const struct http_header *headers, size_t header_count);
+
+/* Fields to be submitted later, in one piece: the pairs, behind them what they point to. */
+size_t http_h2_pairs_bytes(const nghttp2_nv *pairs, size_t count);
+/* There is room for so many bytes at `copies`. */
+void http_h2_pairs_copy(nghttp2_nv *copies, const nghttp2_nv *pairs, size_t count);

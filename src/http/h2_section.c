@@ -208,14 +208,14 @@ static void put_cookie(struct http_h2_session *session, struct slice value)
 
 /* True where the field is not one of the request's own: it was said by the pseudo fields. */
 static bool is_said_already(struct http_h2_section *section, enum http_name known,
-			    struct slice name, struct slice value)
+			    struct slice value)
 {
 	if (known == HTTP_HOST && section->authority != NULL) {
 		if (!slice_equal_ignore_case(value, text_of(section->authority)))
 			section->refused = HTTP_REFUSED_HOST;
 		return true;
 	}
-	return section->websocket && slice_equal(name, slice_of("sec-websocket-key"));
+	return section->websocket && known == HTTP_WEBSOCKET_KEY;
 }
 
 static void put_field(struct http_h2_session *session, struct slice name, struct slice value)
@@ -236,7 +236,7 @@ static void put_field(struct http_h2_session *session, struct slice name, struct
 		put_line(session, name, value);
 		return;
 	}
-	if (is_said_already(section, known, name, value))
+	if (is_said_already(section, known, value))
 		return;
 	section->has_length |= known == HTTP_CONTENT_LENGTH;
 	if (slice_equal(name, slice_of("cookie")))

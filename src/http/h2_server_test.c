@@ -266,7 +266,9 @@ static void an_extended_connect_is_an_upgrade(void **state)
 	rig_expect_log(caller->rig, "request end ");
 	assert_int_equal(caller->rig->body_bytes, 0);
 	const struct http_header fields[] = {
-		{.name = slice_of("Sec-WebSocket-Accept"), .value = slice_of("x")},
+		{.name = slice_of("Sec-WebSocket-Accept"),
+		 .value = slice_of("x"),
+		 .known = HTTP_WEBSOCKET_ACCEPT},
 		{.name = slice_of("Sec-WebSocket-Protocol"), .value = slice_of("chat")},
 	};
 	http_exchange_switch(caller->rig->held, slice_of("websocket"), fields, 2);

@@ -119,24 +119,10 @@ static nghttp2_nv *pairs_of(const struct http_h2_stream *stream)
 /* Copies them, to be submitted later. */
 static void keep_fields(struct http_h2_stream *stream, const nghttp2_nv *pairs, size_t count)
 {
-	size_t bytes = count * sizeof(*pairs);
-
 	check(stream->fields == NULL);
-	for (size_t i = 0; i < count; i++)
-		bytes += pairs[i].namelen + pairs[i].valuelen;
-	stream->fields = http_block_take(blocks_of(stream), bytes);
+	stream->fields = http_block_take(blocks_of(stream), http_h2_pairs_bytes(pairs, count));
 	stream->field_count = count;
-	nghttp2_nv *kept = pairs_of(stream);
-	uint8_t *at = (uint8_t *)(kept + count);
-	for (size_t i = 0; i < count; i++) {
-		kept[i] = pairs[i];
-		kept[i].name = memcpy(at, pairs[i].name, pairs[i].namelen);
-		at += pairs[i].namelen;
-		kept[i].value = at;
-		if (pairs[i].valuelen > 0)
-			memcpy(at, pairs[i].value, pairs[i].valuelen);
-		at += pairs[i].valuelen;
-	}
+	http_h2_pairs_copy(pairs_of(stream), pairs, count);
 }
 
 static void drop_fields(struct http_h2_stream *stream)
@@ -181,8 +167,7 @@ static size_t put_pairs(const struct http_h2_stream *stream, nghttp2_nv *pairs,
 	check_at_most(header_count, HTTP_H2_PAIRS_MAX - OWN_PAIRS);
 	for (size_t i = 0; i < header_count; i++) {
 		if (headers[i].known == HTTP_DATE ||
-		    (stream->websocket &&
-		     slice_equal_ignore_case(headers[i].name, slice_of("sec-websocket-accept"))))
+		    (stream->websocket && headers[i].known == HTTP_WEBSOCKET_ACCEPT))
 			continue;
 		count += http_h2_pairs_put(pairs + count, &headers[i], 1);
 	}

@@ -60,6 +60,8 @@
 	X(HTTP_TRAILER, "trailer", 1)                         \
 	X(HTTP_TRANSFER_ENCODING, "transfer-encoding", 1)     \
 	X(HTTP_UPGRADE, "upgrade", 1)                         \
+	X(HTTP_WEBSOCKET_ACCEPT, "sec-websocket-accept", 0)   \
+	X(HTTP_WEBSOCKET_KEY, "sec-websocket-key", 0)         \
 	X(HTTP_X_API_KEY, "x-api-key", 0)                     \
 	X(HTTP_X_REAL_IP, "x-real-ip", 0)                     \
 	X(HTTP_X_FORWARDED, "x-forwarded-", 0)                \
@@ -117,6 +119,7 @@ struct http_response {
 	const struct http_header *headers;
 	size_t header_count;
 	int64_t body_bytes; /* of an answer to HEAD: as announced, though none comes */
+	bool http_2;        /* of 101: a stream was switched, without a field that says so */
 };
 
 /* A timeout of 0 never comes. */
@@ -316,12 +319,13 @@ struct http_origin; /* one address and its kept-alive connections */
 struct http_call;   /* one request and its answer */
 
 enum http_failure {
-	HTTP_FAILED_CONNECT, /* refused, or not in time: nothing was sent */
-	HTTP_FAILED_STALE,   /* a kept-alive connection ended before the answer's first byte */
-	HTTP_FAILED_CLOSED,  /* ended within the answer or after the request */
-	HTTP_FAILED_INVALID, /* the answer broke the rules */
-	HTTP_FAILED_TIMEOUT, /* no answer, or a pause within it, or it takes no request body */
-	HTTP_FAILED_REFUSED  /* the service has not looked at the request; HTTP/2 only */
+	HTTP_FAILED_CONNECT,    /* refused, or not in time: nothing was sent */
+	HTTP_FAILED_STALE,      /* a kept-alive connection ended before the answer's first byte */
+	HTTP_FAILED_CLOSED,     /* ended within the answer or after the request */
+	HTTP_FAILED_INVALID,    /* the answer broke the rules */
+	HTTP_FAILED_TIMEOUT,    /* no answer, or a pause within it, or it takes no request body */
+	HTTP_FAILED_REFUSED,    /* the service has not looked at the request; HTTP/2 only */
+	HTTP_FAILED_UNSUPPORTED /* the service takes no upgrade: nothing was sent; HTTP/2 only */
 };
 
 struct http_client_events {
@@ -382,14 +386,16 @@ struct http_call_request {
 	int64_t body_bytes;         /* 0 none, n, or HTTP_LENGTH_UNKNOWN: chunked */
 	bool head_only;             /* HEAD: the answer has no body */
 	bool accepts_trailers;      /* HTTP/2: the service is told so, by "te: trailers" */
-	struct slice upgrade;       /* HTTP/1: the protocol to ask for; with it there is no body */
+	struct slice upgrade;       /* the protocol to ask for; with it there is no body */
 	uint64_t answer_timeout_ns; /* 0: the client's limit */
 };
 
 /* Where `upgrade` was given the answer may be 101 by on_head, whose Upgrade field the caller
- * looks at: the connection is a tunnel then. http_call_send sends on, as it is, until
- * http_call_finish says that no more will come; the peer's bytes come by on_body, without a
- * timeout between them, and on_end when it will send no more.
+ * looks at: the connection is a tunnel then. HTTP/2 has extended CONNECT for it (RFC 8441): a
+ * service that takes it says so by any 2xx, which is told as a 101 with `http_2`, and the stream is
+ * the tunnel; a service whose settings do not allow it is not asked. http_call_send sends on, as it
+ * is, until http_call_finish says that no more will come; the peer's bytes come by on_body, without
+ * a timeout between them, and on_end when it will send no more.
  *
  * Never calls back from within. Everything is copied into the connection's output. */
 struct http_call *http_call_start(struct http_origin *origin,
@@ -409,6 +415,12 @@ void http_call_cancel(struct http_call *call);
 bool http_call_sent_any(const struct http_call *call);
 
 /* ------------------------------- for any side ------------------------------- */
+
+#define HTTP_WEBSOCKET_KEY_BYTES    24
+#define HTTP_WEBSOCKET_ACCEPT_BYTES 28
+
+/* What a server answers in Sec-WebSocket-Accept to such a key (RFC 6455, 4.2.2), and a NUL. */
+void http_websocket_accept(struct slice key, char accept[HTTP_WEBSOCKET_ACCEPT_BYTES + 1]);
 
 #define HTTP_DATE_BYTES 29 /* "Tue, 24 Nov 2026 04:24:35 GMT" */
 

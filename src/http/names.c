@@ -102,11 +102,13 @@ static enum http_name candidate_of(size_t length, char first)
 	case 16:
 		return HTTP_PROXY_CONNECTION;
 	case 17:
-		return HTTP_TRANSFER_ENCODING;
+		return first == 's' ? HTTP_WEBSOCKET_KEY : HTTP_TRANSFER_ENCODING;
 	case 18:
 		return HTTP_PROXY_AUTHENTICATE;
 	case 19:
 		return HTTP_PROXY_AUTHORIZATION;
+	case 20:
+		return HTTP_WEBSOCKET_ACCEPT;
 	default:
 		return HTTP_OTHER;
 	}

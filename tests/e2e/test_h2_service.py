@@ -180,10 +180,10 @@ def test_a_service_without_http_2_fails_its_own_calls_only(clouds, h2_upstreams,
     assert (answer.status_code, answer.content) == (200, b"n2")
 
 
-def test_a_wish_to_upgrade_goes_on_as_an_ordinary_call(clouds, h2_upstreams):
+def test_a_wish_that_is_not_passed_on_leaves_an_ordinary_call(clouds, h2_upstreams):
     upstream = h2_upstreams()
     market = market_of(clouds, upstream)
-    answer = market.call("/call/n9", fields="Connection: Upgrade\r\nUpgrade: websocket\r\n")
+    answer = market.call("/call/n9", fields="Connection: Upgrade\r\nUpgrade: h2c\r\n")
     assert (answer.status, answer.body) == (200, b"n9")
     request, = upstream.requests
     assert request.field("upgrade") is None and request.field("connection") is None

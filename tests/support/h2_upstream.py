@@ -7,6 +7,9 @@
 
 Its connections begin with HTTP/2 at once. By default the body of an answer is the last segment of
 the request's path, so that a crossed answer shows. Each connection has a thread of its own.
+
+With `tunnels` it allows extended CONNECT (RFC 8441): what comes on such a stream it sends back,
+and it ends the stream when the other side does. A status beyond 2xx in `answer` refuses them.
 """
 
 import socket
@@ -55,12 +58,13 @@ class Connection:
             h2.config.H2Configuration(client_side=False, header_encoding="utf-8"))
         self.requests = {}
         self.waiting = {}  # stream: [bytes, trailers], for want of a window
+        self.tunnels, self.ending = set(), set()  # streams
 
     def run(self):
         with self.lock:
-            if self.upstream.streams_max:
-                self.h2.local_settings = h2.settings.Settings(client=False, initial_values={
-                    h2.settings.SettingCodes.MAX_CONCURRENT_STREAMS: self.upstream.streams_max})
+            if self.upstream.settings:
+                self.h2.local_settings = h2.settings.Settings(
+                    client=False, initial_values=self.upstream.settings)
             self.h2.initiate_connection()
             self.peer.sendall(self.h2.data_to_send())
         try:
@@ -75,8 +79,13 @@ class Connection:
             self.peer.close()
 
     def take(self, event):
-        if isinstance(event, h2.events.RequestReceived):
-            self.requests[event.stream_id] = Request(event.stream_id, event.headers)
+        if getattr(event, "stream_id", None) in self.tunnels:
+            self.take_of_tunnel(event)
+        elif isinstance(event, h2.events.RequestReceived):
+            request = Request(event.stream_id, event.headers)
+            self.requests[event.stream_id] = request
+            if request.field(":protocol") is not None:
+                self.begin_tunnel(request)
         elif isinstance(event, h2.events.DataReceived):
             self.requests[event.stream_id].body += event.data
             self.h2.acknowledge_received_data(event.flow_controlled_length, event.stream_id)
@@ -90,6 +99,47 @@ class Connection:
         elif isinstance(event, h2.events.WindowUpdated):
             for stream in list(self.waiting):
                 self.push(stream)
+
+    def begin_tunnel(self, request):
+        answer = self.upstream.answer
+        if answer.status >= 300:
+            self.upstream.arrived(self, self.requests.pop(request.stream))
+            return
+        del self.requests[request.stream]
+        self.upstream.requests.append(request)
+        self.tunnels.add(request.stream)
+        self.h2.send_headers(request.stream, [(":status", str(answer.status)),
+                                              *answer.fields.items()])
+
+    def take_of_tunnel(self, event):
+        if isinstance(event, h2.events.DataReceived):
+            self.h2.acknowledge_received_data(event.flow_controlled_length, event.stream_id)
+            data = bytes(event.data)
+            body, _ = self.waiting.get(event.stream_id, (b"", None))
+            self.waiting[event.stream_id] = [body + data, None]
+            self.push(event.stream_id)
+        elif isinstance(event, h2.events.StreamEnded):
+            self.ending.add(event.stream_id)
+            self.push(event.stream_id)
+        elif isinstance(event, h2.events.StreamReset):
+            self.tunnels.discard(event.stream_id)
+            self.waiting.pop(event.stream_id, None)
+            self.upstream.was_reset(event.error_code)
+
+    def push_tunnel(self, stream):
+        body, _ = self.waiting.get(stream, (b"", None))
+        while body:
+            size = min(self.h2.local_flow_control_window(stream), self.h2.max_outbound_frame_size,
+                       len(body))
+            if size <= 0:
+                self.waiting[stream][0] = body
+                return
+            self.h2.send_data(stream, body[:size])
+            body = body[size:]
+        self.waiting.pop(stream, None)
+        if stream in self.ending:
+            self.h2.end_stream(stream)
+            self.tunnels.discard(stream)
 
     def send(self, request, answer):
         """With the lock."""
@@ -113,6 +163,9 @@ class Connection:
             self.push(stream)
 
     def push(self, stream):
+        if stream in self.tunnels:
+            self.push_tunnel(stream)
+            return
         body, trailers = self.waiting[stream]
         while body:
             size = min(self.h2.local_flow_control_window(stream), self.h2.max_outbound_frame_size,
@@ -130,9 +183,13 @@ class Connection:
 class H2Upstream:
     """`answer` is an Answer for all, or a function of a Request. `path` is for a Unix socket."""
 
-    def __init__(self, answer=None, path=None, streams_max=None):
+    def __init__(self, answer=None, path=None, streams_max=None, tunnels=False):
         self.answer = answer or Answer()
-        self.streams_max = streams_max
+        self.settings = {}
+        if streams_max:
+            self.settings[h2.settings.SettingCodes.MAX_CONCURRENT_STREAMS] = streams_max
+        if tunnels:
+            self.settings[h2.settings.SettingCodes.ENABLE_CONNECT_PROTOCOL] = 1
         self.requests = []
         self.resets = []
         self.faults = []

@@ -9,8 +9,8 @@
 What the service does is in the path's first segment: `echo` sends each message back, `flood/N`
 sends N numbered messages of 16 KiB, `hold` says nothing until the other side ends, `half` waits
 for the end and then sends what it had got, `plain` answers 200, `other` switches to a protocol
-that nobody asked for, `reset` breaks the connection after its first message. The service's ends
-may be looked at any time.
+that nobody asked for, `keyless/KIND` to WebSocket without the right answer to the key, `reset`
+breaks the connection after its first message. The service's ends may be looked at any time.
 """
 
 import base64
@@ -201,10 +201,16 @@ class WebSocketService:
             connection.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nplain")
             return True
         protocol = b"smtp" if name == "other" else b"WebSocket"
+        accept = b"Sec-WebSocket-Accept: " + accept_of(fields["sec-websocket-key"].encode()) + \
+            b"\r\n"
+        if name == "keyless":
+            accept = {"none": b"", "twice": 2 * accept, "lower": accept.lower(),
+                      "other": b"Sec-WebSocket-Accept: " + accept_of(b"x" * 24) + b"\r\n",
+                      "key": b"Sec-WebSocket-Accept: " +
+                             fields["sec-websocket-key"].encode() + b"\r\n"}[more[0]]
         connection.sendall(
             b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: " + protocol +
-            b"\r\nConnection: Upgrade\r\nX-Service: yes\r\nSec-WebSocket-Accept: " +
-            accept_of(fields["sec-websocket-key"].encode()) + b"\r\n\r\n")
+            b"\r\nConnection: Upgrade\r\nX-Service: yes\r\n" + accept + b"\r\n")
         try:
             getattr(self, f"_{name}")(Frames(connection, rest), *more)
         finally:
@@ -239,6 +245,9 @@ class WebSocketService:
             frames.send(b"".join(messages))
 
     def _other(self, frames):
+        frames.receive()
+
+    def _keyless(self, frames, _):
         frames.receive()
 
     def _reset(self, frames):
