@@ -7,9 +7,10 @@ NINJA ?= ninja
 NAME ?=
 # How long `make fuzz` runs each target.
 FUZZ_SECONDS ?= 20
+AUDIT_MINUTES ?= 10
 
 .DEFAULT_GOAL := help
-.PHONY: help bootstrap build run demo check test asan tsan clang lint fuzz deb bench format clean
+.PHONY: help bootstrap build run demo check test asan tsan clang lint audit fuzz deb bench format clean
 
 help: ## List what this Makefile does.
 	@echo 'usage: make TARGET'
@@ -47,6 +48,9 @@ lint: build ## Run clang-tidy and cppcheck over the program; what was clean and 
 
 clang: bootstrap ## Build with clang in build-clang/.
 	@exec $(PYTHON) tests/support/run_checks --suite clang
+
+audit: build ## Audit random clouds against an independent model of all money for AUDIT_MINUTES (10).
+	@exec $(PYTHON) tests/audit --minutes $(AUDIT_MINUTES)
 
 fuzz: bootstrap ## Fuzz each parser for FUZZ_SECONDS (20), starting from its corpus.
 	@exec tests/fuzz/run $(FUZZ_SECONDS)
