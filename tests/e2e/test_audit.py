@@ -1,4 +1,4 @@
-"""Random towns whose books are kept from outside too, in fractions; `make audit` tries many more."""
+"""Random towns, their books kept from outside too, in fractions; `make audit` tries many more."""
 
 import pytest
 from audited_town import Town
