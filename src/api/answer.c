@@ -81,7 +81,7 @@ static void send_json(struct api_request *request, const json_t *json, const cha
 
 void api_answer_text(struct api_request *request)
 {
-	send_output(request, API_TEXT_TYPE, NULL);
+	send_output(request, api_route_media_type(request->route), NULL);
 }
 
 void api_answer_json(struct api_request *request)

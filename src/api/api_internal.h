@@ -119,6 +119,7 @@ enum api_route_flag {
 	API_MAKES = 1 << 1,   /* answers 201 where it made something, 200 where that was there */
 	API_METRICS = 1 << 3, /* answers a plain text; the metrics token is enough */
 	API_LISTS = 1 << 2,   /* answers a list, {"items": [...], "next": ...} */
+	API_PLAIN = 1 << 4,   /* answers a plain text */
 };
 
 struct api_route {
@@ -149,6 +150,8 @@ const struct api_route *api_route_find(struct slice method, struct slice path, s
 const struct api_argument *api_route_find_argument(const struct api_route *route,
 						   enum api_place place, struct slice name);
 bool api_route_takes_body(const struct api_route *route);
+/* The Content-Type of its answers that are no problems. */
+const char *api_route_media_type(const struct api_route *route);
 /* All problems that it may answer with. */
 uint32_t api_route_problems(const struct api_route *route);
 /* The OpenAPI 3.1 document of all routes; a new reference. */
@@ -267,7 +270,6 @@ extern const char *const api_change_kinds[]; /* NULL-terminated */
 
 void api_answer_json(struct api_request *request);
 /* What the handler put into request->output, as it is. */
-#define API_TEXT_TYPE "text/plain; version=0.0.4; charset=utf-8"
 void api_answer_text(struct api_request *request);
 /* `at` names an argument, or is a JSON pointer, or NULL. The detail of API_METHOD is
  * API_USE_METHODS and the methods. */
@@ -329,6 +331,7 @@ int api_subscriptions_list(struct api_request *request, struct fault *fault);
 int api_subscriptions_end(struct api_request *request, struct fault *fault);
 int api_ledger_show(struct api_request *request, struct fault *fault);
 int api_transfers_list(struct api_request *request, struct fault *fault);
+int api_ledger_hledger(struct api_request *request, struct fault *fault);
 int api_journal_list(struct api_request *request, struct fault *fault);
 int api_usage_show(struct api_request *request, struct fault *fault);
 int api_changes_list(struct api_request *request, struct fault *fault);

@@ -91,7 +91,8 @@ static json_t *answer_schema(const struct api_route *route)
 {
 	if (route->answer == NULL)
 		return json_pack("{s:s}", "type",
-				 (route->flags & API_METRICS) != 0 ? "string" : "object");
+				 (route->flags & (API_METRICS | API_PLAIN)) != 0 ? "string"
+										 : "object");
 	if ((route->flags & API_LISTS) == 0)
 		return reference(route->answer);
 	return json_pack("{s:s, s:{s:{s:s, s:o}, s:{s:[s, s], s:s}}, s:[s, s], s:b}", "type",
@@ -187,11 +188,9 @@ static json_t *body_json(const struct api_route *route)
 static void set_success(json_t *answers, const struct api_route *route, const char *status,
 			const char *description)
 {
-	json_object_set_new(
-		answers, status,
-		json_pack("{s:s, s:{s:{s:o}}}", "description", description, "content",
-			  (route->flags & API_METRICS) != 0 ? API_TEXT_TYPE : "application/json",
-			  "schema", answer_schema(route)));
+	json_object_set_new(answers, status,
+			    json_pack("{s:s, s:{s:{s:o}}}", "description", description, "content",
+				      api_route_media_type(route), "schema", answer_schema(route)));
 }
 
 /* Problems of one status share an answer; their types tell them apart. */

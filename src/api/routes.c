@@ -177,6 +177,12 @@ static const struct api_argument transfer_arguments[] = {
 	AFTER, LIMIT,
 };
 
+static const struct api_argument hledger_arguments[] = {
+	{"from", API_QUERY, API_MONTH, false, 0, 0, NULL,
+	 "the first calendar month (UTC); what was before it is opening balances"},
+	{"to", API_QUERY, API_MONTH, false, 0, 0, NULL, "the last month; until now where not given"},
+};
+
 static const struct api_argument tile_arguments[] = {
 	{"stream", API_PATH, API_COUNT, true, 0, JOURNAL_STREAMS_MAX - 1, NULL, "of the journal"},
 	{"level", API_PATH, API_COUNT, true, 0, 7, NULL, "0: hashes of records"},
@@ -283,6 +289,8 @@ const struct api_route api_routes[] = {
 	 0, TAKES(page_arguments), "Ledger", 0, CALLS(ledger_show)},
 	{"GET", "/v1/ledger/{account}/transfers", "The transfers from and to an account, newest first.",
 	 API_LISTS, TAKES(transfer_arguments), "Transfer", MAY(API_NOT_FOUND), CALLS(transfers_list)},
+	{"GET", "/v1/ledger/hledger", "The ledger of money as a journal that hledger reads and checks.",
+	 API_PLAIN, TAKES(hledger_arguments), NULL, MAY(API_LIMIT), CALLS(ledger_hledger)},
 	{"GET", "/v1/journal", "The call records, oldest first; an empty page is the end for now.",
 	 API_LISTS, TAKES(journal_arguments), "CallRecord", 0, CALLS(journal_list)},
 	{"GET", "/v1/changes", "Every change that was made, oldest first.",
@@ -298,6 +306,15 @@ const struct api_route api_routes[] = {
 };
 /* clang-format on */
 const size_t api_route_count = COUNT_OF(api_routes);
+
+const char *api_route_media_type(const struct api_route *route)
+{
+	if ((route->flags & API_METRICS) != 0)
+		return "text/plain; version=0.0.4; charset=utf-8";
+	if ((route->flags & API_PLAIN) != 0)
+		return "text/plain; charset=utf-8";
+	return "application/json";
+}
 
 uint32_t api_route_problems(const struct api_route *route)
 {

@@ -37,7 +37,7 @@ void api_stream_begin(struct api_request *request)
 {
 	const struct http_header headers[] = {
 		{.name = slice_of("Content-Type"),
-		 .value = slice_of("application/json"),
+		 .value = slice_of(api_route_media_type(request->route)),
 		 .known = HTTP_CONTENT_TYPE},
 		{.name = slice_of("Cache-Control"), .value = slice_of("no-store")},
 	};

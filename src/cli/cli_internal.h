@@ -237,6 +237,7 @@ int cli_receipt(struct cli *cli);
 int cli_verify(struct cli *cli);
 int cli_ledger(struct cli *cli);
 int cli_ledger_transfers(struct cli *cli);
+int cli_ledger_export(struct cli *cli);
 int cli_journal_cat(struct cli *cli);
 int cli_changes(struct cli *cli);
 int cli_status(struct cli *cli);

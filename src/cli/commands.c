@@ -94,6 +94,12 @@ static const struct cli_option transfer_options[] = {
 	{"--after", "CURSOR", false, "go on where an earlier list ended"},
 };
 
+static const struct cli_option export_options[] = {
+	{"--hledger", NULL, false, "as a journal of hledger; it is needed"},
+	{"--from", "MONTH", false, "the first calendar month (UTC) such as 2026-11; else all"},
+	{"--to", "MONTH", false, "the last month; else until now"},
+};
+
 static const struct cli_option log_options[] = {
 	{"--lines", "N", false, "how many of the last lines, 100 where not given", 'n'},
 	{"--follow", NULL, false, "go on with what is written, until interrupted", 'f'},
@@ -266,6 +272,13 @@ const struct cli_command cli_commands[] = {
 	 "TIME                     KIND     PHASE   FROM     TO       AMOUNT  PERIOD\n"
 	 "2026-11-24 04:10:57 UTC  funding  single  outside  acme  10.00 USD  2026-11\n",
 	 OPTIONS(transfer_options), 1, 1, cli_ledger_transfers},
+	{"ledger export", "--hledger", "Print the ledger of money for another program to check",
+	 "hledger (hledger.org) reads it: each transfer that moved money is a transaction, and every\n"
+	 "account's balance is asserted at the end of each month and at the very end.",
+	 "$ stoa ledger export --hledger > cloud.journal\n"
+	 "$ hledger -f cloud.journal check --strict && hledger -f cloud.journal balance\n"
+	 "$ stoa ledger export --hledger --from 2026-10 --to 2026-10\n",
+	 OPTIONS(export_options), 0, 0, cli_ledger_export},
 	{"journal cat", "", "Print the call records, one JSON object a line",
 	 NULL,
 	 "$ stoa journal cat\n"

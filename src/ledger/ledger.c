@@ -321,6 +321,48 @@ int ledger_transfers_list(struct ledger *ledger, struct ledger_account_id accoun
 	return code;
 }
 
+int ledger_transfers_after(struct ledger *ledger, uint64_t after, struct ledger_transfer *transfers,
+			   size_t count_max, size_t *ret_count, struct fault *fault)
+{
+	STORE_STATEMENT select = NULL;
+	size_t count = 0;
+	bool row = true;
+	int code = store_prepare(ledger->store,
+				 "SELECT " LEDGER_TRANSFER_COLUMNS
+				 " FROM ledger_transfer AS t WHERE t.sequence > $1"
+				 " ORDER BY t.sequence LIMIT $2",
+				 &select, fault);
+
+	if (code < 0)
+		return code;
+	store_bind_int64(select, 1, (int64_t)after);
+	store_bind_int64(select, 2, (int64_t)count_max);
+	while (code == 0 && row) {
+		code = store_step(select, &row, fault);
+		if (code == 0 && row)
+			ledger_transfer_of_row(select, &transfers[count++]);
+	}
+	if (code == 0)
+		*ret_count = count;
+	return code;
+}
+
+int ledger_transfers_last(struct ledger *ledger, uint64_t *ret_sequence, struct fault *fault)
+{
+	STORE_STATEMENT select = NULL;
+	bool row;
+	int code = store_prepare(ledger->store,
+				 "SELECT sequence FROM ledger_transfer"
+				 " ORDER BY sequence DESC LIMIT 1",
+				 &select, fault);
+
+	if (code == 0)
+		code = store_step(select, &row, fault);
+	if (code == 0)
+		*ret_sequence = row ? (uint64_t)store_column_int64(select, 0) : 0;
+	return code;
+}
+
 /* The two sides apart, each along its own index; no transfer is on both. */
 int ledger_pending_list(struct ledger *ledger, struct ledger_account_id account, uint64_t after,
 			struct ledger_transfer *transfers, size_t count_max, size_t *ret_count,

@@ -247,6 +247,12 @@ int ledger_transfer_get(struct ledger *ledger, struct ledger_transfer_id id,
 int ledger_transfers_list(struct ledger *ledger, struct ledger_account_id account, uint64_t before,
 			  struct ledger_transfer *transfers, size_t count_max, size_t *ret_count,
 			  struct fault *fault);
+/* The first `count_max` transfers of all accounts and ledgers with sequences above `after`, in the
+ * order of their creation. */
+int ledger_transfers_after(struct ledger *ledger, uint64_t after, struct ledger_transfer *transfers,
+			   size_t count_max, size_t *ret_count, struct fault *fault);
+/* The newest transfer's sequence; 0 where there is none. */
+int ledger_transfers_last(struct ledger *ledger, uint64_t *ret_sequence, struct fault *fault);
 /* The pending transfers of the account that nothing has resolved yet, with sequences above
  * `after`, oldest first. */
 int ledger_pending_list(struct ledger *ledger, struct ledger_account_id account, uint64_t after,

@@ -9,7 +9,7 @@ import tree
 
 STOA = tree.ROOT / "build" / "stoa"
 # Words that open a command of the system's and not of this tree.
-FOREIGN = {"curl", "cd", "cat", "ls", "export", "python3", "kill", "jq", "git"}
+FOREIGN = {"hledger", "curl", "cd", "cat", "ls", "export", "python3", "kill", "jq", "git"}
 # Each command of these is run, by tests/e2e/test_tutorials.py.
 RUN = ("docs/tutorials/", "docs/operations.md")
 
