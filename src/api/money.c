@@ -82,6 +82,16 @@ int api_accounts_fund(struct api_request *request, struct fault *fault)
 
 /* ---- statements ---- */
 
+/* Of a fee and of a discount the quantity is the usage that it is a part of. */
+static bool is_part_of_usage(const struct billing_line *line)
+{
+	bool part = line->kind == BILLING_FEE;
+
+	for (int step = 0; step < RATING_STEPS; step++)
+		part |= strcmp(line->model, rating_step_name((enum rating_step)step)) == 0;
+	return part;
+}
+
 /* What a line's quantity counts: that of a share of an instance is finer than its meter's name. */
 static const char *unit_of(const struct billing_line *line)
 {
@@ -96,7 +106,7 @@ static const char *unit_of(const struct billing_line *line)
 		{"bytes_cloud", "byte"},    {"bytes_intercloud", "byte"},
 	};
 
-	if (line->kind == BILLING_FEE)
+	if (is_part_of_usage(line))
 		return "nano";
 	for (size_t i = 0; i < sizeof(units) / sizeof(units[0]); i++) {
 		if (slice_equal(slice_of(units[i].meter), slice_of(line->meter)))

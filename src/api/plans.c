@@ -40,6 +40,8 @@ static json_t *price_json(const struct rating_price *price, const struct catalog
 		json_object_set_new(json, "price", api_json_amount(price->rate.nano));
 		json_object_set_new(json, "per", json_integer(price->rate.per));
 	}
+	if (price->minimum_nano > 0)
+		json_object_set_new(json, "minimum", api_json_amount(price->minimum_nano));
 	return json;
 }
 
@@ -85,9 +87,14 @@ json_t *api_plan_json(const struct catalog_plan *plan, const struct catalog_unit
 	for (uint32_t i = 0; i < terms->rating.price_count; i++)
 		json_array_append_new(prices, price_json(&terms->rating.prices[i], units));
 	return json_pack(
-		"{s:s, s:o, s:i, s:o, s:o, s:o, s:o, s:o, s:s}", "name", plan->name, "id",
-		api_json_id("plan", plan->id.value), "version", (int)plan->version, "prices",
-		prices, "max_charge",
+		"{s:s, s:o, s:i, s:o, s:o*, s:o*, s:o, s:o, s:o, s:o, s:s}", "name", plan->name,
+		"id", api_json_id("plan", plan->id.value), "version", (int)plan->version, "prices",
+		prices, "discount_ppm",
+		terms->rating.discount_ppm == 0 ? NULL : json_integer(terms->rating.discount_ppm),
+		"discount",
+		terms->rating.discount_nano == 0 ? NULL
+						 : api_json_amount(terms->rating.discount_nano),
+		"max_charge",
 		terms->rating.max_charge_nano < 0 ? json_null()
 						  : api_json_amount(terms->rating.max_charge_nano),
 		"call_most", api_json_amount(terms->call_most_nano), "max_units",

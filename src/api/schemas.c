@@ -185,6 +185,9 @@ static const struct api_member plan_members[] = {
 	{"id", API_IS_ID, 0, NULL, "of its version"},
 	{"version", API_IS_COUNT, 0, NULL, "from 1 on"},
 	{"prices", API_IS_OBJECT, API_LIST_OF, "Price", "what is charged for"},
+	{"discount_ppm", API_IS_COUNT, API_MAY_LACK, NULL,
+	 "off a month's usage, in millionths of it; rounded once"},
+	{"discount", API_IS_AMOUNT, API_MAY_LACK, NULL, "off what is left of it then"},
 	{"max_charge", API_IS_AMOUNT, API_OR_NULL, NULL, "the plan's own bound for a call"},
 	{"call_most", API_IS_AMOUNT, 0, NULL, "the most that one call can cost"},
 	{"max_units", API_IS_COUNT, API_MAP_OF, NULL, "the most that a call may report, by meter"},
@@ -200,6 +203,8 @@ static const struct api_member price_members[] = {
 	{"price", API_IS_AMOUNT, API_MAY_LACK, NULL, "of `per` units"},
 	{"per", API_IS_COUNT, API_MAY_LACK, NULL, "units"},
 	{"tiers", API_IS_OBJECT, API_LIST_OF | API_MAY_LACK, "Tier", "of a graduated price"},
+	{"minimum", API_IS_AMOUNT, API_MAY_LACK, NULL,
+	 "what a month with any use of the meter costs at least"},
 };
 
 static const struct api_member tier_members[] = {
@@ -432,6 +437,9 @@ static const struct api_member bill_subscription_members[] = {
 	{"plan", API_IS_OBJECT, 0, "BillNamed", "its price list"},
 	{"units", API_IS_OBJECT, API_LIST_OF, "BillUnit", "the service's own meters, by slot"},
 	{"max_charge", API_IS_AMOUNT, API_OR_NULL, NULL, "for one call; null: no bound"},
+	{"discount_ppm", API_IS_COUNT, API_MAY_LACK, NULL,
+	 "off the month's usage, in millionths of it"},
+	{"discount", API_IS_AMOUNT, API_MAY_LACK, NULL, "off what is left of it then"},
 	{"bill_always", API_IS_FLAG, 0, NULL, "answers of 500 and above are billed too"},
 	{"prices", API_IS_OBJECT, API_LIST_OF, "BillPrice", "what the meters cost"},
 };
@@ -447,6 +455,8 @@ static const struct api_member bill_price_members[] = {
 	{"free", API_IS_COUNT, 0, NULL, "free of charge in each month"},
 	{"rate", API_IS_OBJECT, 0, "BillRate", "the price; of a graduated one the tiers have it"},
 	{"tiers", API_IS_OBJECT, API_LIST_OF, "BillTier", "of a graduated price"},
+	{"minimum", API_IS_AMOUNT, API_MAY_LACK, NULL,
+	 "what a month with any use of the meter costs at least"},
 };
 
 static const struct api_member bill_tier_members[] = {

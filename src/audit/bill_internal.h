@@ -56,6 +56,10 @@ struct value {
 
 /* The object has exactly the named members, NULL-terminated. */
 bool value_has_only(const struct value *value, const char *const *names);
+/* The same, and any of `more`, also NULL-terminated. */
+bool value_has_at_most(const struct value *value, const char *const *names,
+		       const char *const *more);
+bool value_has(const struct value *value, const char *name);
 bool value_text(const struct value *value, const char *name, char *text, size_t text_bytes_max);
 bool value_number(const struct value *value, const char *name, int64_t least, int64_t most,
 		  int64_t *ret_number);
@@ -131,12 +135,12 @@ struct bill {
 	struct map by_id; /* subscription id -> it */
 	struct bill_line *lines;
 	size_t line_count;
-	struct map origins;    /* of streams that were read */
-	struct call_id *calls; /* of all records but later parts of a call */
+	struct map origins;      /* of streams that were read */
+	struct call_id *calls;   /* of all records but later parts of a call */
 	struct bill_part *parts; /* bill_parts.c */
 	size_t part_count;
-	struct map sums;       /* bill_sums.c: subscription's index and phase -> sum */
-	struct map names;      /* bill_terms.c: what was named, and the terms of each plan */
+	struct map sums;  /* bill_sums.c: subscription's index and phase -> sum */
+	struct map names; /* bill_terms.c: what was named, and the terms of each plan */
 };
 
 /* Grows the list for one more of its `count` items. */

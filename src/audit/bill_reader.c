@@ -131,14 +131,28 @@ static bool complain_member(const struct value *value, const char *name, const c
 	return complain(value->complaint, pointer, "%s", what);
 }
 
+bool value_has(const struct value *value, const char *name)
+{
+	return json_object_get(value->json, name) != NULL;
+}
+
 bool value_has_only(const struct value *value, const char *const *names)
+{
+	static const char *const none[] = {NULL};
+
+	return value_has_at_most(value, names, none);
+}
+
+bool value_has_at_most(const struct value *value, const char *const *names, const char *const *more)
 {
 	size_t count = 0;
 
 	for (; names[count] != NULL; count++) {
-		if (json_object_get(value->json, names[count]) == NULL)
+		if (!value_has(value, names[count]))
 			return complain_member(value, names[count], "the member is missing");
 	}
+	for (; *more != NULL; more++)
+		count += value_has(value, *more);
 	if (json_object_size(value->json) != count)
 		return complain(value->complaint, value->pointer, "it has a member too many");
 	return true;

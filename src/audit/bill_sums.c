@@ -192,22 +192,40 @@ static const char *meter_name(const struct bill_subscription *subscription, enum
 	return subscription->units[meter - RATING_UNIT_0];
 }
 
-/* R of the month's quantities, price by price. */
+static void expect_discounts(struct expected *expected,
+			     const struct bill_subscription *subscription,
+			     const struct parts *parts, int64_t list_nano)
+{
+	struct rating_discount steps[RATING_STEPS];
+	const unsigned count = rating_plan_steps(&subscription->rating, list_nano, steps);
+
+	for (unsigned i = 0; i < count; i++)
+		expect_both(expected, subscription, KIND_USAGE, parts, "usage",
+			    rating_step_name(steps[i].step), steps[i].from_nano,
+			    -steps[i].off_nano);
+}
+
+/* R of the month's quantities, price by price, and what is taken off. */
 static void expect_usage(struct expected *expected, const struct bill_subscription *subscription,
 			 const struct parts *parts, const struct rating_quantities *used)
 {
+	int64_t list_nano = 0;
+
 	for (uint32_t i = 0; i < subscription->rating.price_count; i++) {
 		const struct rating_price *price = &subscription->rating.prices[i];
 		int64_t nano;
 		if (used->of[price->meter] == 0)
 			continue;
-		if (!rating_charge(price, used->of[price->meter], &nano))
+		if (!rating_charge(price, used->of[price->meter], &nano) ||
+		    __builtin_add_overflow(list_nano, nano, &list_nano))
 			expected->overflow = true;
 		else
 			expect_both(expected, subscription, KIND_USAGE, parts,
 				    meter_name(subscription, price->meter),
 				    rating_model_name(price->model), used->of[price->meter], nano);
 	}
+	if (!expected->overflow)
+		expect_discounts(expected, subscription, parts, list_nano);
 }
 
 /* What was counted under one rate card, and the usage charged meanwhile. */

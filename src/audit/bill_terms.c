@@ -176,6 +176,7 @@ static bool read_tiers(const struct value *price_value, json_t *tiers, struct ra
 static bool read_price(const struct value *value, struct rating_price *price)
 {
 	static const char *const names[] = {"meter", "model", "free", "rate", "tiers", NULL};
+	static const char *const more[] = {"minimum", NULL};
 	char pointer[AUDIT_POINTER_MAX];
 	struct value rate = {.pointer = pointer, .complaint = value->complaint};
 	char meter[32];
@@ -183,7 +184,8 @@ static bool read_price(const struct value *value, struct rating_price *price)
 	json_t *tiers;
 
 	snprintf(pointer, sizeof(pointer), "%s/rate", value->pointer);
-	if (!value_has_only(value, names) || !value_text(value, "meter", meter, sizeof(meter)) ||
+	if (!value_has_at_most(value, names, more) ||
+	    !value_text(value, "meter", meter, sizeof(meter)) ||
 	    !value_text(value, "model", model, sizeof(model)) ||
 	    !value_number(value, "free", 0, INT64_MAX, &price->free_units) ||
 	    !value_member(value, "rate", JSON_OBJECT, &rate.json))
@@ -200,6 +202,8 @@ static bool read_price(const struct value *value, struct rating_price *price)
 		return complain(value->complaint, value->pointer, "its model has no tiers");
 	if (!has_rate)
 		price->rate = (struct rating_rate){.per = 1};
+	if (value_has(value, "minimum") && !value_amount(value, "minimum", &price->minimum_nano))
+		return false;
 	return read_tiers(value, tiers, price);
 }
 
@@ -341,6 +345,19 @@ static bool read_parties(const struct value *value, struct bill_subscription *su
 	       read_named(value, "plan", &subscription->plan);
 }
 
+static bool read_discounts(const struct value *value, struct rating_plan *plan)
+{
+	int64_t ppm = 0;
+
+	if ((value_has(value, "discount_ppm") &&
+	     !value_number(value, "discount_ppm", 1, 1000000, &ppm)) ||
+	    (value_has(value, "discount") &&
+	     !value_amount(value, "discount", &plan->discount_nano)))
+		return false;
+	plan->discount_ppm = (uint32_t)ppm;
+	return true;
+}
+
 static bool read_rating(const struct value *value, struct bill_subscription *subscription)
 {
 	struct rating_plan *plan = &subscription->rating;
@@ -353,7 +370,7 @@ static bool read_rating(const struct value *value, struct bill_subscription *sub
 			return complain(value->complaint, value->pointer,
 					"its max_charge is below zero");
 	}
-	if (!value_flag(value, "bill_always", &plan->bill_always) ||
+	if (!read_discounts(value, plan) || !value_flag(value, "bill_always", &plan->bill_always) ||
 	    !read_units(value, subscription) || !read_prices(value, plan))
 		return false;
 	if (!rating_plan_valid(plan) || !prices_differ(plan))
@@ -376,6 +393,7 @@ static bool take_subscription(void *context, const struct value *value)
 	static const char *const names[] = {"subscription", "account", "app",   "provider",
 					    "service",      "plan",    "units", "max_charge",
 					    "bill_always",  "prices",  NULL};
+	static const char *const more[] = {"discount_ppm", "discount", NULL};
 	struct bill *bill = context;
 	struct bill_subscription *subscription = calloc(1, sizeof(*subscription));
 	int64_t id;
@@ -385,7 +403,7 @@ static bool take_subscription(void *context, const struct value *value)
 					sizeof(*bill->subscriptions));
 	subscription->index = bill->subscription_count++;
 	bill->subscriptions[subscription->index] = subscription;
-	if (!value_has_only(value, names) ||
+	if (!value_has_at_most(value, names, more) ||
 	    !value_number(value, "subscription", 1, INT64_MAX, &id) ||
 	    !read_parties(value, subscription) || !read_rating(value, subscription))
 		return false;

@@ -183,6 +183,12 @@ static json_t *amount_json(int64_t nano)
 	return json_string(text);
 }
 
+/* What is nothing is left out. */
+static json_t *amount_if_any(int64_t nano)
+{
+	return nano == 0 ? NULL : amount_json(nano);
+}
+
 static json_t *rate_json(struct rating_rate rate)
 {
 	return json_pack("{s:I, s:I}", "nano", (json_int_t)rate.nano, "per", (json_int_t)rate.per);
@@ -213,10 +219,10 @@ static json_t *price_json(const struct rating_price *price)
 		json_array_append_new(tiers, json_pack("{s:o, s:o}", "up_to",
 						       bound_json(price->tiers[i].up_to), "rate",
 						       rate_json(price->tiers[i].rate)));
-	return json_pack("{s:s, s:s, s:I, s:o, s:o}", "meter", rating_meter_name(price->meter),
-			 "model", rating_model_name(price->model), "free",
-			 (json_int_t)price->free_units, "rate", rate_json(price->rate), "tiers",
-			 tiers);
+	return json_pack("{s:s, s:s, s:I, s:o, s:o, s:o*}", "meter",
+			 rating_meter_name(price->meter), "model", rating_model_name(price->model),
+			 "free", (json_int_t)price->free_units, "rate", rate_json(price->rate),
+			 "tiers", tiers, "minimum", amount_if_any(price->minimum_nano));
 }
 
 static json_t *named_json(uint64_t id, const char *name)
@@ -236,7 +242,7 @@ static json_t *subscription_json(const struct billing_terms *terms)
 		json_array_append_new(units, json_pack("{s:s, s:o}", "name", terms->units[i], "max",
 						       bound_json(plan->max_units[i])));
 	return json_pack(
-		"{s:I, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:b, s:o}", "subscription",
+		"{s:I, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o*, s:o*, s:b, s:o}", "subscription",
 		(json_int_t)terms->subscription.value, "account",
 		named_json(terms->account.value, terms->account_name), "app",
 		named_json(terms->app.value, terms->app_name), "provider",
@@ -244,7 +250,9 @@ static json_t *subscription_json(const struct billing_terms *terms)
 		named_json(terms->service.value, terms->service_name), "plan",
 		named_json(terms->plan.value, terms->plan_name), "units", units, "max_charge",
 		plan->max_charge_nano < 0 ? json_null() : amount_json(plan->max_charge_nano),
-		"bill_always", plan->bill_always, "prices", prices);
+		"discount_ppm", plan->discount_ppm == 0 ? NULL : json_integer(plan->discount_ppm),
+		"discount", amount_if_any(plan->discount_nano), "bill_always", plan->bill_always,
+		"prices", prices);
 }
 
 static json_t *line_json(const struct billing_line *line)

@@ -483,6 +483,10 @@ static struct rating_plan random_plan(void)
 					    .max_charge_nano =
 						    below(3) == 0 ? (int64_t)below(100000) : -1,
 					    .bill_always = below(4) == 0};
+		if (below(3) == 0)
+			plan.discount_ppm = (uint32_t)below(1000001);
+		if (below(3) == 0)
+			plan.discount_nano = (int64_t)below(20000);
 		for (uint32_t i = 0; i < plan.price_count; i++) {
 			struct rating_price *price = &plan.prices[i];
 			*price = (struct rating_price){
@@ -491,6 +495,9 @@ static struct rating_plan random_plan(void)
 				.free_units = (int64_t)below(20),
 				.rate = {(int64_t)below(3000), 1 + (int64_t)below(9)},
 			};
+			if (price->model != RATING_FREE && price->model != RATING_FLAT &&
+			    below(3) == 0)
+				price->minimum_nano = (int64_t)below(9000);
 			if (price->model == RATING_GRADUATED) {
 				price->tier_count = 2;
 				price->tiers[0] = (struct rating_tier){1 + (int64_t)below(50),

@@ -265,8 +265,9 @@ const char *billing_role_name(enum billing_role role); /* consumer, provider, op
 
 /* A consumer's lines are one for each subscription; a provider's and the operator's are summed
  * over subscriptions, and have no app. Quantities are as they were counted: calls, bytes,
- * milliseconds, units; of `gib_seconds` MiB x microseconds and of `vcpu_seconds` thousandths x
- * microseconds (rating.h has the divisors); of a fee the usage (nano) that it is taken from. */
+ * milliseconds, units; of a discount (meter "usage") the usage (nano) that it is taken from; of
+ * `gib_seconds` MiB x microseconds and of `vcpu_seconds` thousandths x microseconds (rating.h has
+ * the divisors); of a fee the usage (nano) that it is taken from. */
 struct billing_line {
 	enum billing_kind kind;
 	enum billing_role role;
@@ -277,10 +278,10 @@ struct billing_line {
 	const char *service_name;
 	const char *plan_name;
 	const char *app_name; /* "account/app", or "" */
-	const char *meter;    /* of the price; units by their name; of a fee: "usage" */
-	const char *model;    /* of the price; "" for cloud and fee */
-	int64_t quantity;     /* see below */
-	int64_t amount_nano;  /* owed by the account; below zero: owed to it */
+	const char *meter;    /* of the price; units by their name; of fee and discount: "usage" */
+	const char *model; /* of the price; rating_step_name of a discount; "" for cloud and fee */
+	int64_t quantity;  /* see below */
+	int64_t amount_nano; /* owed by the account; below zero: owed to it */
 };
 
 /* Zero stands for any. */

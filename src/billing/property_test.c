@@ -76,6 +76,12 @@ static struct rating_plan random_plan(void)
 		for (uint32_t i = 0; i < plan.price_count; i++)
 			plan.prices[i] =
 				random_price((enum rating_meter)((first + 3 * i) % RATING_METERS));
+		if (plan.prices[0].model == RATING_UNIT)
+			plan.prices[0].minimum_nano = (int64_t)below(200000);
+		if (below(3) == 0)
+			plan.discount_ppm = (uint32_t)below(1000001);
+		if (below(3) == 0)
+			plan.discount_nano = (int64_t)below(200000);
 		for (unsigned i = 0; i < RATING_UNITS_MAX; i++)
 			plan.max_units[i] = below(2) == 0 ? (int64_t)below(500) : INT64_MAX;
 	} while (!rating_plan_valid(&plan));
@@ -146,18 +152,19 @@ static void settle_journal(void)
 
 /* ---- random calls ---- */
 
-/* As the gateway holds: what the dearest call can cost, with the flat prices. */
+/* As the gateway holds: what the dearest call can cost, with all that a first use brings. */
 static int64_t hold_of(const struct testing_subscription *subscription)
 {
 	const struct rating_plan *plan = &subscription->terms.rating;
 	const struct rating_quantities most = {{1, 300, 2000, 50, 1000, 1000, 1000, 1000}};
 	struct rating_cloud_quantities cloud_most = {{1, 100000, 100000, 2300, 2300, 2300, 2300}};
+	const struct rating_quantities none = {{0}};
 	int64_t usage_nano;
 	int64_t cloud_nano;
 
 	assert_true(rating_plan_call_most(plan, &most, &usage_nano));
 	assert_true(rating_cloud_most(&world.options.card, &cloud_most, &cloud_nano));
-	return usage_nano + rating_plan_flat(plan) + cloud_nano;
+	return usage_nano + rating_plan_first(plan, &none) + cloud_nano;
 }
 
 static struct testing_call random_call(struct testing_subscription *subscription)

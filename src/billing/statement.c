@@ -104,6 +104,22 @@ static const char *meter_name(const struct making *making, enum rating_meter met
 				     : making->units[meter - RATING_UNIT_0];
 }
 
+/* What the plan's discounts take off; their lines stand behind those of the prices. */
+static int add_discounts(struct making *making, int64_t list_nano, struct fault *fault)
+{
+	const struct rating_plan *plan = &making->terms.rating;
+	struct rating_discount steps[RATING_STEPS];
+	const unsigned count = rating_plan_steps(plan, list_nano, steps);
+	int code = 0;
+
+	for (unsigned i = 0; code == 0 && i < count; i++)
+		code = add_both(making, BILLING_CONSUMER, making->is_consumer, BILLING_PROVIDER,
+				making->is_provider, BILLING_USAGE, plan->price_count + i, "usage",
+				rating_step_name(steps[i].step), steps[i].from_nano,
+				-steps[i].off_nano, fault);
+	return code;
+}
+
 static int add_usage(struct making *making, const struct meter_usage *usage, struct fault *fault)
 {
 	const struct rating_plan *plan = &making->terms.rating;
@@ -124,9 +140,9 @@ static int add_usage(struct making *making, const struct meter_usage *usage, str
 				meter_name(making, price->meter), rating_model_name(price->model),
 				quantity, nano, fault);
 	}
-	if (code == 0 && sum_nano != usage->usage_nano)
+	if (code == 0 && rating_plan_net(plan, sum_nano) != usage->usage_nano)
 		return damaged(making, "usage charge", fault);
-	return code;
+	return code < 0 ? code : add_discounts(making, sum_nano, fault);
 }
 
 static int add_cloud(void *context, const struct meter_cloud *cloud, struct fault *fault)

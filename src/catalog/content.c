@@ -104,6 +104,12 @@ static const char *meter_name(enum rating_meter meter, const struct catalog_unit
 	return name;
 }
 
+/* What came later and is not there goes without saying, so that what was stored before is equal. */
+static json_t *number_if_any(int64_t number)
+{
+	return number == 0 ? NULL : json_integer(number);
+}
+
 /* The open end of a tier is left out. */
 static json_t *tiers_json(const struct rating_price *price)
 {
@@ -128,13 +134,14 @@ static json_t *prices_json(const struct rating_plan *plan, const struct catalog_
 	for (uint32_t i = 0; i < plan->price_count; i++) {
 		const struct rating_price *price = &plan->prices[i];
 		check(json_array_append_new(list,
-					    json_pack("{s:s, s:s, s:I, s:I, s:I, s:o*}", "meter",
-						      meter_name(price->meter, units), "model",
-						      rating_model_name(price->model), "free",
-						      (json_int_t)price->free_units, "nano",
+					    json_pack("{s:s, s:s, s:I, s:I, s:I, s:o*, s:o*}",
+						      "meter", meter_name(price->meter, units),
+						      "model", rating_model_name(price->model),
+						      "free", (json_int_t)price->free_units, "nano",
 						      (json_int_t)price->rate.nano, "per",
 						      (json_int_t)price->rate.per, "tiers",
-						      tiers_json(price))) == 0);
+						      tiers_json(price), "minimum",
+						      number_if_any(price->minimum_nano))) == 0);
 	}
 	return list;
 }
@@ -166,10 +173,12 @@ char *catalog_terms_format(const struct catalog_terms *terms, const struct catal
 {
 	const struct rating_plan *plan = &terms->rating;
 
-	return dumped(json_pack("{s:o, s:I, s:o, s:b, s:o}", "prices", prices_json(plan, units),
-				"max_charge_nano", (json_int_t)plan->max_charge_nano, "max_units",
-				max_units_json(plan, units), "bill_always", plan->bill_always,
-				"limits", limits_json(&terms->limits)));
+	return dumped(json_pack(
+		"{s:o, s:I, s:o, s:o*, s:o*, s:b, s:o}", "prices", prices_json(plan, units),
+		"max_charge_nano", (json_int_t)plan->max_charge_nano, "max_units",
+		max_units_json(plan, units), "discount_ppm", number_if_any(plan->discount_ppm),
+		"discount_nano", number_if_any(plan->discount_nano), "bill_always",
+		plan->bill_always, "limits", limits_json(&terms->limits)));
 }
 
 /* ---- reading ---- */
@@ -358,12 +367,15 @@ static bool price_read(json_t *json, const struct catalog_unit *units, struct ra
 	const char *meter;
 	const char *model;
 	json_int_t free_units, nano, per;
+	json_int_t minimum = 0;
 	json_t *tiers = NULL;
 
-	if (json_unpack(json, "{s:s, s:s, s:I, s:I, s:I, s?o}", "meter", &meter, "model", &model,
-			"free", &free_units, "nano", &nano, "per", &per, "tiers", &tiers) != 0)
+	if (json_unpack(json, "{s:s, s:s, s:I, s:I, s:I, s?o, s?I}", "meter", &meter, "model",
+			&model, "free", &free_units, "nano", &nano, "per", &per, "tiers", &tiers,
+			"minimum", &minimum) != 0)
 		return false;
 	price->free_units = free_units;
+	price->minimum_nano = minimum;
 	price->rate = (struct rating_rate){.nano = nano, .per = per};
 	return meter_of(meter, units, &price->meter) && model_of(model, &price->model) &&
 	       (tiers == NULL || tiers_read(tiers, price));
@@ -425,12 +437,18 @@ static bool terms_read(json_t *json, const struct catalog_unit *units, struct ca
 {
 	json_t *prices, *max_units, *limits;
 	json_int_t max_charge_nano;
+	json_int_t discount_ppm = 0;
+	json_int_t discount_nano = 0;
 	int bill_always;
 
-	if (json_unpack(json, "{s:o, s:I, s:o, s:b, s:o}", "prices", &prices, "max_charge_nano",
-			&max_charge_nano, "max_units", &max_units, "bill_always", &bill_always,
-			"limits", &limits) != 0)
+	if (json_unpack(json, "{s:o, s:I, s:o, s:b, s:o, s?I, s?I}", "prices", &prices,
+			"max_charge_nano", &max_charge_nano, "max_units", &max_units, "bill_always",
+			&bill_always, "limits", &limits, "discount_ppm", &discount_ppm,
+			"discount_nano", &discount_nano) != 0 ||
+	    discount_ppm < 0 || discount_ppm > UINT32_MAX)
 		return false;
+	terms->rating.discount_ppm = (uint32_t)discount_ppm;
+	terms->rating.discount_nano = discount_nano;
 	terms->rating.max_charge_nano = max_charge_nano;
 	terms->rating.bill_always = bill_always;
 	return prices_read(prices, units, &terms->rating) &&

@@ -285,6 +285,27 @@ static const struct malformed {
 	{"a free allowance that is no count",
 	 SERVICE PAYG "    prices: [{meter: calls, price: 1, free: lots}]\n",
 	 "6:45: free: \"lots\" is not allowed; allowed: a whole number up to 1T, as 1000 or 1M"},
+	{"a minimum of what is free",
+	 SERVICE PAYG "    prices: [{meter: calls, model: free, minimum: 1}]\n",
+	 "6:42: free price: it has no \"minimum\"; choose another model, or leave it out"},
+	{"a minimum in per cent",
+	 SERVICE PAYG "    prices: [{meter: calls, price: 1, minimum: 5%}]\n",
+	 "6:48: minimum: \"5%\" is not allowed; allowed: an amount up to 1000000 with at most 9 "
+	 "decimals, as 5.00 or 5.00 per month"},
+	{"a max_per_call of what is measured",
+	 SERVICE PAYG "    prices: [{meter: response_bytes, price: 1 per GiB, max_per_call: 1}]\n"
+		      "    max_charge: 3\n",
+	 "6:56: max_per_call: it bounds what the service reports, and \"response_bytes\" is "
+	 "measured; give the plan a \"max_charge\""},
+	{"a max_per_call below the price of one",
+	 SERVICE PIXELS PAYG "    prices: [{meter: pixels, price: 0.5, max_per_call: 0.4}]\n",
+	 "7:56: max_per_call: it does not cover the least that can be charged for \"pixels\"; "
+	 "allowed: more, or the price's \"model: free\""},
+	{"more than all as a discount", SERVICE PAYG "    discount: 100.0001%\n",
+	 "6:15: discount: \"100.0001%\" is not allowed; allowed: per cent up to 100% with at most "
+	 "4 decimals, as 10%, or an amount up to 1000000, as 5.00"},
+	{"two discounts of an amount", SERVICE PAYG "    discount: [1.00, 2.00]\n",
+	 "6:22: discount: an amount is there already"},
 	{"a max_charge below the price of a call",
 	 SERVICE PAYG "    prices: [{meter: calls, price: 0.05}]\n"
 		      "    max_charge: 0.01\n",

@@ -14,6 +14,8 @@
 #define QUOTA_MOST       1000000000000000ull
 #define TIMEOUT_LEAST    CLOCK_NS_PER_MS
 #define TIMEOUT_MOST     (24 * 3600 * CLOCK_NS_PER_S)
+#define PERCENT_PLACES   4 /* a millionth is 0.0001 % */
+#define PERCENT_PPM_MAX  1000000
 
 /* ---- limits ---- */
 
@@ -133,8 +135,54 @@ static void max_units_read(struct reader *reader, const struct yaml_node *node,
 	for (size_t i = 0; i < unit_count; i++) {
 		uint64_t most;
 		if (reader_count(reader, values[i], 1, MANIFEST_QUANTITY_MAX, &most))
-			plan->max_units[i] = (int64_t)most;
+			plan->max_units[i] = (int64_t)most < plan->max_units[i]
+						     ? (int64_t)most
+						     : plan->max_units[i];
 	}
+}
+
+/* ---- discounts ---- */
+
+static void one_discount_read(struct reader *reader, const struct yaml_node *node,
+			      struct rating_plan *plan)
+{
+	struct amount amount;
+	struct slice text;
+	int64_t ppm;
+
+	if (!reader_scalar(reader, node, &text))
+		return;
+	if (slice_ends_with(text, slice_of("%")) &&
+	    units_parse_decimal(slice_part(text, 0, text.length - 1), PERCENT_PLACES, &ppm) &&
+	    ppm > 0 && ppm <= PERCENT_PPM_MAX) {
+		if (plan->discount_ppm > 0)
+			reader_complain(reader, node, "discount: one in per cent is there already");
+		plan->discount_ppm = (uint32_t)ppm;
+	} else if (amount_parse(text, &amount) && amount.nano > 0 &&
+		   amount.nano <= MANIFEST_PRICE_NANO_MAX) {
+		if (plan->discount_nano > 0)
+			reader_complain(reader, node, "discount: an amount is there already");
+		plan->discount_nano = amount.nano;
+	} else {
+		reader_complain_of_value(
+			reader, node,
+			"per cent up to 100% with at most 4 decimals, as 10%, or an "
+			"amount up to 1000000, as 5.00");
+	}
+}
+
+/* One, or a list of one in per cent and one amount. */
+static void discount_read(struct reader *reader, const struct yaml_node *node,
+			  struct rating_plan *plan)
+{
+	if (node == NULL || node->kind != YAML_SEQUENCE) {
+		one_discount_read(reader, node, plan);
+		return;
+	}
+	if (!reader_list(reader, node, 1, 2, "[10%, 5.00]"))
+		return;
+	for (const struct yaml_node *child = node->first; child != NULL; child = child->next)
+		one_discount_read(reader, child, plan);
 }
 
 static bool price_costs(const struct rating_price *price)
@@ -184,6 +232,7 @@ static void max_charge_check(struct reader *reader, const struct yaml_node *node
 	if (node == NULL || plan->max_charge_nano < 0)
 		return;
 	uncapped.max_charge_nano = -1;
+	uncapped.discount_ppm = 0;
 	check(rating_plan_call_most(&uncapped, &one_call, &nano));
 	if (nano <= plan->max_charge_nano)
 		return;
@@ -209,9 +258,9 @@ bool catalog_terms_finish(struct catalog_terms *terms)
 void manifest_plan_read(struct reader *reader, const struct yaml_node *node,
 			const struct manifest_meters *meters, struct catalog_manifest_plan *plan)
 {
-	enum { PRICES, MAX_CHARGE, MAX_UNITS, LIMITS, BILL_ON, KEYS };
-	static const char *const keys[KEYS] = {"prices", "max_charge", "max_units", "limits",
-					       "bill_on"};
+	enum { PRICES, DISCOUNT, MAX_CHARGE, MAX_UNITS, LIMITS, BILL_ON, KEYS };
+	static const char *const keys[KEYS] = {"prices",    "discount", "max_charge",
+					       "max_units", "limits",   "bill_on"};
 	static const char *const bill_ons[] = {"answered", "always"};
 	const uint32_t complaints = reader->complaint_count;
 	struct rating_plan *rating = &plan->terms.rating;
@@ -227,6 +276,7 @@ void manifest_plan_read(struct reader *reader, const struct yaml_node *node,
 	if (!reader_mapping(reader, node, "plan", keys, KEYS, values))
 		return;
 	manifest_prices_read(reader, values[PRICES], meters, rating, places);
+	discount_read(reader, values[DISCOUNT], rating);
 	max_charge_read(reader, values[MAX_CHARGE], &rating->max_charge_nano);
 	max_units_read(reader, values[MAX_UNITS], meters, rating);
 	limits_read(reader, values[LIMITS], &plan->terms.limits);

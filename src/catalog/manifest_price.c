@@ -256,10 +256,10 @@ static void tiers_read(struct reader *reader, const struct yaml_node *node,
 
 /* ---- a price ---- */
 
-enum price_key { METER, MODEL, PRICE, FREE, TIERS, SIZE, PRICE_KEYS };
+enum price_key { METER, MODEL, PRICE, FREE, TIERS, SIZE, MINIMUM, MAX_PER_CALL, PRICE_KEYS };
 
-static const char *const price_keys[PRICE_KEYS] = {"meter", "model", "price",
-						   "free",  "tiers", "size"};
+static const char *const price_keys[PRICE_KEYS] = {"meter", "model", "price",   "free",
+						   "tiers", "size",  "minimum", "max_per_call"};
 
 static enum rating_model model_read(struct reader *reader, const struct yaml_node *node)
 {
@@ -276,14 +276,15 @@ static enum rating_model model_read(struct reader *reader, const struct yaml_nod
 static void keys_check(struct reader *reader, const struct yaml_node *node,
 		       const struct yaml_node *const values[PRICE_KEYS], enum rating_model model)
 {
+	enum { MAY = 1 << FREE | 1 << MINIMUM | 1 << MAX_PER_CALL };
 	static const struct {
 		unsigned needs, may;
 	} rules[RATING_MODELS] = {
 		[RATING_FREE] = {1 << METER, 0},
 		[RATING_FLAT] = {1 << PRICE, 0},
-		[RATING_UNIT] = {1 << METER | 1 << PRICE, 1 << FREE},
-		[RATING_PACKAGE] = {1 << METER | 1 << PRICE | 1 << SIZE, 1 << FREE},
-		[RATING_GRADUATED] = {1 << METER | 1 << TIERS, 1 << FREE},
+		[RATING_UNIT] = {1 << METER | 1 << PRICE, MAY},
+		[RATING_PACKAGE] = {1 << METER | 1 << PRICE | 1 << SIZE, MAY},
+		[RATING_GRADUATED] = {1 << METER | 1 << TIERS, MAY},
 	};
 	const unsigned allowed = rules[model].needs | rules[model].may | 1 << MODEL;
 	char what[48];
@@ -349,6 +350,37 @@ static void price_fill(struct reader *reader, const struct yaml_node *const valu
 		tiers_read(reader, values[TIERS], meters, price);
 		break;
 	}
+	amount_read(reader, values[MINIMUM], " per month", &price->minimum_nano);
+}
+
+/* The same bound as max_units, said in money. */
+static void max_per_call_read(struct reader *reader, const struct yaml_node *node,
+			      const struct manifest_meters *meters,
+			      const struct rating_price *price, struct rating_plan *plan)
+{
+	const uint32_t complaints = reader->complaint_count;
+	int64_t nano = 0;
+
+	amount_read(reader, node, " per call", &nano);
+	if (node == NULL || reader->complaint_count > complaints)
+		return;
+	if (price->meter < RATING_UNIT_0) {
+		reader_complain_of_key(
+			reader, node,
+			"max_per_call: it bounds what the service reports, and \"%s\" "
+			"is measured; give the plan a \"max_charge\"",
+			meters->names[price->meter]);
+		return;
+	}
+	const int64_t units = rating_price_units_within(price, nano);
+	int64_t *most = &plan->max_units[price->meter - RATING_UNIT_0];
+	if (units == 0)
+		reader_complain(reader, node,
+				"max_per_call: it does not cover the least that can be charged for "
+				"\"%s\"; allowed: more, or the price's \"model: free\"",
+				meters->names[price->meter]);
+	else if (units < *most)
+		*most = units;
 }
 
 /* One price for a meter, and one flat price: else nobody could tell which holds. */
@@ -391,6 +423,8 @@ void manifest_prices_read(struct reader *reader, const struct yaml_node *list,
 		    !meter_read(reader, values[METER], meters, &price->meter))
 			continue;
 		price_fill(reader, values, meters, price);
+		if (reader->complaint_count == complaints)
+			max_per_call_read(reader, values[MAX_PER_CALL], meters, price, plan);
 		const struct yaml_node *place = values[METER] ? values[METER] : child;
 		complain_of_second(reader, place, plan, price, meters, nodes);
 		nodes[plan->price_count++] = place;

@@ -4,7 +4,7 @@
 
 #include "base/amount.h"
 #include "base/clock.h"
-#include "catalog/catalog.h"
+#include "catalog/catalog_internal.h"
 
 #define SERVICE "service: thumbs\nversion: 1.4.0\nrun: {command: [./thumbs]}\n"
 #define UNITS   "meters: {pixels: {unit: pixel}, words: {}, tokens_in: {unit: input token}}\n"
@@ -260,7 +260,48 @@ static void every_model_is_read(void **state)
 	assert_int_equal(plan->prices[3].free_units, 1 << 30);
 	assert_int_equal(plan->prices[4].free_units, 10000);
 	assert_true(plan->bill_always);
-	assert_int_equal(rating_plan_flat(plan), 5 * AMOUNT_NANO_PER_UNIT);
+	assert_int_equal(rating_plan_first(plan, &(struct rating_quantities){{0}}),
+			 5 * AMOUNT_NANO_PER_UNIT);
+	catalog_manifest_free(manifest);
+}
+
+static void minimums_and_discounts_are_read_and_stored(void **state)
+{
+	struct catalog_manifest *manifest =
+		parsed(SERVICE UNITS
+		       "plans:\n"
+		       "  a:\n"
+		       "    discount: [12.5%, 5.00]\n"
+		       "    prices:\n"
+		       "      - {meter: calls, price: 0.05, minimum: 9.00 per month}\n"
+		       "      - {meter: pixels, price: 0.10 per 1M pixels, max_per_call: 0.20}\n"
+		       "  b: {discount: 3%, max_units: {pixels: 7},"
+		       " prices: [{meter: pixels, price: 0.3, max_per_call: 1.00 per call}]}\n"
+		       "  c: {discount: 0.000000001}\n");
+	const struct rating_plan *a = &manifest->plans[0].terms.rating;
+	const struct rating_plan *b = &manifest->plans[1].terms.rating;
+	struct catalog_terms stored;
+
+	(void)state;
+	assert_int_equal(a->discount_ppm, 125000);
+	assert_int_equal(a->discount_nano, 5 * AMOUNT_NANO_PER_UNIT);
+	assert_int_equal(a->prices[0].minimum_nano, 9 * AMOUNT_NANO_PER_UNIT);
+	assert_int_equal(a->prices[1].minimum_nano, 0);
+	assert_int_equal(a->max_units[0], 2000000);
+	assert_int_equal(b->discount_ppm, 30000);
+	assert_int_equal(b->max_units[0], 3);
+	assert_int_equal(manifest->plans[2].terms.rating.discount_nano, 1);
+	/* What a call costs at its dearest, less 12.5 %. */
+	assert_int_equal(manifest->plans[0].terms.call_most_nano, 218750001);
+	for (uint32_t i = 0; i < manifest->plan_count; i++) {
+		char *text = catalog_terms_format(&manifest->plans[i].terms,
+						  manifest->description.units);
+		assert_int_equal(catalog_terms_parse(slice_of(text), manifest->description.units,
+						     &stored, NULL),
+				 0);
+		assert_true(rating_plan_equal(&stored.rating, &manifest->plans[i].terms.rating));
+		free(text);
+	}
 	catalog_manifest_free(manifest);
 }
 
@@ -395,6 +436,7 @@ int main(void)
 		cmocka_unit_test(a_rate_alone_lets_a_seconds_calls_come_at_once),
 		cmocka_unit_test(prices_are_read_as_people_write_them),
 		cmocka_unit_test(every_model_is_read),
+		cmocka_unit_test(minimums_and_discounts_are_read_and_stored),
 		cmocka_unit_test(a_calls_most_follows_from_what_bounds_it),
 		cmocka_unit_test(upstreams_are_read_as_addresses),
 		cmocka_unit_test(commands_and_variables_are_read_as_written),

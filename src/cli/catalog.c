@@ -81,6 +81,8 @@ static void print_price(const json_t *price, const char *currency)
 	}
 	if (free_units > 0)
 		printf(", the first %" PRId64 " free", free_units);
+	if (json_object_get(price, "minimum") != NULL)
+		printf(", at least %s %s in a month of use", cli_text(price, "minimum"), currency);
 	putchar('\n');
 	json_array_foreach(tiers, i, tier)
 	{
@@ -109,6 +111,18 @@ static void print_limits(const json_t *limits)
 	printf("answered within %s\n", cli_text(limits, "timeout"));
 }
 
+static void print_discounts(const json_t *plan, const char *currency)
+{
+	const int64_t ppm = cli_number(plan, "discount_ppm");
+
+	if (ppm > 0)
+		printf("    discount         %" PRId64 ".%04" PRId64 "%% off a month's usage\n",
+		       ppm / 10000, ppm % 10000);
+	if (json_object_get(plan, "discount") != NULL)
+		printf("    discount         %s %s off %s\n", cli_text(plan, "discount"), currency,
+		       ppm > 0 ? "what is left of it" : "a month's usage");
+}
+
 static void print_plan(const json_t *plan, const char *currency)
 {
 	const json_t *price;
@@ -117,6 +131,7 @@ static void print_plan(const json_t *plan, const char *currency)
 	printf("  plan %s, version %" PRId64 "\n", cli_text(plan, "name"),
 	       cli_number(plan, "version"));
 	json_array_foreach(json_object_get(plan, "prices"), i, price) print_price(price, currency);
+	print_discounts(plan, currency);
 	printf("    a call costs     at most %s %s; billed when %s\n", cli_text(plan, "call_most"),
 	       currency,
 	       strcmp(cli_text(plan, "bill_on"), "always") == 0 ? "it was forwarded"

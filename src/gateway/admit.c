@@ -24,6 +24,7 @@ static struct admit_period *period_of(struct admit_state *state, uint64_t wall_n
 			atomic_store(&period->used[i], 0);
 		for (unsigned i = 0; i < RATING_CLOUD_METERS; i++)
 			atomic_store(&period->cloud_used[i], 0);
+		atomic_store(&period->list_nano, 0);
 		atomic_store_explicit(&period->month, month, memory_order_release);
 		break;
 	}
@@ -32,7 +33,7 @@ static struct admit_period *period_of(struct admit_state *state, uint64_t wall_n
 
 void admit_state_init(struct admit_state *state, uint32_t month,
 		      const struct rating_quantities *used,
-		      const struct rating_cloud_quantities *cloud_used)
+		      const struct rating_cloud_quantities *cloud_used, int64_t list_nano)
 {
 	*state = (struct admit_state){0};
 	struct admit_period *period = &state->periods[month % 2];
@@ -43,6 +44,7 @@ void admit_state_init(struct admit_state *state, uint32_t month,
 		atomic_store(&period->used[i], used->of[i]);
 	for (unsigned i = 0; i < RATING_CLOUD_METERS; i++)
 		atomic_store(&period->cloud_used[i], cloud_used->of[i]);
+	atomic_store(&period->list_nano, list_nano);
 }
 
 /* GCRA, ITU-T I.371, "virtual scheduling". Nothing else is published with the word, so relaxed
@@ -154,6 +156,21 @@ static enum admit_outcome take_both(struct admit_hold *hold, int64_t nano, uint6
 	return ADMIT_DONE;
 }
 
+int64_t admit_first_nano(struct admit_state *state, const struct admit_plan *plan, uint64_t wall_ns)
+{
+	const uint64_t later_ns = wall_ns + 2 * 86400 * CLOCK_NS_PER_S;
+	struct rating_quantities used;
+
+	/* A month's end may fall between hold and settlement, so that is held as well unless the
+	 * month has two days to go. */
+	if (plan->first_nano == 0 || clock_month_of(later_ns) != clock_month_of(wall_ns))
+		return plan->first_nano;
+	const struct admit_period *period = period_of(state, wall_ns);
+	for (unsigned i = 0; i < RATING_METERS; i++)
+		used.of[i] = atomic_load_explicit(&period->used[i], memory_order_relaxed);
+	return rating_plan_first(&plan->rating, &used);
+}
+
 enum admit_outcome admit_hold(struct admit_state *state, const struct admit_plan *plan,
 			      int64_t cloud_most_nano, uint64_t now_ns, uint64_t wall_ns,
 			      struct admit_hold *hold)
@@ -163,16 +180,9 @@ enum admit_outcome admit_hold(struct admit_state *state, const struct admit_plan
 
 	if (__builtin_add_overflow(plan->call_most_nano, cloud_most_nano, &nano))
 		return ADMIT_BALANCE;
-	if (plan->flat_nano != 0) {
-		/* A month's end may fall between hold and settlement, so the flat price is
-		 * held unless it is charged already and the month has two days to go. */
-		struct admit_period *period = period_of(state, wall_ns);
-		const uint64_t later_ns = wall_ns + 2 * 86400 * CLOCK_NS_PER_S;
-		if ((atomic_load(&period->used[RATING_CALLS]) == 0 ||
-		     clock_month_of(later_ns) != clock_month_of(wall_ns)) &&
-		    __builtin_add_overflow(nano, plan->flat_nano, &nano))
-			return ADMIT_BALANCE;
-	}
+	if (plan->first_nano != 0 &&
+	    __builtin_add_overflow(nano, admit_first_nano(state, plan, wall_ns), &nano))
+		return ADMIT_BALANCE;
 	return take_both(hold, nano, now_ns);
 }
 
@@ -226,6 +236,21 @@ static void period_advance(struct admit_period *period, const struct admit_charg
 	}
 }
 
+/* N(U + u) - N(U), u being what the call adds to the list usage. U has a counter of its own, from
+ * which each call takes its interval as it does of each quantity: so N telescopes over all threads
+ * too, whichever of them took its quantities first. */
+static int64_t discount(struct admit_period *period, const struct rating_plan *plan,
+			int64_t list_nano)
+{
+	const int64_t before_nano =
+		atomic_fetch_add_explicit(&period->list_nano, list_nano, memory_order_relaxed);
+	int64_t after_nano;
+
+	if (before_nano < 0 || __builtin_add_overflow(before_nano, list_nano, &after_nano))
+		return INT64_MAX;
+	return rating_plan_net(plan, after_nano) - rating_plan_net(plan, before_nano);
+}
+
 /* A sum that has just been filled by another call is negative until that one takes its part back.
  */
 static bool is_countable(const struct rating_quantities *before,
@@ -249,12 +274,19 @@ bool admit_settle(struct admit_state *state, const struct admit_plan *plan,
 	struct admit_period *period = period_of(state, wall_ns);
 	struct rating_quantities before;
 	struct rating_cloud_quantities cloud_before;
+	const bool discounts = rating_plan_discounts(&plan->rating);
+	int64_t list_nano = 0;
 	int64_t nano = 0;
 
 	rating_part_cap(&plan->rating, left, &charge->used);
 	period_advance(period, charge, 1, &before, &cloud_before);
-	if (is_countable(&before, &cloud_before) &&
-	    rating_plan_advance(&plan->rating, &before, &charge->used, &charge->usage_nano) &&
+	const bool rated =
+		is_countable(&before, &cloud_before) &&
+		rating_plan_list_advance(&plan->rating, &before, &charge->used, &list_nano);
+	charge->usage_nano = list_nano;
+	if (rated && discounts)
+		charge->usage_nano = discount(period, &plan->rating, list_nano);
+	if (rated &&
 	    rating_cloud_advance(card, &cloud_before, &charge->cloud_used, &charge->cloud_nano) &&
 	    !__builtin_add_overflow(charge->usage_nano, charge->cloud_nano, &nano) &&
 	    nano <= hold->nano) {
@@ -263,6 +295,8 @@ bool admit_settle(struct admit_state *state, const struct admit_plan *plan,
 			admit_release(hold);
 		return true;
 	}
+	if (rated && discounts)
+		atomic_fetch_sub_explicit(&period->list_nano, list_nano, memory_order_relaxed);
 	period_advance(period, charge, -1, &before, &cloud_before);
 	charge->usage_nano = 0;
 	charge->cloud_nano = 0;

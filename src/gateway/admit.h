@@ -30,14 +30,15 @@ struct admit_period {
 	_Atomic int64_t calls_admitted; /* for the quota */
 	_Atomic int64_t used[RATING_METERS];
 	_Atomic int64_t cloud_used[RATING_CLOUD_METERS];
+	_Atomic int64_t list_nano; /* U, where the plan discounts it */
 };
 
 struct admit_plan {
 	struct rating_plan rating;
 	struct gateway_limits limits;
 	int64_t call_most_nano; /* of its first part */
-	int64_t flat_nano;
-	uint64_t part_ns; /* of a call: what one hold covers */
+	int64_t first_nano;     /* rating_plan_first of a month in which nothing was used */
+	uint64_t part_ns;       /* of a call: what one hold covers */
 };
 
 /* The mutable state of a subscription: each part on cache lines of its own. */
@@ -79,10 +80,11 @@ struct admit_charge {
 	int64_t cloud_nano;
 };
 
-/* Sets the quantities known to be used in `month`. Before the state is shared. */
+/* Sets the quantities known to be used in `month`, whose list usage is list_nano. Before the state
+ * is shared. */
 void admit_state_init(struct admit_state *state, uint32_t month,
 		      const struct rating_quantities *used,
-		      const struct rating_cloud_quantities *cloud_used);
+		      const struct rating_cloud_quantities *cloud_used, int64_t list_nano);
 
 /* On a refusal nothing is left behind; *ret_retry_after_ns is set for ADMIT_RATE. */
 enum admit_outcome admit_enter(struct admit_state *state, const struct admit_plan *plan,
@@ -92,7 +94,11 @@ enum admit_outcome admit_enter(struct admit_state *state, const struct admit_pla
 void admit_left(struct admit_state *state, const struct admit_plan *plan, uint64_t now_ns,
 		uint64_t wall_ns, struct admit_left *ret_left);
 
-/* Takes call_most (and the flat prices with a month's first call) and cloud_most_nano. `hold`
+/* The most that a month's first use of a meter may bring with a call that settles soon. */
+int64_t admit_first_nano(struct admit_state *state, const struct admit_plan *plan,
+			 uint64_t wall_ns);
+
+/* Takes call_most, admit_first_nano and cloud_most_nano. `hold`
  * has its leases set and nano 0; nothing is held unless ADMIT_DONE. */
 enum admit_outcome admit_hold(struct admit_state *state, const struct admit_plan *plan,
 			      int64_t cloud_most_nano, uint64_t now_ns, uint64_t wall_ns,

@@ -57,7 +57,7 @@ static struct admit_state *state_new(void)
 	struct admit_state *state = aligned_alloc(64, sizeof(*state));
 
 	assert_non_null(state);
-	admit_state_init(state, clock_month_of(NOW_WALL), &none, &none_either);
+	admit_state_init(state, clock_month_of(NOW_WALL), &none, &none_either, 0);
 	return state;
 }
 
@@ -244,7 +244,7 @@ static void a_flat_price_is_charged_with_the_first_call_of_a_month_only(void **u
 	struct admit_plan plan = plan_of_unit_price(10);
 	plan.rating.prices[0].model = RATING_FLAT;
 	plan.call_most_nano = 0;
-	plan.flat_nano = 10;
+	plan.first_nano = 10;
 	struct gateway_lease lease;
 	lease_begin(&lease, 25);
 	struct admit_state *state = state_new();
@@ -258,6 +258,64 @@ static void a_flat_price_is_charged_with_the_first_call_of_a_month_only(void **u
 		assert_true(settle_whole(state, &plan, when[i], &hold, &charge));
 		assert_int_equal(atomic_load(&lease.available_nano), left[i]);
 	}
+	free(state);
+}
+
+static void a_minimum_is_held_until_its_meter_was_used(void **unused)
+{
+	(void)unused;
+	struct admit_plan plan = plan_of_unit_price(1);
+	plan.rating.prices[0].meter = RATING_UNIT_0;
+	plan.rating.prices[0].minimum_nano = 20;
+	plan.rating.max_units[0] = 5;
+	plan.call_most_nano = 5;
+	plan.first_nano = 20;
+	struct gateway_lease lease;
+	lease_begin(&lease, 100);
+	struct admit_state *state = state_new();
+	const int64_t units[] = {0, 3, 5}, holds[] = {25, 25, 5}, left[] = {100, 80, 80};
+
+	for (unsigned i = 0; i < 3; i++) {
+		struct admit_hold hold = {.account = &lease};
+		struct admit_charge charge = {
+			.used.of = {[RATING_CALLS] = 1, [RATING_UNIT_0] = units[i]}};
+		assert_int_equal(admit_hold(state, &plan, 0, 1, NOW_WALL, &hold), ADMIT_DONE);
+		assert_int_equal(hold.nano, holds[i]);
+		assert_true(settle_whole(state, &plan, NOW_WALL, &hold, &charge));
+		assert_int_equal(atomic_load(&lease.available_nano), left[i]);
+	}
+	free(state);
+}
+
+static void threads_together_are_charged_what_a_discount_leaves_of_the_sum(void **unused)
+{
+	(void)unused;
+	struct admit_plan plan = plan_of_unit_price(50000001);
+	plan.rating.price_count = 2;
+	plan.rating.prices[1] = (struct rating_price){
+		.meter = RATING_UNIT_0, .model = RATING_UNIT, .rate = {.nano = 10, .per = 7}};
+	plan.rating.max_units[0] = 1000;
+	plan.rating.discount_ppm = 123457;
+	plan.rating.discount_nano = 777777777;
+	const struct rating_quantities most = {.of = {[RATING_CALLS] = 1, [RATING_UNIT_0] = 1000}};
+	assert_true(rating_plan_call_most(&plan.rating, &most, &plan.call_most_nano));
+	struct gateway_lease lease;
+	lease_begin(&lease, INT64_MAX / 2);
+	struct admit_state *state = state_new();
+	struct spender spenders[THREADS];
+
+	run_spenders(spenders, state, &plan, &lease);
+	struct admit_period *period = &state->periods[clock_month_of(NOW_WALL) % 2];
+	struct rating_quantities used;
+	int64_t charged_nano = 0;
+	int64_t expected_nano;
+	for (unsigned i = 0; i < THREADS; i++)
+		charged_nano += spenders[i].charged_nano;
+	for (unsigned i = 0; i < RATING_METERS; i++)
+		used.of[i] = atomic_load(&period->used[i]);
+	assert_true(rating_plan_charge(&plan.rating, &used, &expected_nano));
+	assert_int_equal(charged_nano, expected_nano);
+	assert_int_equal(atomic_load(&lease.available_nano), INT64_MAX / 2 - expected_nano);
 	free(state);
 }
 
@@ -378,6 +436,8 @@ int main(void)
 			a_dry_lease_waits_while_there_is_more_and_refuses_when_there_is_none),
 		cmocka_unit_test(reclaiming_never_takes_what_calls_hold),
 		cmocka_unit_test(a_flat_price_is_charged_with_the_first_call_of_a_month_only),
+		cmocka_unit_test(a_minimum_is_held_until_its_meter_was_used),
+		cmocka_unit_test(threads_together_are_charged_what_a_discount_leaves_of_the_sum),
 		cmocka_unit_test(a_charge_beyond_the_hold_charges_nothing_and_moves_nothing),
 		cmocka_unit_test(a_call_beside_one_that_fills_a_sum_is_not_charged),
 		cmocka_unit_test(a_full_bucket_admits_exactly_its_burst_then_the_rate),

@@ -152,7 +152,7 @@ int directory_put_plan(struct directory *directory, const struct gateway_plan_en
 		.limits = entry->limits,
 		.call_most_nano = first_most(entry, part_ns),
 		.part_ns = part_ns,
-		.flat_nano = rating_plan_flat(&entry->rating),
+		.first_nano = rating_plan_first(&entry->rating, &(struct rating_quantities){{0}}),
 	};
 	plan->allowance_bytes = allowance_policy(&entry->limits, plan->allowance);
 	map_put(&directory->plans_by_id, plan->id.value, plan);

@@ -122,6 +122,7 @@ int directory_put_subscription(struct directory *directory,
 {
 	struct directory_service *service = directory_service_by_id(directory, entry->service);
 	const struct directory_plan *plan = directory_plan_by_id(directory, entry->plan);
+	int64_t list_nano;
 
 	check(entry->account_lease != NULL);
 	sweep_subscriptions(directory);
@@ -134,6 +135,9 @@ int directory_put_subscription(struct directory *directory,
 	if (subscription != NULL && subscription->id.value == entry->id.value)
 		return change_terms(directory, subscription, plan, entry->budget_lease, fault);
 
+	if (!rating_plan_list(&plan->admit.rating, &entry->used, &list_nano))
+		return fault_set(fault, FAULT_LIMIT,
+				 "app %s: its usage exceeds what can be counted", entry->app_name);
 	subscription = aligned_alloc(64, sizeof(*subscription));
 	if (subscription == NULL)
 		return fault_set(fault, FAULT_SYSTEM, "no memory for a subscription");
@@ -145,7 +149,8 @@ int directory_put_subscription(struct directory *directory,
 	subscription->account_lease = entry->account_lease;
 	atomic_store(&subscription->budget_lease, entry->budget_lease);
 	atomic_store(&subscription->plan, plan);
-	admit_state_init(&subscription->admit, entry->month, &entry->used, &entry->cloud_used);
+	admit_state_init(&subscription->admit, entry->month, &entry->used, &entry->cloud_used,
+			 list_nano);
 	if (!directory_copy_name(subscription->account_name, entry->account_name) ||
 	    !directory_copy_name(subscription->app_name, entry->app_name)) {
 		free(subscription);

@@ -179,7 +179,8 @@ struct gateway_plan_entry {
 	struct plan_id id;
 	const char *name;
 	struct rating_plan rating;
-	int64_t call_most_nano; /* rating_plan_call_most: the most of a hold, beside flat prices */
+	int64_t call_most_nano; /* rating_plan_call_most: the most of a hold, beside
+				   rating_plan_first */
 	struct gateway_limits limits;
 };
 

@@ -121,6 +121,8 @@ static enum admit_outcome hold_next(struct call *call)
 	const struct call_parts *parts = call->parts;
 	const uint64_t now_ns = loop_now_ns(call->worker->loop);
 	int64_t usage_nano = plan_most(call, parts->covered_us + part_us(call));
+	const int64_t first_nano = admit_first_nano(&call->subscription->admit, &call->plan->admit,
+						    loop_wall_ns(call->worker->loop));
 	int64_t cloud_nano;
 
 	if (fills_a_record(call))
@@ -133,7 +135,8 @@ static enum admit_outcome hold_next(struct call *call)
 			       : ADMIT_BALANCE;
 	}
 	if (!cloud_most(call, part_us(call), GATEWAY_HOLD_BYTES, &cloud_nano) ||
-	    __builtin_add_overflow(usage_nano, cloud_nano, &usage_nano))
+	    __builtin_add_overflow(usage_nano, cloud_nano, &usage_nano) ||
+	    __builtin_add_overflow(usage_nano, first_nano, &usage_nano))
 		return ADMIT_BALANCE;
 	return admit_hold_again(&call->hold, usage_nano, now_ns);
 }

@@ -102,8 +102,7 @@ void rating_cloud_of_call(uint32_t memory_mib, uint32_t cpu_milli, uint32_t conc
 bool rating_fee(int64_t usage_nano, uint32_t fee_ppm, int64_t *ret_nano)
 {
 	check(usage_nano >= 0);
-	return rate_charge((struct rating_rate){.nano = fee_ppm, .per = 1000000}, usage_nano,
-			   ret_nano);
+	return rate_charge((struct rating_rate){.nano = fee_ppm, .per = PPM}, usage_nano, ret_nano);
 }
 
 const char *rating_cloud_meter_name(enum rating_cloud_meter meter)

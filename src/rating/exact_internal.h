@@ -10,6 +10,8 @@
 #include "base/check.h"
 #include "rating/rating.h"
 
+#define PPM 1000000 /* millionths in the whole */
+
 /* An exact sum of units x rate: whole + numerator / denominator, 0 <= numerator < denominator. */
 struct exact {
 	__int128 whole;
@@ -117,4 +119,22 @@ static inline bool rate_most(struct rating_rate rate, bool rounds, int64_t units
 		return false;
 	*ret_nano = (int64_t)nano;
 	return true;
+}
+
+/* What a discount in per cent leaves of one nano. */
+static inline struct rating_rate discounted_rate(const struct rating_plan *plan)
+{
+	return (struct rating_rate){.nano = PPM - plan->discount_ppm, .per = PPM};
+}
+
+/* The largest N(U + nano) - N(U). An amount that is taken off may be used up by then. A part of
+ * less than the whole, rounded apart, is still no more than the whole. */
+static inline int64_t net_most(const struct rating_plan *plan, int64_t nano)
+{
+	const struct rating_rate rate = discounted_rate(plan);
+	int64_t most = nano;
+
+	if (plan->discount_ppm > 0)
+		check(rate_most(rate, !rate_is_whole(rate), nano, &most));
+	return most < nano ? most : nano;
 }

@@ -30,13 +30,15 @@ static bool tiers_valid(const struct rating_price *price)
 
 bool rating_price_valid(const struct rating_price *price)
 {
-	if ((unsigned)price->meter >= RATING_METERS || price->free_units < 0)
+	if ((unsigned)price->meter >= RATING_METERS || price->free_units < 0 ||
+	    price->minimum_nano < 0)
 		return false;
 	switch (price->model) {
 	case RATING_FREE:
-		return true;
+		return price->minimum_nano == 0;
 	case RATING_FLAT:
-		return price->meter == RATING_CALLS && rate_valid(price->rate);
+		return price->meter == RATING_CALLS && rate_valid(price->rate) &&
+		       price->minimum_nano == 0;
 	case RATING_UNIT:
 	case RATING_PACKAGE:
 		return rate_valid(price->rate);
@@ -94,13 +96,15 @@ bool rating_charge(const struct rating_price *price, int64_t quantity, int64_t *
 		fits = graduated_charge(price, units, &nano);
 		break;
 	}
+	if (quantity > 0 && nano < price->minimum_nano)
+		nano = price->minimum_nano;
 	if (fits)
 		*ret_nano = nano;
 	return fits;
 }
 
-bool rating_plan_charge(const struct rating_plan *plan, const struct rating_quantities *quantities,
-			int64_t *ret_nano)
+bool rating_plan_list(const struct rating_plan *plan, const struct rating_quantities *quantities,
+		      int64_t *ret_nano)
 {
 	int64_t sum = 0;
 
@@ -116,8 +120,8 @@ bool rating_plan_charge(const struct rating_plan *plan, const struct rating_quan
 	return true;
 }
 
-bool rating_plan_advance(const struct rating_plan *plan, struct rating_quantities *before,
-			 const struct rating_quantities *call, int64_t *ret_nano)
+bool rating_plan_list_advance(const struct rating_plan *plan, struct rating_quantities *before,
+			      const struct rating_quantities *call, int64_t *ret_nano)
 {
 	struct rating_quantities after;
 	int64_t sum = 0;
@@ -201,8 +205,7 @@ static bool price_most(const struct rating_price *price, int64_t units, int64_t 
 	return fits;
 }
 
-/* The most units whose price_most is within `nano`. */
-static int64_t price_units_within(const struct rating_price *price, int64_t nano)
+int64_t rating_price_units_within(const struct rating_price *price, int64_t nano)
 {
 	const struct rating_rate rate = dearest_rate(price);
 	__int128 units;
@@ -267,7 +270,7 @@ void rating_part_cap(const struct rating_plan *plan, const struct rating_left *b
 		if (price->meter == RATING_CALLS)
 			continue;
 		if (!price_most(price, *counted, &nano) || nano > left) {
-			*counted = price_units_within(price, left);
+			*counted = rating_price_units_within(price, left);
 			check(price_most(price, *counted, &nano));
 			check_at_most(nano, left);
 		}
@@ -335,19 +338,26 @@ bool rating_part_most(const struct rating_plan *plan, const struct rating_left *
 			return false;
 		nano = left->charge_nano;
 	}
-	*ret_nano = capped && nano > left->charge_nano ? left->charge_nano : nano;
+	nano = capped && nano > left->charge_nano ? left->charge_nano : nano;
+	*ret_nano = net_most(plan, nano);
 	return true;
 }
 
-int64_t rating_plan_flat(const struct rating_plan *plan)
+/* With the first use of its meter. */
+static int64_t price_first(const struct rating_price *price)
+{
+	return price->model == RATING_FLAT ? price->rate.nano : price->minimum_nano;
+}
+
+int64_t rating_plan_first(const struct rating_plan *plan, const struct rating_quantities *used)
 {
 	int64_t sum = 0;
 
 	for (uint32_t i = 0; i < plan->price_count; i++) {
-		if (plan->prices[i].model == RATING_FLAT)
-			check(!__builtin_add_overflow(sum, plan->prices[i].rate.nano, &sum));
+		if (used->of[plan->prices[i].meter] == 0)
+			check(!__builtin_add_overflow(sum, price_first(&plan->prices[i]), &sum));
 	}
-	return sum;
+	return net_most(plan, sum);
 }
 
 static bool same_rate(struct rating_rate a, struct rating_rate b)
@@ -359,7 +369,7 @@ static bool same_price(const struct rating_price *a, const struct rating_price *
 {
 	bool same = a->meter == b->meter && a->model == b->model &&
 		    a->free_units == b->free_units && same_rate(a->rate, b->rate) &&
-		    a->tier_count == b->tier_count;
+		    a->tier_count == b->tier_count && a->minimum_nano == b->minimum_nano;
 
 	for (uint32_t i = 0; same && i < a->tier_count; i++)
 		same = a->tiers[i].up_to == b->tiers[i].up_to &&
@@ -370,7 +380,8 @@ static bool same_price(const struct rating_price *a, const struct rating_price *
 bool rating_plan_equal(const struct rating_plan *a, const struct rating_plan *b)
 {
 	bool same = a->price_count == b->price_count && a->max_charge_nano == b->max_charge_nano &&
-		    a->bill_always == b->bill_always;
+		    a->bill_always == b->bill_always && a->discount_ppm == b->discount_ppm &&
+		    a->discount_nano == b->discount_nano;
 
 	for (uint32_t i = 0; same && i < a->price_count; i++)
 		same = same_price(&a->prices[i], &b->prices[i]);
@@ -381,10 +392,11 @@ bool rating_plan_equal(const struct rating_plan *a, const struct rating_plan *b)
 
 bool rating_plan_valid(const struct rating_plan *plan)
 {
-	int64_t flat = 0;
+	int64_t first = 0;
 	int64_t calls = 0;
 
-	if (plan->price_count > RATING_PRICES_MAX || plan->max_charge_nano < -1)
+	if (plan->price_count > RATING_PRICES_MAX || plan->max_charge_nano < -1 ||
+	    plan->discount_ppm > PPM || plan->discount_nano < 0)
 		return false;
 	for (int unit = 0; unit < RATING_UNITS_MAX; unit++) {
 		if (plan->max_units[unit] < 0)
@@ -395,8 +407,7 @@ bool rating_plan_valid(const struct rating_plan *plan)
 		int64_t nano = 0;
 		if (!rating_price_valid(price))
 			return false;
-		if (price->model == RATING_FLAT &&
-		    __builtin_add_overflow(flat, price->rate.nano, &flat))
+		if (__builtin_add_overflow(first, price_first(price), &first))
 			return false;
 		if (price->meter == RATING_CALLS &&
 		    (!price_most(price, 1, &nano) || __builtin_add_overflow(calls, nano, &calls)))

@@ -14,6 +14,10 @@
  * A call's quantities are capped before they count (rating_call_cap), by a rule that looks at
  * the call and the plan only, never at Q, so that the order of calls still does not matter.
  *
+ * What the prices come to together, U, is the list usage. A plan's discount makes of it what is
+ * charged: N(U), again a pure and monotone function of a cumulative integer, which grows by no more
+ * than U does. So two levels telescope: each R over its quantity, and N over U.
+ *
  * Rounding is the reason for one nano more: with a rate that is no whole number of nano, the
  * same q costs floor(q x rate) or one nano more, as the rounding of R falls. Whatever speaks of
  * the most that a call can cost (rating_call_cap, rating_plan_call_most, rating_cloud_most)
@@ -78,6 +82,7 @@ struct rating_price {
 	struct rating_rate rate;
 	uint32_t tier_count;
 	struct rating_tier tiers[RATING_TIERS_MAX];
+	int64_t minimum_nano; /* what a period with any use of the meter costs at least */
 };
 
 struct rating_plan {
@@ -86,6 +91,8 @@ struct rating_plan {
 	int64_t max_units[RATING_UNITS_MAX]; /* most that one call may count; INT64_MAX: any */
 	int64_t max_charge_nano;             /* most that one call may cost; -1: none stated */
 	bool bill_always;                    /* else only calls answered below 500 */
+	uint32_t discount_ppm;               /* off a period's list usage; 0 .. 1,000,000 */
+	int64_t discount_nano;               /* off what is left of it then; >= 0 */
 };
 
 /* Whether the functions below may be given this: rates and counts in range, tiers that ascend
@@ -100,15 +107,47 @@ bool rating_plan_equal(const struct rating_plan *a, const struct rating_plan *b)
 bool rating_charge(const struct rating_price *price, int64_t quantity, int64_t *ret_nano)
 	__attribute__((warn_unused_result));
 
-/* The sum of R over all prices of the plan. */
+/* U: the sum of R over all prices of the plan. */
+bool rating_plan_list(const struct rating_plan *plan, const struct rating_quantities *quantities,
+		      int64_t *ret_nano) __attribute__((warn_unused_result));
+/* N(U): what the quantities cost. */
 bool rating_plan_charge(const struct rating_plan *plan, const struct rating_quantities *quantities,
 			int64_t *ret_nano) __attribute__((warn_unused_result));
 
-/* R(before + of this call) - R(before), and *before moves on. On overflow, of a quantity, of a
- * price's R or of the sum returned, nothing moves. */
+/* What this call adds to U, and *before moves on. Of meters that the call does not move, *before is
+ * not looked at. On overflow, of a quantity, of a price's R or of the sum returned, nothing
+ * moves. */
+bool rating_plan_list_advance(const struct rating_plan *plan, struct rating_quantities *before,
+			      const struct rating_quantities *call, int64_t *ret_nano)
+	__attribute__((warn_unused_result));
+/* What this call adds to N(U); *before is of the whole period, and moves on. */
 bool rating_plan_advance(const struct rating_plan *plan, struct rating_quantities *before,
 			 const struct rating_quantities *call, int64_t *ret_nano)
 	__attribute__((warn_unused_result));
+
+/* ---- from the list usage U to what is charged, N(U) ---- */
+
+/* One after the other, each rounded by itself. */
+enum rating_step {
+	RATING_PERCENT_OFF, /* discount_ppm millionths; what is left is rounded half to even */
+	RATING_AMOUNT_OFF   /* discount_nano, or all there is */
+};
+#define RATING_STEPS (RATING_AMOUNT_OFF + 1)
+
+/* Whether N(U) can be another than U. */
+bool rating_plan_discounts(const struct rating_plan *plan);
+/* What a step takes off what the one before it left. */
+struct rating_discount {
+	enum rating_step step;
+	int64_t from_nano;
+	int64_t off_nano; /* 0 .. from_nano */
+};
+/* The steps that the plan has and that find more than nothing; returns how many. */
+unsigned rating_plan_steps(const struct rating_plan *plan, int64_t list_nano,
+			   struct rating_discount ret_steps[RATING_STEPS]);
+int64_t rating_plan_net(const struct rating_plan *plan, int64_t list_nano);
+/* "percent_off", "amount_off" */
+const char *rating_step_name(enum rating_step step);
 
 /* What of a call counts: units are cut to max_units, and, where max_charge is stated, the
  * meters are cut one after the other, in the order of the plan's prices, to what max_charge
@@ -133,18 +172,23 @@ void rating_part_cap(const struct rating_plan *plan, const struct rating_left *l
 void rating_left_take(const struct rating_plan *plan, const struct rating_quantities *part,
 		      struct rating_left *left);
 
-/* The most that one call can cost beyond flat prices, whatever Q is: worked out from `most`, the
- * largest quantities of one call (units also by max_units), and never above max_charge where
- * that is stated. False where it is not stated and a priced meter has no bound
- * (most->of[m] == INT64_MAX) or the sum overflows. */
+/* The most units of one call that cost at most so much by this price, whatever Q is. */
+int64_t rating_price_units_within(const struct rating_price *price, int64_t nano);
+
+/* The most that one call can cost beyond rating_plan_first, whatever Q is: worked out from `most`,
+ * the largest quantities of one call (units also by max_units), and never above max_charge where
+ * that is stated. A discount of so many per cent lowers it, one of an amount does not. False where
+ * it is not stated and a priced meter has no bound (most->of[m] == INT64_MAX) or the sum overflows.
+ */
 bool rating_plan_call_most(const struct rating_plan *plan, const struct rating_quantities *most,
 			   int64_t *ret_nano) __attribute__((warn_unused_result));
 /* The same for one part of it. */
 bool rating_part_most(const struct rating_plan *plan, const struct rating_left *left,
 		      const struct rating_quantities *most, int64_t *ret_nano)
 	__attribute__((warn_unused_result));
-/* The flat prices that a period's first call brings with it. */
-int64_t rating_plan_flat(const struct rating_plan *plan);
+/* The most that a call can bring with it because it is the period's first to use a meter: flat
+ * prices and minimums of meters that `used` has at zero. */
+int64_t rating_plan_first(const struct rating_plan *plan, const struct rating_quantities *used);
 
 /* ---- what the cloud charges to run a call: the operator's rate card ---- */
 

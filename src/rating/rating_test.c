@@ -7,64 +7,6 @@
 
 #define SPLITS_MAX 12
 
-static struct rating_price random_price(enum rating_meter meter)
-{
-	struct rating_price price = {
-		.meter = meter,
-		.model = (enum rating_model)below(RATING_MODELS),
-		.free_units = below(2) ? below(50) : 0,
-		.rate = random_rate(),
-	};
-	int64_t up_to = 0;
-
-	if (price.model == RATING_FLAT)
-		price.meter = RATING_CALLS;
-	if (price.model != RATING_GRADUATED)
-		return price;
-	price.tier_count = 1 + (uint32_t)below(RATING_TIERS_MAX);
-	for (uint32_t i = 0; i < price.tier_count; i++) {
-		up_to += 1 + below(40);
-		price.tiers[i].up_to = i + 1 == price.tier_count ? INT64_MAX : up_to;
-		price.tiers[i].rate = random_rate();
-	}
-	return price;
-}
-
-static struct rating_plan random_plan(void)
-{
-	struct rating_plan plan = {.max_charge_nano = -1};
-
-	for (int unit = 0; unit < RATING_UNITS_MAX; unit++)
-		plan.max_units[unit] = below(2) ? below(60) : INT64_MAX;
-	plan.price_count = 1 + (uint32_t)below(RATING_PRICES_MAX);
-	for (uint32_t i = 0; i < plan.price_count; i++)
-		plan.prices[i] = random_price((enum rating_meter)below(RATING_METERS));
-	if (below(2)) {
-		plan.max_charge_nano = below(2) ? below(2000) : below(2000000000);
-		if (!rating_plan_valid(&plan))
-			plan.max_charge_nano = -1;
-	}
-	claim(rating_plan_valid(&plan));
-	return plan;
-}
-
-static struct rating_quantities random_quantities(int64_t bound)
-{
-	struct rating_quantities quantities;
-
-	for (int meter = 0; meter < RATING_METERS; meter++)
-		quantities.of[meter] = below(3) ? below(bound) : 0;
-	return quantities;
-}
-
-static struct rating_quantities random_call(void)
-{
-	struct rating_quantities call = random_quantities(below(2) ? 8 : 200);
-
-	call.of[RATING_CALLS] = 1;
-	return call;
-}
-
 /* ---- the oracle: every unit priced by itself, over one denominator for all rates ---- */
 
 #define ORACLE_DENOMINATOR ((__int128)1000000 * 4096 * 3 * 7)
@@ -82,7 +24,17 @@ static __int128 oracle_of_unit(const struct rating_price *price, int64_t number)
 	return (__int128)rate.nano * (ORACLE_DENOMINATOR / rate.per);
 }
 
-static int64_t oracle_charge(const struct rating_price *price, int64_t quantity)
+/* Half to even by the parity of twice the quotient. */
+static int64_t oracle_round(__int128 numerator, __int128 denominator)
+{
+	const __int128 halves = 2 * numerator / denominator;
+
+	if (2 * numerator % denominator == 0 && halves % 4 == 1)
+		return (int64_t)(halves / 2);
+	return (int64_t)((halves + 1) / 2);
+}
+
+static int64_t oracle_rates(const struct rating_price *price, int64_t quantity)
 {
 	const int64_t units = quantity - price->free_units;
 	__int128 sum = 0;
@@ -98,13 +50,23 @@ static int64_t oracle_charge(const struct rating_price *price, int64_t quantity)
 	}
 	for (int64_t number = 1; number <= units; number++)
 		sum += oracle_of_unit(price, number);
+	return oracle_round(sum, ORACLE_DENOMINATOR);
+}
 
-	/* Half to even by the parity of twice the quotient. */
-	const __int128 halves = 2 * sum / ORACLE_DENOMINATOR;
-	const bool exact_half = 2 * sum % ORACLE_DENOMINATOR == 0;
-	if (exact_half && halves % 4 == 1)
-		return (int64_t)(halves / 2);
-	return (int64_t)((halves + 1) / 2);
+static int64_t oracle_charge(const struct rating_price *price, int64_t quantity)
+{
+	const int64_t nano = oracle_rates(price, quantity);
+
+	return quantity > 0 && price->minimum_nano > nano ? price->minimum_nano : nano;
+}
+
+/* What is left behind both discounts. */
+static int64_t oracle_net(const struct rating_plan *plan, int64_t list_nano)
+{
+	const __int128 part = (__int128)list_nano * (1000000 - plan->discount_ppm);
+	const int64_t nano = oracle_round(part, 1000000) - plan->discount_nano;
+
+	return nano > 0 ? nano : 0;
 }
 
 static void the_charge_equals_the_oracle_unit_by_unit(void **state)
@@ -150,6 +112,7 @@ static void any_split_in_any_order_sums_to_the_charge_of_the_whole(void **state)
 				oracle_charge(&plan.prices[p], forward.of[plan.prices[p].meter]);
 		claim(memcmp(&forward, &backward, sizeof(forward)) == 0);
 		claim(rating_plan_charge(&plan, &forward, &nano));
+		expected = oracle_net(&plan, expected);
 		claim(nano == expected);
 		claim(sum_forward == expected);
 		claim(sum_backward == expected);
@@ -166,6 +129,7 @@ static void a_capped_call_never_costs_more_than_its_most(void **state)
 		struct rating_quantities before = random_quantities(300);
 		struct rating_quantities call = random_call();
 		const struct rating_quantities most = call;
+		const int64_t first_nano = rating_plan_first(&plan, &before);
 		int64_t most_nano;
 		int64_t nano;
 
@@ -174,8 +138,8 @@ static void a_capped_call_never_costs_more_than_its_most(void **state)
 		claim(rating_plan_call_most(&plan, &most, &most_nano));
 		claim(plan.max_charge_nano < 0 || most_nano <= plan.max_charge_nano);
 		claim(rating_plan_advance(&plan, &before, &call, &nano));
-		claim(nano <= most_nano + rating_plan_flat(&plan));
-		reached += nano == most_nano + rating_plan_flat(&plan);
+		claim(nano <= most_nano + first_nano);
+		reached += nano == most_nano + first_nano;
 	}
 	/* The bound is no idle one. */
 	claim(reached > CASES / 100);
@@ -234,16 +198,19 @@ static void the_parts_of_a_call_stay_within_its_bounds(void **state)
 		struct rating_left left = rating_left_of(&plan);
 		struct rating_quantities before = random_quantities(300);
 		int64_t sum_nano = 0;
+		int64_t brought_nano = 0;
 		int64_t units[RATING_UNITS_MAX] = {0};
 		for (int parts = 0; parts < 4; parts++) {
 			const struct rating_quantities between = random_call();
 			struct rating_quantities part = random_call();
+			const int64_t first_nano = rating_plan_first(&plan, &before);
 			int64_t most_nano, nano;
 			part.of[RATING_CALLS] = parts == 0;
 			claim(rating_part_most(&plan, &left, &part, &most_nano));
 			rating_part_cap(&plan, &left, &part);
 			claim(rating_plan_advance(&plan, &before, &part, &nano));
-			claim(nano <= most_nano + (parts == 0 ? rating_plan_flat(&plan) : 0));
+			claim(nano <= most_nano + first_nano);
+			brought_nano += first_nano;
 			rating_left_take(&plan, &part, &left);
 			sum_nano += nano;
 			for (int unit = 0; unit < RATING_UNITS_MAX; unit++)
@@ -252,7 +219,7 @@ static void the_parts_of_a_call_stay_within_its_bounds(void **state)
 			claim(rating_plan_advance(&plan, &before, &between, &nano));
 		}
 		if (plan.max_charge_nano >= 0) {
-			claim(sum_nano <= plan.max_charge_nano + rating_plan_flat(&plan));
+			claim(sum_nano <= plan.max_charge_nano + brought_nano);
 			claim(left.charge_nano >= 0);
 			reached += left.charge_nano == 0;
 		}
@@ -440,7 +407,7 @@ static void plans_are_equal_if_all_their_terms_are(void **state)
 						     .tier_count = 2,
 						     .tiers = {{10, {5, 1}}, {INT64_MAX, {4, 1}}}}},
 					 .max_charge_nano = -1};
-	struct rating_plan other[7];
+	struct rating_plan other[10];
 
 	(void)state;
 	for (size_t i = 0; i < sizeof(other) / sizeof(other[0]); i++)
@@ -455,6 +422,9 @@ static void plans_are_equal_if_all_their_terms_are(void **state)
 	other[4].max_units[RATING_UNITS_MAX - 1] = 1;
 	other[5].max_charge_nano = 0;
 	other[6].bill_always = true;
+	other[7].prices[0].minimum_nano = 1;
+	other[8].discount_ppm = 1;
+	other[9].discount_nano = 1;
 	for (size_t i = 0; i < sizeof(other) / sizeof(other[0]); i++)
 		assert_false(rating_plan_equal(&plan, &other[i]));
 }
@@ -469,6 +439,13 @@ static void what_breaks_a_rule_is_not_valid(void **state)
 	assert_true(rating_price_valid(&price));
 	assert_true(rating_plan_valid(&plan));
 	plan.max_charge_nano = 4;
+	assert_false(rating_plan_valid(&plan));
+	plan.max_charge_nano = 5;
+	plan.discount_ppm = 1000001;
+	assert_false(rating_plan_valid(&plan));
+	plan.discount_ppm = 1000000;
+	assert_true(rating_plan_valid(&plan));
+	plan.discount_nano = -1;
 	assert_false(rating_plan_valid(&plan));
 	price.rate.per = 0;
 	assert_false(rating_price_valid(&price));
@@ -491,6 +468,9 @@ static void what_breaks_a_rule_is_not_valid(void **state)
 	assert_false(rating_price_valid(&price));
 	price.tiers[1].up_to = INT64_MAX;
 	assert_true(rating_price_valid(&price));
+	price.minimum_nano = -1;
+	assert_false(rating_price_valid(&price));
+	price.minimum_nano = 0;
 	/* No denominator within int64 holds both. */
 	price.tiers[0].rate.per = 4000000007;
 	price.tiers[1].rate.per = 4000000009;

@@ -32,8 +32,10 @@ PLANS = {
         "max_charge": 0.20, "max_units": {"pixels": 500}},
     "flat": {"prices": [{"model": "flat", "price": "3.00 per month"},
                         {"meter": "calls", "model": "unit", "free": 2, "price": 0.01}]},
-    "packs": {"prices": [
-        {"meter": "calls", "model": "package", "price": "0.30 per package", "size": 4}]},
+    "packs": {"discount": ["12.5%", 0.02], "prices": [
+        {"meter": "calls", "model": "package", "price": "0.30 per package", "size": 4,
+         "minimum": "0.70 per month"},
+        {"meter": "pixels", "price": "0.30 per 7k pixels", "max_per_call": 0.02}]},
 }
 APPS = (("acme/shop", "payg"), ("acme/back", "flat"), ("bert/shop", "packs"))
 

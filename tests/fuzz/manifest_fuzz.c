@@ -24,6 +24,7 @@ static void expect_sound_plan(const struct catalog_manifest_plan *plan,
 			      const struct catalog_unit *units)
 {
 	struct rating_quantities quantities = {.of = {[RATING_CALLS] = 1}};
+	const struct rating_quantities none = {{0}};
 	struct catalog_terms stored;
 	int64_t nano;
 
@@ -32,7 +33,8 @@ static void expect_sound_plan(const struct catalog_manifest_plan *plan,
 	rating_call_cap(&plan->terms.rating, &quantities);
 	check(rating_plan_charge(&plan->terms.rating, &quantities, &nano));
 	check(nano >= 0);
-	check_at_most(nano, plan->terms.call_most_nano + rating_plan_flat(&plan->terms.rating));
+	check_at_most(nano,
+		      plan->terms.call_most_nano + rating_plan_first(&plan->terms.rating, &none));
 
 	char *text = catalog_terms_format(&plan->terms, units);
 	check_equal(catalog_terms_parse(slice_of(text), units, &stored, NULL), 0);

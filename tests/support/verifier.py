@@ -197,7 +197,7 @@ def verify_receipt(text, vkey):
 
 METERS = ("calls", "request_bytes", "response_bytes", "duration_ms",
           "unit_0", "unit_1", "unit_2", "unit_3")
-TERMS = ("units", "max_charge", "bill_always", "prices")
+TERMS = ("units", "max_charge", "discount_ppm", "discount", "bill_always", "prices")
 PATHS = ("bytes_host", "bytes_zone", "bytes_cloud", "bytes_intercloud")
 NANO = 10**9
 # round() of a Fraction is half to even.
@@ -224,6 +224,12 @@ def packages(price, units):
 
 def charge(price, quantity):
     """R(Q), in nano."""
+    least = nano_of(price.get("minimum", "0.00")) if quantity > 0 else 0
+    demand(least >= 0, "a minimum is below zero")
+    return max(least, by_rates(price, quantity))
+
+
+def by_rates(price, quantity):
     units = max(0, quantity - price["free"])
     if price["model"] == "flat":
         return price["rate"]["nano"] if quantity > 0 else 0
@@ -400,15 +406,38 @@ def quantities_of(bill, streams):
     return quantities
 
 
+def discounts(subscription, usage):
+    """(name, of how much, how much is taken off), one after the other."""
+    ppm = subscription.get("discount_ppm", 0)
+    amount = nano_of(subscription.get("discount", "0.00"))
+    demand(0 <= ppm <= 10**6 and amount >= 0, "a discount is none")
+    if ppm > 0 and usage > 0:
+        left = round(Fraction(usage * (10**6 - ppm), 10**6))
+        yield "percent_off", usage, usage - left
+        usage = left
+    if amount > 0 and usage > 0:
+        yield "amount_off", usage, min(usage, amount)
+
+
+def list_usage(subscription, quantities):
+    return sum(charge(price, quantities.get(price["meter"], 0))
+               for price in subscription["prices"])
+
+
+def charged(subscription, quantities):
+    """N(U), in nano."""
+    usage = list_usage(subscription, quantities)
+    return usage - sum(off for _, _, off in discounts(subscription, usage))
+
+
 def charges_of(bill, subscription, phases):
     """(kind, meter, model, quantity, nano) of a subscription; `phases` has its quantities."""
     total, cloud, usage = {}, {}, {}
     for phase in bill["phases"]:
         counted, counted_cloud = phases.get(phase["phase"], ({}, {}))
-        before = [charge(price, total.get(price["meter"], 0)) for price in subscription["prices"]]
+        before = charged(subscription, total)
         add(total, counted)
-        after = [charge(price, total.get(price["meter"], 0)) for price in subscription["prices"]]
-        usage[phase["card"]] = usage.get(phase["card"], 0) + sum(after) - sum(before)
+        usage[phase["card"]] = usage.get(phase["card"], 0) + charged(subscription, total) - before
         add(cloud.setdefault(phase["card"], {}), counted_cloud)
     for price in subscription["prices"]:
         quantity = total.get(price["meter"], 0)
@@ -416,6 +445,8 @@ def charges_of(bill, subscription, phases):
             slot = METERS.index(price["meter"]) - 4
             name = subscription["units"][slot]["name"] if slot >= 0 else ""
             yield "usage", name or price["meter"], price["model"], quantity, charge(price, quantity)
+    for name, base, off in discounts(subscription, list_usage(subscription, total)):
+        yield "usage", "usage", name, base, -off
     for card in bill["cards"]:
         for meter, quantity in cloud.get(card["card"], {}).items():
             if quantity > 0 and card["rates"][meter]["nano"] > 0:
@@ -506,7 +537,7 @@ def check_terms(bill):
             if table == "account":
                 demand(known.setdefault(named["name"], named["id"]) == named["id"],
                        "an account's name has two ids")
-        terms = {name: subscription[name] for name in TERMS}
+        terms = {name: subscription.get(name) for name in TERMS}
         demand(known.setdefault(("terms", subscription["plan"]["id"]), terms) == terms,
                "a plan has two kinds of terms")
         demand(subscription["max_charge"] is None or nano_of(subscription["max_charge"]) >= 0,
