@@ -37,6 +37,15 @@ static void add_quantity(struct cli_table *table, const json_t *line)
 	cli_table_add(table, text);
 }
 
+static bool is_discount(const json_t *line)
+{
+	for (int step = 0; step < RATING_STEPS; step++) {
+		if (strcmp(cli_text(line, "model"), rating_step_name((enum rating_step)step)) == 0)
+			return true;
+	}
+	return false;
+}
+
 static void add_line(struct cli_table *table, const json_t *line)
 {
 	cli_table_add(table, cli_text(line, "service"));
@@ -44,9 +53,9 @@ static void add_line(struct cli_table *table, const json_t *line)
 	cli_table_add(table, cli_text(line, "app"));
 	cli_table_add(table, cli_text(line, "role"));
 	cli_table_add(table, cli_text(line, "kind"));
-	/* A fee is taken from an amount, not from a quantity of something. */
-	if (strcmp(cli_text(line, "kind"), "fee") == 0) {
-		cli_table_add(table, "");
+	/* A fee and a discount are taken from an amount, not from a quantity of something. */
+	if (strcmp(cli_text(line, "kind"), "fee") == 0 || is_discount(line)) {
+		cli_table_add(table, cli_text(line, "model"));
 		cli_table_add(table, "");
 	} else {
 		cli_table_add(table, cli_text(line, "meter"));
