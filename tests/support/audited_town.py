@@ -44,6 +44,10 @@ def random_price(dice, meter):
     price = {"meter": meter, "model": model}
     if dice.random() < 0.5:
         price["free"] = dice.randrange(1, 5000)
+    if dice.random() < 0.3:
+        price["minimum"] = decimal(dice.randrange(1, NANO))
+    if meter in UNITS and dice.random() < 0.3:
+        price["max_per_call"] = decimal(dice.randrange(10 ** 8, 10 ** 9))
     if model == "package":
         return price | {"size": dice.randrange(1, 2000), "price": decimal(dice.randrange(10 ** 6))}
     if model == "unit":
@@ -66,6 +70,9 @@ def random_plan(dice):
         plan["max_units"] = {unit: dice.randrange(1, 3000) for unit in UNITS}
     if dice.random() < 0.3:
         plan["bill_on"] = "always"
+    if dice.random() < 0.5:
+        discounts = [f"{dice.randrange(100)}.{dice.randrange(100):02d}%", decimal(dice.randrange(NANO))]
+        plan["discount"] = dice.choice([*discounts, discounts])
     return plan
 
 
@@ -199,15 +206,18 @@ class Town:
         """Each quantity and each amount of a consumer's lines, by kind and meter."""
         found, expected = defaultdict(int), defaultdict(int)
         for line in self.cloud.statement(account)["lines"]:
-            found[line["kind"], line["meter"]] += nano(line["amount"])
+            of = line["model"] if line["model"].endswith("_off") else line["meter"]
+            found[line["kind"], of] += nano(line["amount"])
         for owner, _, use in self.uses:
             if owner != account:
                 continue
-            for meter in use.quantities:
-                expected["usage", meter] += use.usage_of(meter)
+            for meter, amount in use.usage_lines().items():
+                expected["usage", meter] += amount
             for meter, units in use.cloud.items():
                 expected["cloud", meter] += round(self.card.rates[meter] * units)
-        assert {k: v for k, v in found.items() if v} == {k: v for k, v in expected.items() if v}
+        wrong = {line: (found[line], expected[line]) for line in {*found, *expected}
+                 if found[line] != expected[line]}
+        assert not wrong, f"seed {self.seed}: found and expected differ: {wrong}"
 
     # ---- a life
 

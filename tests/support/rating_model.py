@@ -37,12 +37,16 @@ class Price:
         self.meter = words.get("meter", "calls")
         self.free = count(words.get("free", 0))
         self.size = count(words.get("size", 1))
+        self.minimum = nano(words.get("minimum", 0))
         self.tiers = [(None, rate(words["price"]))] if "price" in words else [
             (count(tier["up_to"]) if "up_to" in tier else None, rate(tier["price"]))
             for tier in words["tiers"]]
 
     def charge(self, quantity):
         """R(Q)."""
+        return max(self.minimum, self.list_charge(quantity)) if quantity > 0 else 0
+
+    def list_charge(self, quantity):
         units = max(0, quantity - self.free)
         if self.model == "flat":
             return int(self.tiers[0][1]) if quantity > 0 else 0
@@ -83,6 +87,19 @@ class Plan:
         self.prices = [Price(price) for price in words["prices"]]
         self.max_charge = nano(words["max_charge"]) if "max_charge" in words else None
         self.max_units = {name: count(most) for name, most in words.get("max_units", {}).items()}
+        for price in words["prices"]:
+            if "max_per_call" in price:
+                most = self.max_units.get(price["meter"], 2 ** 63)
+                self.max_units[price["meter"]] = Price(price).units_within(
+                    most, nano(price["max_per_call"]))
+        discounts = words.get("discount", [])
+        discounts = discounts if isinstance(discounts, list) else [discounts]
+        self.percent_off, self.amount_off = Fraction(0), 0
+        for discount in discounts:
+            if str(discount).endswith("%"):
+                self.percent_off = Fraction(discount.rstrip("%")) / 100
+            else:
+                self.amount_off = nano(discount)
         self.always = words.get("bill_on") == "always"
 
     def bills(self, status):
@@ -118,12 +135,20 @@ class Use:
         for meter, units in (("calls", 1), ("bytes_host", moved)):
             self.cloud[meter] = self.cloud.get(meter, 0) + units
 
-    def usage(self):
-        return sum(price.charge(self.quantities.get(price.meter, 0)) for price in self.plan.prices)
+    def usage_lines(self):
+        """What each meter costs, and what is taken off their sum."""
+        lines = {}
+        for price in self.plan.prices:
+            charge = price.charge(self.quantities.get(price.meter, 0))
+            lines[price.meter] = lines.get(price.meter, 0) + charge
+        whole = sum(lines.values())
+        left = round(whole * (1 - self.plan.percent_off))
+        lines["percent_off"] = left - whole
+        lines["amount_off"] = -min(left, self.plan.amount_off)
+        return lines
 
-    def usage_of(self, meter):
-        return sum(price.charge(self.quantities.get(meter, 0)) for price in self.plan.prices
-                   if price.meter == meter)
+    def usage(self):
+        return sum(self.usage_lines().values())
 
 
 class Card:
