@@ -71,7 +71,8 @@ def random_plan(dice):
     if dice.random() < 0.3:
         plan["bill_on"] = "always"
     if dice.random() < 0.5:
-        discounts = [f"{dice.randrange(100)}.{dice.randrange(100):02d}%", decimal(dice.randrange(NANO))]
+        discounts = [f"{dice.randrange(100)}.{dice.randrange(100):02d}%",
+                     decimal(dice.randrange(NANO))]
         plan["discount"] = dice.choice([*discounts, discounts])
     return plan
 
