@@ -88,6 +88,7 @@ struct api_options {
 	struct random *random;
 	struct billing_terms_source terms;
 	struct rating_card card;
+	uint64_t notice_least_ns; /* of a plan that gets dearer, whatever its own */
 	const char *cloud_name;
 	const char *currency;      /* "USD" */
 	const char *folder;        /* the cloud's: logs of services are read from log/ in it */

@@ -353,4 +353,16 @@ int api_subscription_filter(struct api_request *request, struct store *store,
 /* The choices of `step`. */
 enum api_step { API_STEP_MINUTE, API_STEP_HOUR, API_STEP_DAY };
 extern const char *const api_usage_steps[];
+/* What is dearer, in words. */
+json_t *api_rises_json(uint32_t rises, const struct catalog_unit units[RATING_UNITS_MAX]);
+/* Which plan version the subscription has (or had at its end), and the one that was announced to
+ * come next, or null. A new reference. */
+int api_move_find(const struct api_request *request, struct store *store,
+		  const struct catalog_subscription *subscription, uint32_t *ret_version,
+		  json_t **ret_move, struct fault *fault);
+#define API_MOVES_MAX 100
+/* Of the active subscriptions that the query asks for, up to so many. A new reference. */
+int api_moves_list(const struct api_request *request, struct store *store,
+		   const struct billing_statement_query *query, json_t **ret_moves,
+		   struct fault *fault);
 json_t *api_plan_json(const struct catalog_plan *plan, const struct catalog_unit *units);

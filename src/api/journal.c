@@ -66,6 +66,7 @@ struct names {
 	char app[ACCOUNT_PATH_MAX];
 	char service[CATALOG_NAME_MAX];
 	char plan[CATALOG_NAME_MAX];
+	struct plan_id plan_id;
 	uint32_t plan_version;
 	char units[JOURNAL_RECORD_UNITS][CATALOG_NAME_MAX];
 };
@@ -75,9 +76,13 @@ static int load_names(struct store *store, const struct journal_record *record, 
 {
 	struct catalog_subscription subscription;
 	struct catalog_service *service = NULL;
+	struct catalog_move plan; /* the record's own */
 	struct slice rest;
 	struct slice account;
 	int code = catalog_subscription_get(store, record->subscription, &subscription, fault);
+
+	if (code == 0)
+		code = catalog_move_at(store, record->plan, 0, &plan, fault);
 
 	if (code == 0)
 		code = catalog_service_get_by_id(store, record->service, &service, fault);
@@ -86,7 +91,8 @@ static int load_names(struct store *store, const struct journal_record *record, 
 	memcpy(names->app, subscription.app_path, sizeof(names->app));
 	memcpy(names->service, subscription.service_name, sizeof(names->service));
 	memcpy(names->plan, subscription.plan_name, sizeof(names->plan));
-	names->plan_version = subscription.plan_version;
+	names->plan_version = plan.version;
+	names->plan_id = record->plan;
 	rest = slice_of(subscription.app_path);
 	slice_cut(&rest, '/', &account);
 	check(slice_to_text(account, names->account, sizeof(names->account)));
@@ -105,6 +111,7 @@ static void number_names(const struct journal_record *record, struct names *name
 {
 	char text[ID_TEXT_MAX];
 
+	names->plan_id = record->plan;
 	id_format("acct", record->account.value, text);
 	memcpy(names->account, text, sizeof(text));
 	id_format("app", record->app.value, text);
@@ -121,6 +128,12 @@ static int find_names(struct api_request *request, struct map *known,
 {
 	struct names *names = map_find(known, record->subscription.value);
 
+	/* A version of the plan may begin within the page. */
+	if (names != NULL && names->plan_id.value != record->plan.value) {
+		map_remove(known, record->subscription.value);
+		free(names);
+		names = NULL;
+	}
 	if (names == NULL) {
 		names = calloc(1, sizeof(*names));
 		check(names != NULL);

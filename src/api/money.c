@@ -177,7 +177,7 @@ static int find_first_line(struct api_request *request, const struct billing_sta
 
 static json_t *statement_json(struct api_request *request,
 			      const struct billing_statement_query *query,
-			      const struct billing_statement *made, size_t first)
+			      const struct billing_statement *made, size_t first, json_t *moves)
 {
 	const size_t left = made->line_count - first;
 	const size_t count = left < api_limit(request) ? left : api_limit(request);
@@ -191,10 +191,11 @@ static json_t *statement_json(struct api_request *request,
 		format_cursor(&made->lines[first + count - 1], cursor);
 		next = json_string(cursor);
 	}
-	return json_pack("{s:s%, s:s, s:o, s:o, s:o, s:o}", "account", query->account_name.data,
-			 query->account_name.length, "currency", request->api->options.currency,
-			 "period", api_json_month(made->month), "lines", lines, "total",
-			 api_json_amount(made->total_nano), "next", next);
+	return json_pack("{s:s%, s:s, s:o, s:o, s:o, s:o, s:o}", "account",
+			 query->account_name.data, query->account_name.length, "currency",
+			 request->api->options.currency, "period", api_json_month(made->month),
+			 "lines", lines, "total", api_json_amount(made->total_nano), "changes",
+			 moves, "next", next);
 }
 
 static int statement(struct store *store, void *context, struct fault *fault)
@@ -207,6 +208,7 @@ static int statement(struct store *store, void *context, struct fault *fault)
 						       clock_month_of(request->now_ns)),
 	};
 	struct billing_statement *made = NULL;
+	json_t *moves = NULL;
 	size_t first = 0;
 	int code = read_statement_query(request, store, &query, fault);
 
@@ -215,7 +217,9 @@ static int statement(struct store *store, void *context, struct fault *fault)
 	if (code == 0)
 		code = find_first_line(request, made, &first, fault);
 	if (code == 0)
-		request->answer = statement_json(request, &query, made, first);
+		code = api_moves_list(request, store, &query, &moves, fault);
+	if (code == 0)
+		request->answer = statement_json(request, &query, made, first, moves);
 	billing_statement_free(made);
 	return code;
 }

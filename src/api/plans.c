@@ -83,13 +83,15 @@ json_t *api_plan_json(const struct catalog_plan *plan, const struct catalog_unit
 {
 	const struct catalog_terms *terms = &plan->terms;
 	json_t *prices = json_array();
+	char notice[UNITS_TEXT_MAX];
 
+	units_format_duration_ns(terms->notice_ns, notice);
 	for (uint32_t i = 0; i < terms->rating.price_count; i++)
 		json_array_append_new(prices, price_json(&terms->rating.prices[i], units));
 	return json_pack(
-		"{s:s, s:o, s:i, s:o, s:o*, s:o*, s:o, s:o, s:o, s:o, s:s}", "name", plan->name,
-		"id", api_json_id("plan", plan->id.value), "version", (int)plan->version, "prices",
-		prices, "discount_ppm",
+		"{s:s, s:o, s:i, s:o, s:o*, s:o*, s:o, s:o, s:o, s:o, s:s, s:s, s:o}", "name",
+		plan->name, "id", api_json_id("plan", plan->id.value), "version",
+		(int)plan->version, "prices", prices, "discount_ppm",
 		terms->rating.discount_ppm == 0 ? NULL : json_integer(terms->rating.discount_ppm),
 		"discount",
 		terms->rating.discount_nano == 0 ? NULL
@@ -99,5 +101,7 @@ json_t *api_plan_json(const struct catalog_plan *plan, const struct catalog_unit
 						  : api_json_amount(terms->rating.max_charge_nano),
 		"call_most", api_json_amount(terms->call_most_nano), "max_units",
 		max_units_json(&terms->rating, units), "limits", limits_json(&terms->limits),
-		"bill_on", terms->rating.bill_always ? "always" : "answered");
+		"bill_on", terms->rating.bill_always ? "always" : "answered", "notice", notice,
+		"effective",
+		api_json_time(plan->move_month == 0 ? 0 : clock_month_start_ns(plan->move_month)));
 }

@@ -63,6 +63,8 @@ static const struct api_member statement_members[] = {
 	{"period", API_IS_MONTH, 0, NULL, "a calendar month in UTC"},
 	{"lines", API_IS_OBJECT, API_LIST_OF, "StatementLine", "one for each thing charged"},
 	{"total", API_IS_AMOUNT, 0, NULL, "of all pages; below zero it is owed to the account"},
+	{"changes", API_IS_OBJECT, API_LIST_OF, "PlanMove",
+	 "plan versions that were announced to its active subscriptions, up to 100"},
 	{"next", API_IS_TEXT, API_OR_NULL, NULL, "the next page's `after`; null: it is the last"},
 };
 
@@ -138,6 +140,9 @@ static const struct api_member plan_change_members[] = {
 	{"id", API_IS_ID, API_OR_NULL, NULL, "of its version; null where it has none yet"},
 	{"version", API_IS_COUNT, 0, NULL, "from 1 on"},
 	{"change", API_IS_TEXT, 0, NULL, "in a word"},
+	{"effective", API_IS_TIME, API_OR_NULL, NULL,
+	 "from when who has an earlier version has it; null: nothing was announced"},
+	{"dearer", API_IS_TEXT, API_LIST_OF, NULL, "what is dearer, or less, for any of them then"},
 };
 
 static const struct api_member service_hit_members[] = {
@@ -193,6 +198,19 @@ static const struct api_member plan_members[] = {
 	{"max_units", API_IS_COUNT, API_MAP_OF, NULL, "the most that a call may report, by meter"},
 	{"limits", API_IS_OBJECT, 0, "Limits", "how much may be called"},
 	{"bill_on", API_IS_CHOICE, 0, "always|answered", "which calls are charged"},
+	{"notice", API_IS_TEXT, 0, NULL, "before it gets dearer for its subscribers, at least"},
+	{"effective", API_IS_TIME, API_OR_NULL, NULL,
+	 "from when who has an earlier version has it; null: they keep theirs"},
+};
+
+static const struct api_member plan_move_members[] = {
+	{"app", API_IS_TEXT, 0, NULL, "`account/app`"},
+	{"service", API_IS_TEXT, 0, NULL, "the service's name"},
+	{"plan", API_IS_TEXT, 0, NULL, "the plan's name"},
+	{"version", API_IS_COUNT, 0, NULL, "the version that it gets"},
+	{"effective", API_IS_TIME, 0, NULL, "from when on"},
+	{"dearer", API_IS_TEXT, API_LIST_OF, NULL,
+	 "meters whose price, and keys of the manifest whose value is dearer or less"},
 };
 
 static const struct api_member price_members[] = {
@@ -233,7 +251,8 @@ static const struct api_member log_members[] = {
 	{"app", API_IS_TEXT, 0, NULL, "`account/app`"},                                           \
 	{"service", API_IS_TEXT, 0, NULL, "the service's name"},                                  \
 	{"plan", API_IS_TEXT, 0, NULL, "the plan's name"},                                        \
-	{"plan_version", API_IS_COUNT, 0, NULL, "of the plan"},                                   \
+	{"plan_version", API_IS_COUNT, 0, NULL, "of the plan, now or at its end"},                \
+	{"change", API_IS_OBJECT, API_OR_NULL, "PlanMove", "the version that was announced next"}, \
 	{"currency", API_IS_TEXT, 0, NULL, "of the budget"},                                      \
 	{"budget", API_IS_AMOUNT, API_OR_NULL, NULL, "the most that may be spent; null: no bound"},\
 	{"budget_period", API_IS_CHOICE, API_OR_NULL, "month|once", "what the budget is for"},    \
@@ -532,6 +551,7 @@ const struct api_schema api_schemas[] = {
 	SCHEMA("Run", run_members, "How the cloud runs a service."),
 	SCHEMA("Meter", meter_members, "A quantity that a service reports."),
 	SCHEMA("Plan", plan_members, "A price list with limits."),
+	SCHEMA("PlanMove", plan_move_members, "A plan version that comes to a subscription."),
 	SCHEMA("Price", price_members, "What a meter costs."),
 	SCHEMA("Tier", tier_members, "A part of a graduated price."),
 	SCHEMA("Limits", limits_members, "How much an app may call."),

@@ -11,6 +11,7 @@ struct publishing {
 	struct api_request *request;
 	struct catalog_manifest *manifest;
 	struct catalog_change change;
+	struct catalog_service *service; /* as published */
 };
 
 static json_t *complaints_json(const struct catalog_complaints *complaints)
@@ -37,6 +38,11 @@ static json_t *id_unless_tried(const struct publishing *publishing, const char *
 	return publishing->request->only_tries && new_one ? json_null() : api_json_id(prefix, id);
 }
 
+static json_t *effective_json(uint32_t month)
+{
+	return api_json_time(month == 0 ? 0 : clock_month_start_ns(month));
+}
+
 static json_t *change_json(const struct publishing *publishing)
 {
 	const struct catalog_change *change = &publishing->change;
@@ -46,11 +52,15 @@ static json_t *change_json(const struct publishing *publishing)
 	for (uint32_t i = 0; i < change->plan_count; i++)
 		json_array_append_new(
 			plans,
-			json_pack("{s:s, s:o, s:i, s:s}", "name", change->plans[i].name, "id",
+			json_pack("{s:s, s:o, s:i, s:s, s:o, s:o}", "name", change->plans[i].name,
+				  "id",
 				  id_unless_tried(publishing, "plan", change->plans[i].id.value,
 						  is_new(change->plans[i].change)),
 				  "version", (int)change->plans[i].version, "change",
-				  catalog_plan_change_text(change->plans[i].change)));
+				  catalog_plan_change_text(change->plans[i].change), "effective",
+				  effective_json(change->plans[i].month), "dearer",
+				  api_rises_json(change->plans[i].rises,
+						 publishing->service->description.units)));
 	return json_pack("{s:s, s:o, s:s, s:i, s:b, s:b, s:b, s:o}", "service", description->name,
 			 "id",
 			 id_unless_tried(publishing, "svc", change->service.value, change->created),
@@ -64,17 +74,27 @@ static void tell_published(const struct publishing *publishing, const char *acco
 	const struct catalog_change *change = &publishing->change;
 	const struct catalog_description *description = &publishing->manifest->description;
 	json_t *plans = json_object();
+	json_t *announced = json_object();
 
 	for (uint32_t i = 0; i < change->plan_count; i++) {
+		const char *name = change->plans[i].name;
 		if (change->plans[i].change != CATALOG_PLAN_SAME)
 			json_object_set_new(
-				plans, change->plans[i].name,
+				plans, name,
 				json_string(catalog_plan_change_text(change->plans[i].change)));
+		if (change->plans[i].month != 0)
+			json_object_set_new(
+				announced, name,
+				json_pack("{s:i, s:o, s:o}", "version",
+					  (int)change->plans[i].version, "effective",
+					  effective_json(change->plans[i].month), "dearer",
+					  api_rises_json(change->plans[i].rises,
+							 publishing->service->description.units)));
 	}
 	api_changed(publishing->request, "service", description->name,
-		    json_pack("{s:s, s:s, s:i, s:o}", "account", account, "version",
+		    json_pack("{s:s, s:s, s:i, s:o, s:o}", "account", account, "version",
 			      description->version, "revision", (int)change->revision, "plans",
-			      plans));
+			      plans, "announced", announced));
 }
 
 static int publish(struct store *store, void *context, struct fault *fault)
@@ -88,7 +108,13 @@ static int publish(struct store *store, void *context, struct fault *fault)
 	if (code == 0)
 		code = catalog_publish(store, publishing->manifest,
 				       api_argument(request, "folder")->text, account.id,
-				       request->now_ns, &publishing->change, fault);
+				       request->api->options.notice_least_ns, request->now_ns,
+				       &publishing->change, fault);
+	catalog_service_free(publishing->service); /* of a try before */
+	publishing->service = NULL;
+	if (code == 0)
+		code = catalog_service_get_by_id(store, publishing->change.service,
+						 &publishing->service, fault);
 	if (code < 0)
 		return code;
 	request->status = publishing->change.created && !request->only_tries ? 201 : 200;
@@ -121,6 +147,7 @@ int api_services_publish(struct api_request *request, struct fault *fault)
 	    !request->given_again)
 		code = ports->service_changed(ports->context, publishing.change.service, fault);
 	catalog_manifest_free(publishing.manifest);
+	catalog_service_free(publishing.service);
 	return code;
 }
 

@@ -11,22 +11,29 @@ static const char *const outcomes[] = {
 	[CATALOG_SUBSCRIBED_REPLACED] = "replaced",
 };
 
-static json_t *subscription_json(const struct api_request *request,
-				 const struct catalog_subscription *subscription)
+static int subscription_json(const struct api_request *request, struct store *store,
+			     const struct catalog_subscription *subscription, json_t **ret_json,
+			     struct fault *fault)
 {
 	const bool has_budget = subscription->budget_nano >= 0;
 	const bool monthly = subscription->budget_period == CATALOG_BUDGET_MONTH;
+	uint32_t version;
+	json_t *move;
+	const int code = api_move_find(request, store, subscription, &version, &move, fault);
 
-	return json_pack("{s:o, s:s, s:s, s:s, s:i, s:s, s:o, s:o, s:o, s:o}", "id",
-			 api_json_id("sub", subscription->id.value), "app", subscription->app_path,
-			 "service", subscription->service_name, "plan", subscription->plan_name,
-			 "plan_version", (int)subscription->plan_version, "currency",
-			 request->api->options.currency, "budget",
-			 has_budget ? api_json_amount(subscription->budget_nano) : json_null(),
-			 "budget_period",
-			 has_budget ? json_string(monthly ? "month" : "once") : json_null(),
-			 "created", api_json_time(subscription->created_ns), "ended",
-			 api_json_time(subscription->ended_ns));
+	if (code < 0)
+		return code;
+	*ret_json = json_pack("{s:o, s:s, s:s, s:s, s:i, s:o, s:s, s:o, s:o, s:o, s:o}", "id",
+			      api_json_id("sub", subscription->id.value), "app",
+			      subscription->app_path, "service", subscription->service_name, "plan",
+			      subscription->plan_name, "plan_version", (int)version, "change", move,
+			      "currency", request->api->options.currency, "budget",
+			      has_budget ? api_json_amount(subscription->budget_nano) : json_null(),
+			      "budget_period",
+			      has_budget ? json_string(monthly ? "month" : "once") : json_null(),
+			      "created", api_json_time(subscription->created_ns), "ended",
+			      api_json_time(subscription->ended_ns));
+	return 0;
 }
 
 /* ---- subscribing ---- */
@@ -38,15 +45,21 @@ struct subscribing {
 	struct subscription_id ended;
 };
 
-static json_t *subscribed_json(const struct subscribing *subscribing)
+static int subscribed_json(const struct subscribing *subscribing, struct store *store,
+			   json_t **ret_json, struct fault *fault)
 {
 	const bool replaced = subscribing->outcome == CATALOG_SUBSCRIBED_REPLACED;
-	json_t *json = subscription_json(subscribing->request, &subscribing->subscription);
+	json_t *json;
+	const int code = subscription_json(subscribing->request, store, &subscribing->subscription,
+					   &json, fault);
 
+	if (code < 0)
+		return code;
 	json_object_set_new(json, "outcome", json_string(outcomes[subscribing->outcome]));
 	json_object_set_new(json, "replaces",
 			    replaced ? api_json_id("sub", subscribing->ended.value) : json_null());
-	return json;
+	*ret_json = json;
+	return 0;
 }
 
 static void tell_subscribed(const struct subscribing *subscribing)
@@ -92,12 +105,13 @@ static int subscribe(struct store *store, void *context, struct fault *fault)
 	code = api_at(request, "plan",
 		      catalog_subscribe(store, &wanted, request->now_ns, &subscribing->subscription,
 					&subscribing->outcome, &subscribing->ended, fault));
+	if (code == 0)
+		code = subscribed_json(subscribing, store, &request->answer, fault);
 	if (code < 0)
 		return code;
 	const bool made = subscribing->outcome == CATALOG_SUBSCRIBED_NEW ||
 			  subscribing->outcome == CATALOG_SUBSCRIBED_REPLACED;
 	request->status = made ? 201 : 200;
-	request->answer = subscribed_json(subscribing);
 	if (subscribing->outcome != CATALOG_SUBSCRIBED_SAME)
 		tell_subscribed(subscribing);
 	return 0;
@@ -167,15 +181,17 @@ static int unsubscribe(struct store *store, void *context, struct fault *fault)
 {
 	struct end *end = context;
 	struct api_request *request = end->request;
-	const int code = api_at(request, "id",
-				catalog_subscription_end(store, end->id, request->now_ns,
-							 &end->subscription, fault));
+	int code = api_at(request, "id",
+			  catalog_subscription_end(store, end->id, request->now_ns,
+						   &end->subscription, fault));
 
+	if (code == 0)
+		code = subscription_json(request, store, &end->subscription, &request->answer,
+					 fault);
 	if (code < 0)
 		return code;
 	if (ended_now(end))
 		tell_ended(end);
-	request->answer = subscription_json(request, &end->subscription);
 	json_object_set_new(request->answer, "applied_us", json_null());
 	return 0;
 }
@@ -240,14 +256,19 @@ static int list(struct store *store, void *context, struct fault *fault)
 	if (code == 0)
 		code = catalog_subscription_list(store, &filter, after, subscriptions, limit,
 						 &count, fault);
-	if (code == 0) {
-		json_t *items = json_array();
-		for (size_t i = 0; i < count; i++)
-			json_array_append_new(items, subscription_json(request, &subscriptions[i]));
-		const uint64_t last = count > 0 ? subscriptions[count - 1].id.value : 0;
-		request->answer = api_list(items, api_next("sub", last, count, limit));
+	json_t *items = json_array();
+	for (size_t i = 0; code == 0 && i < count; i++) {
+		json_t *item;
+		code = subscription_json(request, store, &subscriptions[i], &item, fault);
+		if (code == 0)
+			json_array_append_new(items, item);
 	}
+	const uint64_t last = count > 0 ? subscriptions[count - 1].id.value : 0;
 	free(subscriptions);
+	if (code == 0)
+		request->answer = api_list(items, api_next("sub", last, count, limit));
+	else
+		json_decref(items);
 	return code;
 }
 

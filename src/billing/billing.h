@@ -90,8 +90,8 @@ int billing_positions_load(struct store *store, uint32_t node,
 
 /* ---- what a call's price depends on ---- */
 
-/* Everything that posting and statements ask of a subscription. But for the budget it never
- * changes: another plan version is another subscription. */
+/* Everything that posting and statements ask of a subscription in a month. But for the budget it
+ * never changes: a month has one plan version, though the next may have another. */
 struct billing_terms {
 	struct subscription_id subscription;
 	struct plan_id plan;
@@ -113,7 +113,7 @@ struct billing_terms {
 /* Where terms come from. `store` is the handle of who asks. FAULT_NOT_FOUND: unknown. */
 struct billing_terms_source {
 	int (*find)(void *context, struct store *store, struct subscription_id subscription,
-		    struct billing_terms *ret_terms, struct fault *fault);
+		    uint32_t month, struct billing_terms *ret_terms, struct fault *fault);
 	void *context;
 };
 

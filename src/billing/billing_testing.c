@@ -12,7 +12,15 @@
 
 #define must(call) check_equal((call), 0)
 
-static int find_terms(void *context, struct store *store, struct subscription_id id,
+const struct billing_terms *testing_terms(const struct testing_subscription *subscription,
+					  uint32_t month)
+{
+	const bool moved = subscription->moved_month != 0 && month >= subscription->moved_month;
+
+	return moved ? &subscription->moved : &subscription->terms;
+}
+
+static int find_terms(void *context, struct store *store, struct subscription_id id, uint32_t month,
 		      struct billing_terms *ret_terms, struct fault *fault)
 {
 	const struct testing *testing = context;
@@ -21,7 +29,7 @@ static int find_terms(void *context, struct store *store, struct subscription_id
 	if (testing->terms_hidden || id.value == 0 || id.value > testing->subscription_count)
 		return fault_set(fault, FAULT_NOT_FOUND, "there is no subscription %" PRIu64,
 				 id.value);
-	*ret_terms = testing->subscriptions[id.value - 1].terms;
+	*ret_terms = *testing_terms(&testing->subscriptions[id.value - 1], month);
 	return 0;
 }
 
@@ -203,6 +211,15 @@ void testing_kill(struct testing *testing)
 
 /* ---- who is there ---- */
 
+void testing_move(struct testing_subscription *subscription, uint32_t month,
+		  const struct rating_plan *plan)
+{
+	subscription->moved = subscription->terms;
+	subscription->moved.plan.value += TESTING_TERMS_MAX;
+	subscription->moved.rating = *plan;
+	subscription->moved_month = month;
+}
+
 struct rating_plan testing_unit_plan(int64_t nano, int64_t per)
 {
 	return (struct rating_plan){
@@ -358,9 +375,9 @@ static int64_t charge(struct testing *testing, struct testing_call *call, uint64
 		subscription->used = (struct rating_quantities){0};
 		subscription->cloud_used = (struct rating_cloud_quantities){0};
 	}
-	check(audit_quantities_of(&subscription->terms.rating, record, &quantities, &cloud));
-	check(rating_plan_advance(&subscription->terms.rating, &subscription->used, &quantities,
-				  &usage_nano));
+	const struct rating_plan *plan = &testing_terms(subscription, subscription->month)->rating;
+	check(audit_quantities_of(plan, record, &quantities, &cloud));
+	check(rating_plan_advance(plan, &subscription->used, &quantities, &usage_nano));
 	check(rating_cloud_advance(&testing->options.card, &subscription->cloud_used, &cloud,
 				   &cloud_nano));
 	for (unsigned i = 0; i < JOURNAL_RECORD_UNITS; i++)
@@ -371,8 +388,8 @@ static int64_t charge(struct testing *testing, struct testing_call *call, uint64
 int64_t testing_settle(struct testing *testing, struct testing_call *call, uint32_t stream)
 {
 	struct testing_subscription *subscription = call->subscription;
-	const struct billing_terms *terms = &subscription->terms;
 	const uint64_t now_ns = clock_wall_ns(&testing->clock.clock);
+	const struct billing_terms *terms = testing_terms(subscription, clock_month_of(now_ns));
 	struct journal_record record = {
 		.outcome = JOURNAL_ANSWERED,
 		.path = (uint8_t)call->path,

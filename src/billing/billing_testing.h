@@ -35,6 +35,8 @@ struct testing_lease {
 /* A subscription as the gateway has it: what it counted in a month. */
 struct testing_subscription {
 	struct billing_terms terms;
+	struct billing_terms moved; /* from this month on; 0: it stays */
+	uint32_t moved_month;
 	uint32_t month;
 	struct rating_quantities used;
 	struct rating_cloud_quantities cloud_used;
@@ -79,6 +81,11 @@ void testing_kill(struct testing *testing);
 struct testing_subscription *testing_subscribe(struct testing *testing, const char *consumer,
 					       const char *provider,
 					       const struct rating_plan *plan);
+/* From the month's start on it has another plan. */
+void testing_move(struct testing_subscription *subscription, uint32_t month,
+		  const struct rating_plan *plan);
+const struct billing_terms *testing_terms(const struct testing_subscription *subscription,
+					  uint32_t month);
 struct rating_plan testing_unit_plan(int64_t nano, int64_t per);
 
 void testing_fund(struct testing *testing, const char *account, int64_t nano);

@@ -109,19 +109,17 @@ static const struct rating_plan *plan_keep(struct intake *intake, const struct b
 }
 
 /* Asks once a turn for terms that are not known yet. */
-static int terms_find(struct intake *intake, struct intake_subscription *subscription,
-		      struct fault *fault)
+static int terms_ask(struct intake *intake, struct intake_subscription *subscription,
+		     uint32_t month, struct billing_terms *ret_terms, struct fault *fault)
 {
 	const struct billing_terms_source *source = &intake->options->terms;
 	struct billing_terms terms;
 
-	if (subscription->terms_known)
-		return 0;
-	if (subscription->asked_turn == intake->turn)
+	if (!subscription->terms_known && subscription->asked_turn == intake->turn)
 		return fault_set(fault, FAULT_NOT_FOUND, "there is no subscription %" PRIu64,
 				 subscription->id.value);
-	int code = source->find(source->context, intake->options->store, subscription->id, &terms,
-				fault);
+	int code = source->find(source->context, intake->options->store, subscription->id, month,
+				&terms, fault);
 	if (code == FAULT_NOT_FOUND)
 		subscription->asked_turn = intake->turn;
 	if (code < 0)
@@ -129,9 +127,8 @@ static int terms_find(struct intake *intake, struct intake_subscription *subscri
 	if (!rating_plan_valid(&terms.rating))
 		return fault_set(fault, FAULT_DAMAGED, "plan %" PRIu64 " cannot be rated",
 				 terms.plan.value);
+	*ret_terms = terms;
 	subscription->terms_known = true;
-	subscription->plan = terms.plan;
-	subscription->rating = plan_keep(intake, &terms);
 	subscription->budget_nano = terms.budget_nano;
 	subscription->budget_monthly = terms.budget_monthly;
 	memcpy(subscription->account_name, terms.account_name, BILLING_NAME_MAX);
@@ -139,11 +136,20 @@ static int terms_find(struct intake *intake, struct intake_subscription *subscri
 	return 0;
 }
 
+static int terms_find(struct intake *intake, struct intake_subscription *subscription,
+		      uint32_t month, struct fault *fault)
+{
+	struct billing_terms terms;
+
+	return subscription->terms_known ? 0
+					 : terms_ask(intake, subscription, month, &terms, fault);
+}
+
 int intake_subscription_get(struct intake *intake, struct subscription_id id,
 			    struct intake_subscription **ret_subscription, struct fault *fault)
 {
 	struct intake_subscription *subscription = subscription_meet(intake, id);
-	int code = terms_find(intake, subscription, fault);
+	int code = terms_find(intake, subscription, intake->month, fault);
 
 	if (code == 0)
 		*ret_subscription = subscription;
@@ -179,26 +185,39 @@ static struct intake_minute *minute_meet(struct intake *intake,
 	return met;
 }
 
-static struct intake_posting *posting_meet(struct intake *intake,
-					   struct intake_subscription *subscription, uint32_t month)
+/* FAULT_NOT_FOUND where the terms are not known (yet). */
+static int posting_meet(struct intake *intake, struct intake_subscription *subscription,
+			uint32_t month, struct intake_posting **ret_posting, struct fault *fault)
 {
 	struct intake_posting *met = subscription->postings;
+	struct billing_terms terms;
 
 	while (met != NULL && met->month != month)
 		met = met->next;
+	int code = met == NULL ? terms_ask(intake, subscription, month, &terms, fault)
+			       : terms_find(intake, subscription, month, fault);
+	if (code < 0)
+		return code;
 	if (met == NULL) {
 		met = allocate(sizeof(*met));
 		met->subscription = subscription;
 		met->month = month;
+		met->plan = terms.plan;
+		met->rating = plan_keep(intake, &terms);
 		met->next = subscription->postings;
 		subscription->postings = met;
 	}
-	if (!met->touched) {
-		met->touched = true;
-		met->next_touched = intake->postings;
-		intake->postings = met;
-	}
-	return met;
+	*ret_posting = met;
+	return 0;
+}
+
+static void posting_touch(struct intake *intake, struct intake_posting *posting)
+{
+	if (posting->touched)
+		return;
+	posting->touched = true;
+	posting->next_touched = intake->postings;
+	intake->postings = posting;
 }
 
 static uint32_t month_of(struct intake *intake, uint64_t settled_ns)
@@ -254,17 +273,19 @@ static int charge_add(struct intake *intake, struct intake_subscription *subscri
 {
 	struct rating_quantities call;
 	struct rating_cloud_quantities cloud_call;
-	int code = terms_find(intake, subscription, fault);
+	struct intake_posting *posting = NULL;
+	int code = posting_meet(intake, subscription, month_of(intake, record->settled_ns),
+				&posting, fault);
 
 	if (code < 0)
 		return code;
-	if (subscription->plan.value != record->plan.value)
+	if (posting->plan.value != record->plan.value)
 		return fault_set(fault, FAULT_NOT_FOUND,
-				 "subscription %" PRIu64 " never had plan %" PRIu64,
-				 subscription->id.value, record->plan.value);
-	struct intake_posting *posting =
-		posting_meet(intake, subscription, month_of(intake, record->settled_ns));
-	if (!audit_quantities_of(subscription->rating, record, &call, &cloud_call) ||
+				 "subscription %" PRIu64 " had not plan %" PRIu64
+				 " in month %" PRIu32,
+				 subscription->id.value, record->plan.value, posting->month);
+	posting_touch(intake, posting);
+	if (!audit_quantities_of(posting->rating, record, &call, &cloud_call) ||
 	    !posting_add(posting, &call, &cloud_call, record->charge_nano))
 		return fault_set(fault, FAULT_NOT_FOUND, "a quantity is out of range");
 	intake->records_billed++;

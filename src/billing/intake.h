@@ -35,6 +35,8 @@ struct intake_posting {
 	struct intake_posting *next;         /* of the subscription */
 	struct intake_posting *next_touched; /* of the intake */
 	uint32_t month;
+	struct plan_id plan;              /* the month's, from the terms */
+	const struct rating_plan *rating; /* the intake's, shared by its postings */
 	bool touched;
 	bool loaded;              /* what follows is the store's */
 	struct meter_usage usage; /* as committed */
@@ -69,8 +71,6 @@ struct intake_subscription {
 	bool terms_known;
 	uint64_t asked_turn; /* terms were looked for in this turn */
 	/* From the terms. */
-	struct plan_id plan;
-	const struct rating_plan *rating; /* the intake's, shared by its subscriptions */
 	int64_t budget_nano;
 	bool budget_monthly;
 	char account_name[BILLING_NAME_MAX];

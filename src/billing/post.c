@@ -188,8 +188,7 @@ static bool rate(const struct intake_posting *posting, const struct card *card,
 
 	memcpy(used.of, charges.usage.of, sizeof(used.of));
 	memcpy(cloud_used.of, charges.cloud.of, sizeof(cloud_used.of));
-	if (!rating_plan_advance(posting->subscription->rating, &used, &posting->calls,
-				 &charges.usage_nano) ||
+	if (!rating_plan_advance(posting->rating, &used, &posting->calls, &charges.usage_nano) ||
 	    !rating_cloud_advance(&card->rates, &cloud_used, &posting->cloud_calls,
 				  &charges.cloud_nano))
 		return false;

@@ -116,6 +116,12 @@ static void start(void)
 			subscription->terms.budget_nano = (int64_t)below(20000000);
 			subscription->terms.budget_monthly = below(2) == 0;
 		}
+		if (below(2) == 0) {
+			const struct rating_plan next = random_plan();
+			testing_move(subscription,
+				     clock_month_of(TESTING_START_NS) + 1 + (uint32_t)below(2),
+				     &next);
+		}
 	}
 	for (size_t i = 0; i < ACCOUNTS - 1; i++)
 		testing_fund(&world, accounts[i], FUNDS_NANO);
@@ -152,19 +158,28 @@ static void settle_journal(void)
 
 /* ---- random calls ---- */
 
-/* As the gateway holds: what the dearest call can cost, with all that a first use brings. */
-static int64_t hold_of(const struct testing_subscription *subscription)
+static int64_t most_of(const struct rating_plan *plan)
 {
-	const struct rating_plan *plan = &subscription->terms.rating;
 	const struct rating_quantities most = {{1, 300, 2000, 50, 1000, 1000, 1000, 1000}};
-	struct rating_cloud_quantities cloud_most = {{1, 100000, 100000, 2300, 2300, 2300, 2300}};
 	const struct rating_quantities none = {{0}};
 	int64_t usage_nano;
-	int64_t cloud_nano;
 
 	assert_true(rating_plan_call_most(plan, &most, &usage_nano));
+	return usage_nano + rating_plan_first(plan, &none);
+}
+
+/* As the gateway holds: what the dearest call can cost, with all that a first use brings,
+ * under the plan that it is admitted by or the one that it may be settled by. */
+static int64_t hold_of(const struct testing_subscription *subscription)
+{
+	struct rating_cloud_quantities cloud_most = {{1, 100000, 100000, 2300, 2300, 2300, 2300}};
+	int64_t usage_nano = most_of(&subscription->terms.rating);
+	int64_t cloud_nano;
+
+	if (subscription->moved_month != 0 && most_of(&subscription->moved.rating) > usage_nano)
+		usage_nano = most_of(&subscription->moved.rating);
 	assert_true(rating_cloud_most(&world.options.card, &cloud_most, &cloud_nano));
-	return usage_nano + rating_plan_first(plan, &none) + cloud_nano;
+	return usage_nano + cloud_nano;
 }
 
 static struct testing_call random_call(struct testing_subscription *subscription)
@@ -266,9 +281,11 @@ static void oracle_read(void)
 				assert_true(month - first_month < MONTHS);
 				if (!(record->flags & JOURNAL_BILLED))
 					continue;
-				assert_true(audit_quantities_of(
-					&world.subscriptions[index].terms.rating, record, &call,
-					&cloud));
+				const struct billing_terms *terms =
+					testing_terms(&world.subscriptions[index], month);
+				assert_int_equal(record->plan.value, terms->plan.value);
+				assert_true(
+					audit_quantities_of(&terms->rating, record, &call, &cloud));
 				for (unsigned m = 0; m < RATING_METERS; m++)
 					sum->used.of[m] += call.of[m];
 				for (unsigned m = 0; m < RATING_CLOUD_METERS; m++)
@@ -293,7 +310,8 @@ static void oracle_owed(uint32_t month, int64_t owed[ACCOUNTS])
 {
 	memset(owed, 0, ACCOUNTS * sizeof(owed[0]));
 	for (size_t i = 0; i < world.subscription_count; i++) {
-		const struct billing_terms *terms = &world.subscriptions[i].terms;
+		const struct billing_terms *terms = testing_terms(
+			&world.subscriptions[i], clock_month_of(TESTING_START_NS) + month);
 		const struct oracle *sum = &oracle[i][month];
 		int64_t usage;
 		int64_t cloud;

@@ -226,8 +226,8 @@ static int add_subscription(void *context, const struct party *party, struct fau
 
 	if (code < 0 || usage.of[RATING_CALLS] == 0)
 		return code;
-	code = source->find(source->context, making->store, party->subscription, &making->terms,
-			    fault);
+	code = source->find(source->context, making->store, party->subscription, month,
+			    &making->terms, fault);
 	if (code < 0)
 		return code;
 	if (!is_asked_for(making))

@@ -29,24 +29,27 @@ static int copy_service(struct store *store, struct billing_terms *terms, struct
 	return 0;
 }
 
-static int find(void *context, struct store *store, struct subscription_id id,
+static int find(void *context, struct store *store, struct subscription_id id, uint32_t month,
 		struct billing_terms *ret_terms, struct fault *fault)
 {
 	struct catalog_subscription subscription;
+	struct catalog_move in_force;
 	struct catalog_plan plan;
 	struct account account;
 	int code = catalog_subscription_get(store, id, &subscription, fault);
 
 	(void)context;
 	if (code == 0)
-		code = catalog_plan_get(store, subscription.plan, &plan, fault);
+		code = catalog_move_at(store, subscription.plan, month, &in_force, fault);
+	if (code == 0)
+		code = catalog_plan_get(store, in_force.plan, &plan, fault);
 	if (code == 0)
 		code = account_get_by_id(store, subscription.account, &account, fault);
 	if (code < 0)
 		return code;
 	*ret_terms = (struct billing_terms){
 		.subscription = id,
-		.plan = subscription.plan,
+		.plan = plan.id,
 		.account = subscription.account,
 		.app = subscription.app,
 		.service = subscription.service,

@@ -10,7 +10,8 @@
 #include "catalog/catalog.h"
 #include "store/store_testing.h"
 
-#define NOW_NS 1795478400000000000ull
+#define NOW_NS 1795478400000000000ull /* 2026-11-24 */
+#define MONTH  ((2026 - 1970) * 12 + 10u)
 
 static const char manifest_text[] = "service: thumbs\n"
 				    "version: 1.0.0\n"
@@ -55,7 +56,7 @@ static int setup(void **state)
 	must(account_create(world.store, slice_of("anna"), NOW_NS, &world.consumer, fault));
 	must(account_app_create(world.store, world.consumer.id, slice_of("shop"), NOW_NS,
 				&world.app, fault));
-	must(catalog_publish(world.store, manifest, slice_of(""), world.provider.id, NOW_NS,
+	must(catalog_publish(world.store, manifest, slice_of(""), world.provider.id, 0, NOW_NS,
 			     &change, fault));
 	must(store_commit(world.store, fault));
 	catalog_manifest_free(manifest);
@@ -95,7 +96,8 @@ static void a_subscription_has_all_that_posting_and_statements_ask_for(void **st
 	struct billing_terms terms;
 
 	(void)state;
-	must(source.find(source.context, world.store, subscription.id, &terms, &world.fault));
+	must(source.find(source.context, world.store, subscription.id, MONTH, &terms,
+			 &world.fault));
 	assert_int_equal(terms.subscription.value, subscription.id.value);
 	assert_int_equal(terms.plan.value, subscription.plan.value);
 	assert_int_equal(terms.account.value, world.consumer.id.value);
@@ -124,10 +126,10 @@ static void without_a_budget_there_is_none_and_once_is_not_monthly(void **state)
 
 	(void)state;
 	const struct subscription_id id = subscribe(-1, CATALOG_BUDGET_ONCE).id;
-	must(source.find(source.context, world.store, id, &terms, &world.fault));
+	must(source.find(source.context, world.store, id, MONTH, &terms, &world.fault));
 	assert_int_equal(terms.budget_nano, -1);
 	subscribe(7, CATALOG_BUDGET_ONCE);
-	must(source.find(source.context, world.store, id, &terms, &world.fault));
+	must(source.find(source.context, world.store, id, MONTH, &terms, &world.fault));
 	assert_int_equal(terms.budget_nano, 7);
 	assert_false(terms.budget_monthly);
 }
@@ -139,7 +141,7 @@ static void an_unknown_subscription_is_not_found(void **state)
 
 	(void)state;
 	assert_int_equal(source.find(source.context, world.store, (struct subscription_id){77},
-				     &terms, &world.fault),
+				     MONTH, &terms, &world.fault),
 			 FAULT_NOT_FOUND);
 }
 

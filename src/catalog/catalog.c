@@ -53,6 +53,11 @@ const struct store_migration catalog_migrations[] = {
 	{.domain = "catalog",
 	 .number = 2,
 	 .sql = "ALTER TABLE services ADD COLUMN identity_key BIGINT NOT NULL DEFAULT 1"},
+	/* From the start of which month it is the version of those who have an earlier one; 0:
+	 * never, or not any more. */
+	{.domain = "catalog",
+	 .number = 3,
+	 .sql = "ALTER TABLE plans ADD COLUMN move_month BIGINT NOT NULL DEFAULT 0"},
 };
 const size_t catalog_migration_count = sizeof(catalog_migrations) / sizeof(catalog_migrations[0]);
 

@@ -7,13 +7,15 @@
  *
  *	service   keeps its id for ever; each changed description makes its next revision
  *	plan      a price list with limits. A version is immutable; changed content makes the
- *		  next version, which new subscriptions get. Subscriptions keep the one they have.
- *		  What the manifest no longer has is withdrawn: kept, but offered to nobody new
- *	unit      a custom meter of the service. Its slot (RATING_UNIT_0 ..) is the service's for
- *		  ever, so that every plan version and every call record means the same by it
- *	subscription  app + service + plan version, with a budget or without. One that is active
- *		  for each app and service; another plan version ends it and begins a new one, so
- *		  that R(Q) of a subscription is R of one plan
+ *		  next version, which new subscriptions get at once, and those that are there at the
+ *		  start of a calendar month: the next one, or, where anything gets dearer or less
+ *for any of them, the first one after the plan's notice. The next version may take that back. What
+ *the manifest no longer has is withdrawn: kept, but offered to nobody new unit      a custom meter
+ *of the service. Its slot (RATING_UNIT_0 ..) is the service's for ever, so that every plan version
+ *and every call record means the same by it subscription  app + service + plan version, with a
+ *budget or without. One that is active for each app and service; subscribing to another plan
+ *version ends it and begins a new one, and a version that was announced comes at a month's start,
+ *so that R(Q) of a subscription's month is R of one plan
  *
  * Transactions: functions that write must stand in the caller's write transaction; functions
  * that read may stand in one. Time is handed in (Unix nanoseconds).
@@ -48,6 +50,7 @@
 #define CATALOG_INSTANCES_MAX   64
 #define CATALOG_PLANS_MAX       16
 #define CATALOG_COMPLAINTS_MAX  10
+#define CATALOG_NOTICE_USUAL_NS (14 * 86400 * 1000000000ull)
 #define CATALOG_COMPLAINT_MAX   512 /* bytes with the NUL */
 
 /* ---- a service as its provider describes it ---- */
@@ -132,8 +135,38 @@ static inline uint64_t catalog_limits_interval_ns(const struct catalog_limits *l
 struct catalog_terms {
 	struct rating_plan rating;
 	struct catalog_limits limits;
+	uint64_t notice_ns;     /* before a version that is dearer takes this one's place */
 	int64_t call_most_nano; /* rating_plan_call_most: the most that a call can cost */
 };
+
+/* What other terms may make dearer or less: bit, name in answers. Before them, one bit for the
+ * price of each meter. */
+#define CATALOG_RISES(X)                           \
+	X(CATALOG_RISE_PRICES, "prices")           \
+	X(CATALOG_RISE_DISCOUNT, "discount")       \
+	X(CATALOG_RISE_MAX_CHARGE, "max_charge")   \
+	X(CATALOG_RISE_MAX_UNITS, "max_units")     \
+	X(CATALOG_RISE_BILL_ON, "bill_on")         \
+	X(CATALOG_RISE_RATE, "rate")               \
+	X(CATALOG_RISE_BURST, "burst")             \
+	X(CATALOG_RISE_QUOTA, "quota")             \
+	X(CATALOG_RISE_CONCURRENCY, "concurrency") \
+	X(CATALOG_RISE_TIMEOUT, "timeout")         \
+	X(CATALOG_RISE_NOTICE, "notice")
+
+enum catalog_rise {
+	CATALOG_RISE_METERS = RATING_METERS - 1,
+#define X(rise, name) rise,
+	CATALOG_RISES(X)
+#undef X
+		CATALOG_RISES_END
+};
+
+/* Bit n: enum catalog_rise n; 0: under `after` no call, unit or month costs more than under
+ * `before`, and nothing is limited more. What cannot be told for certain is a rise. */
+uint32_t catalog_terms_rises(const struct catalog_terms *before, const struct catalog_terms *after);
+/* `units` by slot: a meter's name. */
+const char *catalog_rise_name(unsigned rise, const struct catalog_unit units[RATING_UNITS_MAX]);
 
 struct catalog_manifest_plan {
 	const char *name;
@@ -194,14 +227,19 @@ struct catalog_change {
 		struct plan_id id; /* of the version that is current now */
 		uint32_t version;
 		enum catalog_plan_change change;
+		/* From which month's start who has an earlier version has this one, and what is
+		 * dearer then. 0: it was not announced by this. */
+		uint32_t month;
+		uint32_t rises;
 		char name[CATALOG_NAME_MAX];
 	} plans[2 * CATALOG_PLANS_MAX]; /* as in the manifest, then the ones withdrawn by this */
 };
 
-/* `folder` is where the manifest stands: absolute, or empty where nothing is run from it. */
+/* `folder` is where the manifest stands: absolute, or empty where nothing is run from it.
+ * notice_least_ns: the cloud's own least notice of what gets dearer. */
 int catalog_publish(struct store *store, const struct catalog_manifest *manifest,
-		    struct slice folder, struct account_id account, uint64_t now_ns,
-		    struct catalog_change *ret_change, struct fault *fault);
+		    struct slice folder, struct account_id account, uint64_t notice_least_ns,
+		    uint64_t now_ns, struct catalog_change *ret_change, struct fault *fault);
 
 /* ---- services ---- */
 
@@ -253,6 +291,7 @@ struct catalog_plan {
 	uint32_t version; /* from 1 */
 	bool offered;     /* current, and not withdrawn */
 	uint64_t created_ns;
+	uint32_t move_month; /* see catalog_move; 0: it does not take the place of earlier ones */
 	struct catalog_terms terms; /* units by the service's slots */
 };
 
@@ -262,6 +301,26 @@ int catalog_plan_get(struct store *store, struct plan_id id, struct catalog_plan
 int catalog_plan_list(struct store *store, struct service_id service, bool only_offered,
 		      struct plan_id after, struct catalog_plan *plans, size_t most,
 		      size_t *ret_count, struct fault *fault);
+
+/* ---- from version to version ---- */
+
+/* What was announced or taken back less than this before a month's start is of the month behind
+ * it: by then everybody who charges by it knows. */
+#define CATALOG_MOVE_LEAD_NS (3600 * 1000000000ull)
+
+/* From the start of `month` on, who has an earlier version of the plan has this one. */
+struct catalog_move {
+	struct plan_id plan; /* 0: there is none */
+	uint32_t version;
+	uint32_t month;
+};
+
+/* The first one of those who have `from`, be it past or to come. */
+int catalog_move_next(struct store *store, struct plan_id from, struct catalog_move *ret_move,
+		      struct fault *fault);
+/* What they have in a month: `from` itself with month 0, or where they have moved to. */
+int catalog_move_at(struct store *store, struct plan_id from, uint32_t month,
+		    struct catalog_move *ret_move, struct fault *fault);
 
 /* ---- subscriptions ---- */
 
@@ -275,7 +334,7 @@ struct catalog_subscription {
 	struct account_id account;
 	struct app_id app;
 	struct service_id service;
-	struct plan_id plan;
+	struct plan_id plan; /* what it began with: see catalog_move_at */
 	int64_t budget_nano; /* -1: none */
 	enum catalog_budget_period budget_period;
 	uint64_t created_ns;
@@ -283,7 +342,7 @@ struct catalog_subscription {
 	char app_path[ACCOUNT_PATH_MAX];
 	char service_name[CATALOG_NAME_MAX];
 	char plan_name[CATALOG_NAME_MAX];
-	uint32_t plan_version;
+	uint32_t plan_version; /* of `plan` */
 };
 
 struct catalog_subscribe {
@@ -315,6 +374,7 @@ struct catalog_subscription_filter {
 	struct app_id app;
 	struct service_id service;
 	bool only_active;
+	uint32_t moves_after; /* a version of the plan comes to it in a month behind this one */
 };
 int catalog_subscription_list(struct store *store, const struct catalog_subscription_filter *filter,
 			      struct subscription_id after,

@@ -50,3 +50,21 @@ int catalog_service_find(struct store *store, struct slice name,
 			 struct catalog_service_head *ret_head, bool *ret_found,
 			 struct fault *fault);
 int catalog_service_not_found(struct store *store, struct slice name, struct fault *fault);
+
+/* ---- moving to another version ---- */
+
+struct catalog_announcement {
+	struct service_id service;
+	const char *name;
+	uint32_t version; /* > 1 */
+	const char *content;
+	uint64_t notice_least_ns;
+	uint64_t now_ns;
+};
+
+/* When those with an earlier version get this one, which is stored, and what is dearer then. */
+int catalog_move_announce(struct store *store, const struct catalog_announcement *wanted,
+			  uint32_t *ret_month, uint32_t *ret_rises, struct fault *fault);
+/* What was announced of the plan and can still be taken back does not come. */
+int catalog_move_cancel(struct store *store, struct service_id service, const char *name,
+			uint64_t now_ns, struct fault *fault);

@@ -173,12 +173,18 @@ char *catalog_terms_format(const struct catalog_terms *terms, const struct catal
 {
 	const struct rating_plan *plan = &terms->rating;
 
-	return dumped(json_pack(
+	json_t *json = json_pack(
 		"{s:o, s:I, s:o, s:o*, s:o*, s:b, s:o}", "prices", prices_json(plan, units),
 		"max_charge_nano", (json_int_t)plan->max_charge_nano, "max_units",
 		max_units_json(plan, units), "discount_ppm", number_if_any(plan->discount_ppm),
 		"discount_nano", number_if_any(plan->discount_nano), "bill_always",
-		plan->bill_always, "limits", limits_json(&terms->limits)));
+		plan->bill_always, "limits", limits_json(&terms->limits));
+
+	/* Left out where it is the usual one: so it is in what was written before there were any.
+	 */
+	if (terms->notice_ns != CATALOG_NOTICE_USUAL_NS)
+		json_object_set_new(json, "notice_ns", json_integer((json_int_t)terms->notice_ns));
+	return dumped(json);
 }
 
 /* ---- reading ---- */
@@ -439,16 +445,18 @@ static bool terms_read(json_t *json, const struct catalog_unit *units, struct ca
 	json_int_t max_charge_nano;
 	json_int_t discount_ppm = 0;
 	json_int_t discount_nano = 0;
+	json_int_t notice_ns = (json_int_t)CATALOG_NOTICE_USUAL_NS;
 	int bill_always;
 
-	if (json_unpack(json, "{s:o, s:I, s:o, s:b, s:o, s?I, s?I}", "prices", &prices,
+	if (json_unpack(json, "{s:o, s:I, s:o, s:b, s:o, s?I, s?I, s?I}", "prices", &prices,
 			"max_charge_nano", &max_charge_nano, "max_units", &max_units, "bill_always",
 			&bill_always, "limits", &limits, "discount_ppm", &discount_ppm,
-			"discount_nano", &discount_nano) != 0 ||
-	    discount_ppm < 0 || discount_ppm > UINT32_MAX)
+			"discount_nano", &discount_nano, "notice_ns", &notice_ns) != 0 ||
+	    notice_ns < 0 || discount_ppm < 0 || discount_ppm > UINT32_MAX)
 		return false;
 	terms->rating.discount_ppm = (uint32_t)discount_ppm;
 	terms->rating.discount_nano = discount_nano;
+	terms->notice_ns = (uint64_t)notice_ns;
 	terms->rating.max_charge_nano = max_charge_nano;
 	terms->rating.bill_always = bill_always;
 	return prices_read(prices, units, &terms->rating) &&

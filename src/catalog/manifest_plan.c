@@ -16,6 +16,8 @@
 #define TIMEOUT_MOST     (24 * 3600 * CLOCK_NS_PER_S)
 #define PERCENT_PLACES   4 /* a millionth is 0.0001 % */
 #define PERCENT_PPM_MAX  1000000
+#define NOTICE_LEAST     (24 * 3600 * CLOCK_NS_PER_S)
+#define NOTICE_MOST      (366 * 24 * 3600 * CLOCK_NS_PER_S)
 
 /* ---- limits ---- */
 
@@ -258,9 +260,9 @@ bool catalog_terms_finish(struct catalog_terms *terms)
 void manifest_plan_read(struct reader *reader, const struct yaml_node *node,
 			const struct manifest_meters *meters, struct catalog_manifest_plan *plan)
 {
-	enum { PRICES, DISCOUNT, MAX_CHARGE, MAX_UNITS, LIMITS, BILL_ON, KEYS };
-	static const char *const keys[KEYS] = {"prices",    "discount", "max_charge",
-					       "max_units", "limits",   "bill_on"};
+	enum { PRICES, DISCOUNT, MAX_CHARGE, MAX_UNITS, LIMITS, BILL_ON, NOTICE, KEYS };
+	static const char *const keys[KEYS] = {"prices", "discount", "max_charge", "max_units",
+					       "limits", "bill_on",  "notice"};
 	static const char *const bill_ons[] = {"answered", "always"};
 	const uint32_t complaints = reader->complaint_count;
 	struct rating_plan *rating = &plan->terms.rating;
@@ -270,6 +272,7 @@ void manifest_plan_read(struct reader *reader, const struct yaml_node *node,
 
 	plan->terms.limits.quota_calls = -1;
 	plan->terms.limits.timeout_ns = MANIFEST_TIMEOUT_DEFAULT;
+	plan->terms.notice_ns = CATALOG_NOTICE_USUAL_NS;
 	rating->max_charge_nano = -1;
 	for (int unit = 0; unit < RATING_UNITS_MAX; unit++)
 		rating->max_units[unit] = INT64_MAX;
@@ -280,6 +283,8 @@ void manifest_plan_read(struct reader *reader, const struct yaml_node *node,
 	max_charge_read(reader, values[MAX_CHARGE], &rating->max_charge_nano);
 	max_units_read(reader, values[MAX_UNITS], meters, rating);
 	limits_read(reader, values[LIMITS], &plan->terms.limits);
+	reader_duration_ns(reader, values[NOTICE], NOTICE_LEAST, NOTICE_MOST,
+			   &plan->terms.notice_ns);
 	if (reader_word(reader, values[BILL_ON], bill_ons, READER_COUNT_OF(bill_ons), &bill_on))
 		rating->bill_always = bill_on == 1;
 	if (reader->complaint_count > complaints)

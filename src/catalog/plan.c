@@ -2,7 +2,9 @@
 #include "catalog/catalog.h"
 #include "catalog/catalog_internal.h"
 
-#define PLAN_SELECT "SELECT id, service, name, version, offered, created_ns, content FROM plans"
+#define PLAN_SELECT                                                                   \
+	"SELECT id, service, name, version, offered, created_ns, content, move_month" \
+	" FROM plans"
 
 /* `units` are those of the plan's service, or of another one and then loaded anew. */
 static int plan_read(struct store *store, const struct store_statement *row,
@@ -16,6 +18,7 @@ static int plan_read(struct store *store, const struct store_statement *row,
 	plan->version = (uint32_t)store_column_int64(row, 3);
 	plan->offered = store_column_int64(row, 4) != 0;
 	plan->created_ns = (uint64_t)store_column_int64(row, 5);
+	plan->move_month = (uint32_t)store_column_int64(row, 7);
 	if (units->service.value != plan->service.value)
 		code = catalog_units_load(store, plan->service, units, fault);
 	if (code == 0)

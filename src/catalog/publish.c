@@ -15,6 +15,7 @@ struct publishing {
 	const struct catalog_manifest *manifest;
 	struct slice folder;
 	struct account_id account;
+	uint64_t notice_least_ns;
 	uint64_t now_ns;
 	struct catalog_service_head head;
 	struct catalog_change change;
@@ -232,6 +233,10 @@ struct plan_row {
 	bool same; /* content */
 	struct plan_id id;
 	uint32_t version;
+	uint32_t move_month;
+	/* By this publishing. */
+	uint32_t announced_month;
+	uint32_t rises;
 };
 
 /* The latest version of that name. */
@@ -240,7 +245,7 @@ static int plan_find(struct publishing *publishing, const char *name, const char
 {
 	STORE_STATEMENT select = NULL;
 	int code = store_prepare(publishing->store,
-				 "SELECT id, version, offered, content FROM plans"
+				 "SELECT id, version, offered, content, move_month FROM plans"
 				 " WHERE service = $1 AND name = $2 ORDER BY version DESC LIMIT 1",
 				 &select, publishing->fault);
 
@@ -256,6 +261,7 @@ static int plan_find(struct publishing *publishing, const char *name, const char
 	ret_row->version = (uint32_t)store_column_int64(select, 1);
 	ret_row->offered = store_column_int64(select, 2) != 0;
 	ret_row->same = slice_equal(store_column_text(select, 3), slice_of(content));
+	ret_row->move_month = (uint32_t)store_column_int64(select, 4);
 	return 0;
 }
 
@@ -303,14 +309,32 @@ static int plan_insert(struct publishing *publishing, const char *name, const ch
 	return store_execute(insert, publishing->fault);
 }
 
-static void plan_note(struct publishing *publishing, const char *name, struct plan_id id,
-		      uint32_t version, enum catalog_plan_change how)
+static int plan_announce(struct publishing *publishing, const char *name, const char *content,
+			 struct plan_row *row)
+{
+	const struct catalog_announcement wanted = {
+		.service = publishing->head.id,
+		.name = name,
+		.version = row->version,
+		.content = content,
+		.notice_least_ns = publishing->notice_least_ns,
+		.now_ns = publishing->now_ns,
+	};
+
+	return catalog_move_announce(publishing->store, &wanted, &row->announced_month, &row->rises,
+				     publishing->fault);
+}
+
+static void plan_note(struct publishing *publishing, const char *name, const struct plan_row *row,
+		      enum catalog_plan_change how)
 {
 	struct catalog_change *change = &publishing->change;
 
 	check(change->plan_count < 2 * CATALOG_PLANS_MAX);
-	change->plans[change->plan_count].id = id;
-	change->plans[change->plan_count].version = version;
+	change->plans[change->plan_count].id = row->id;
+	change->plans[change->plan_count].version = row->version;
+	change->plans[change->plan_count].month = row->announced_month;
+	change->plans[change->plan_count].rises = row->rises;
 	change->plans[change->plan_count].change = how;
 	check(slice_to_text(slice_of(name), change->plans[change->plan_count].name,
 			    CATALOG_NAME_MAX));
@@ -327,16 +351,20 @@ static int plan_publish(struct publishing *publishing, const struct catalog_mani
 	if (code == 0 && row.found && row.same && !row.offered) {
 		how = CATALOG_PLAN_BACK;
 		code = plan_offer(publishing, row.id, true);
+		if (code == 0 && row.version > 1 && row.move_month == 0)
+			code = plan_announce(publishing, plan->name, content, &row);
 	} else if (code == 0 && !(row.found && row.same)) {
 		how = row.found ? CATALOG_PLAN_CHANGED : CATALOG_PLAN_NEW;
 		if (row.offered)
 			code = plan_offer(publishing, row.id, false);
 		if (code == 0)
 			code = plan_insert(publishing, plan->name, content, &row);
+		if (code == 0 && row.version > 1)
+			code = plan_announce(publishing, plan->name, content, &row);
 	}
 	free(content);
 	if (code == 0)
-		plan_note(publishing, plan->name, row.id, row.version, how);
+		plan_note(publishing, plan->name, &row, how);
 	return code;
 }
 
@@ -363,26 +391,34 @@ static int plans_withdraw(struct publishing *publishing)
 		return code;
 	store_bind_int64(select, 1, (int64_t)publishing->head.id.value);
 	while ((code = store_step(select, &row, publishing->fault)) == 0 && row) {
-		const struct plan_id id = {(uint64_t)store_column_int64(select, 0)};
+		const struct plan_row withdrawn = {
+			.id = {(uint64_t)store_column_int64(select, 0)},
+			.version = (uint32_t)store_column_int64(select, 2),
+		};
 		char name[CATALOG_NAME_MAX];
 		catalog_column_copy(select, 1, name, sizeof(name));
 		if (!is_in_manifest(publishing, name))
-			plan_note(publishing, name, id, (uint32_t)store_column_int64(select, 2),
-				  CATALOG_PLAN_WITHDRAWN);
+			plan_note(publishing, name, &withdrawn, CATALOG_PLAN_WITHDRAWN);
 	}
-	for (uint32_t i = published; code == 0 && i < publishing->change.plan_count; i++)
+	for (uint32_t i = published; code == 0 && i < publishing->change.plan_count; i++) {
 		code = plan_offer(publishing, publishing->change.plans[i].id, false);
+		if (code == 0)
+			code = catalog_move_cancel(publishing->store, publishing->head.id,
+						   publishing->change.plans[i].name,
+						   publishing->now_ns, publishing->fault);
+	}
 	return code;
 }
 
 int catalog_publish(struct store *store, const struct catalog_manifest *manifest,
-		    struct slice folder, struct account_id account, uint64_t now_ns,
-		    struct catalog_change *ret_change, struct fault *fault)
+		    struct slice folder, struct account_id account, uint64_t notice_least_ns,
+		    uint64_t now_ns, struct catalog_change *ret_change, struct fault *fault)
 {
 	struct publishing publishing = {.store = store,
 					.manifest = manifest,
 					.folder = folder,
 					.account = account,
+					.notice_least_ns = notice_least_ns,
 					.now_ns = now_ns,
 					.fault = fault};
 	struct catalog_change *change = &publishing.change;

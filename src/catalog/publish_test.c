@@ -149,7 +149,7 @@ static void a_folder_that_moved_is_told_and_makes_no_revision(void **state)
 
 	bench_publish(bench, THUMBS "plans:\n" FREE);
 	must(bench, catalog_publish(bench->store, manifest, slice_of("/srv/other"), bench->acme.id,
-				    NOW, &change, &bench->fault));
+				    0, NOW, &change, &bench->fault));
 	assert_true(change.moved);
 	assert_true(change.anything);
 	assert_false(change.described);
@@ -158,8 +158,8 @@ static void a_folder_that_moved_is_told_and_makes_no_revision(void **state)
 	assert_string_equal(service->folder, "/srv/other");
 	catalog_service_free(service);
 	assert_fault(bench,
-		     catalog_publish(bench->store, manifest, slice_of("srv"), bench->acme.id, NOW,
-				     &change, &bench->fault),
+		     catalog_publish(bench->store, manifest, slice_of("srv"), bench->acme.id, 0,
+				     NOW, &change, &bench->fault),
 		     FAULT_INPUT,
 		     "the manifest's folder must be an absolute path of at most 4095 bytes");
 	catalog_manifest_free(manifest);
@@ -314,14 +314,14 @@ static int session(struct store *store, void *context, struct fault *fault)
 	struct catalog_change change;
 	struct subscription_id ended;
 
-	int code = catalog_publish(store, session->first, slice_of("/a"), bench->acme.id, NOW,
+	int code = catalog_publish(store, session->first, slice_of("/a"), bench->acme.id, 0, NOW,
 				   &change, fault);
 	if (code == 0)
 		code = catalog_subscribe(store, &wanted, NOW, &subscription, &outcome, &ended,
 					 fault);
 	if (code == 0)
-		code = catalog_publish(store, session->second, slice_of("/b"), bench->acme.id, NOW,
-				       &change, fault);
+		code = catalog_publish(store, session->second, slice_of("/b"), bench->acme.id, 0,
+				       NOW, &change, fault);
 	if (code == 0)
 		code = catalog_subscribe(store, &wanted, NOW, &subscription, &outcome, &ended,
 					 fault);

@@ -2,6 +2,7 @@
 #include <string.h>
 
 #include "base/check.h"
+#include "base/clock.h"
 #include "base/text.h"
 #include "catalog/catalog.h"
 #include "catalog/catalog_internal.h"
@@ -68,9 +69,12 @@ int catalog_subscription_get(struct store *store, struct subscription_id id,
 	return 0;
 }
 
-#define FILTERED                                                         \
-	" WHERE subscriptions.id > $1 AND ($3 = 0 OR apps.account = $3)" \
-	" AND ($4 = 0 OR subscriptions.service = $4) AND ($5 = 0 OR subscriptions.ended_ns = 0)"
+#define FILTERED                                                                                 \
+	" WHERE subscriptions.id > $1 AND ($3 = 0 OR apps.account = $3)"                         \
+	" AND ($4 = 0 OR subscriptions.service = $4) AND ($5 = 0 OR subscriptions.ended_ns = 0)" \
+	" AND ($6 = 0 OR EXISTS (SELECT 1 FROM plans AS later"                                   \
+	" WHERE later.service = plans.service AND later.name = plans.name"                       \
+	" AND later.version > plans.version AND later.move_month > $6))"
 #define PAGE " ORDER BY subscriptions.id LIMIT $2"
 
 int catalog_subscription_list(struct store *store, const struct catalog_subscription_filter *filter,
@@ -80,7 +84,7 @@ int catalog_subscription_list(struct store *store, const struct catalog_subscrip
 {
 	static const char of_all[] = SUBSCRIPTION_SELECT FILTERED PAGE;
 	static const char of_app[] =
-		SUBSCRIPTION_SELECT FILTERED " AND subscriptions.app = $6" PAGE;
+		SUBSCRIPTION_SELECT FILTERED " AND subscriptions.app = $7" PAGE;
 	STORE_STATEMENT select = NULL;
 	size_t count = 0;
 	bool row;
@@ -93,8 +97,9 @@ int catalog_subscription_list(struct store *store, const struct catalog_subscrip
 	store_bind_int64(select, 3, (int64_t)filter->account.value);
 	store_bind_int64(select, 4, (int64_t)filter->service.value);
 	store_bind_int64(select, 5, filter->only_active);
+	store_bind_int64(select, 6, filter->moves_after);
 	if (filter->app.value != 0)
-		store_bind_int64(select, 6, (int64_t)filter->app.value);
+		store_bind_int64(select, 7, (int64_t)filter->app.value);
 	while (count < most && (code = store_step(select, &row, fault)) == 0 && row)
 		subscription_read(select, &subscriptions[count++]);
 	if (code == 0)
@@ -274,13 +279,14 @@ static int end_update(struct store *store, struct subscription_id id, uint64_t n
 	return store_execute(update, fault);
 }
 
+/* `in_force`: what the one before has by now. */
 static enum catalog_subscribed outcome_of(const struct catalog_subscribe *wanted, bool found,
 					  const struct catalog_subscription *before,
-					  struct plan_id plan)
+					  struct plan_id in_force, struct plan_id plan)
 {
 	if (!found)
 		return CATALOG_SUBSCRIBED_NEW;
-	if (before->plan.value != plan.value)
+	if (in_force.value != plan.value)
 		return CATALOG_SUBSCRIBED_REPLACED;
 	if (before->budget_nano != wanted->budget_nano ||
 	    before->budget_period != wanted->budget_period)
@@ -297,6 +303,7 @@ int catalog_subscribe(struct store *store, const struct catalog_subscribe *wante
 	struct account_app app;
 	struct service_id service = {0};
 	struct plan_id plan = {0};
+	struct catalog_move in_force = {.month = 0};
 	bool found = false;
 
 	check(store_in_transaction(store));
@@ -307,10 +314,14 @@ int catalog_subscribe(struct store *store, const struct catalog_subscribe *wante
 		code = wish_resolve(store, wanted, &service, &plan, fault);
 	if (code == 0)
 		code = active_find(store, wanted->app, service, &before, &found, fault);
+	if (code == 0 && found)
+		code = catalog_move_at(store, before.plan, clock_month_of(now_ns), &in_force,
+				       fault);
 	if (code < 0)
 		return code;
 
-	const enum catalog_subscribed outcome = outcome_of(wanted, found, &before, plan);
+	const enum catalog_subscribed outcome =
+		outcome_of(wanted, found, &before, in_force.plan, plan);
 	struct subscription_id id = before.id;
 	if (outcome == CATALOG_SUBSCRIBED_REPLACED)
 		code = end_update(store, before.id, now_ns, fault);

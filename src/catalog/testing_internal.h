@@ -80,7 +80,7 @@ static inline int bench_publish_as(struct bench *bench, const char *text, struct
 {
 	struct catalog_manifest *manifest = bench_manifest(bench, text);
 	const int code = catalog_publish(bench->store, manifest, slice_of("/srv/thumbs"), account,
-					 NOW, ret_change, &bench->fault);
+					 0, NOW, ret_change, &bench->fault);
 
 	catalog_manifest_free(manifest);
 	return code;

@@ -137,6 +137,11 @@ static void print_plan(const json_t *plan, const char *currency)
 	       strcmp(cli_text(plan, "bill_on"), "always") == 0 ? "it was forwarded"
 								: "answered below 500");
 	print_limits(json_object_get(plan, "limits"));
+	printf("    gets dearer      with %s notice at least, at a month's start\n",
+	       cli_text(plan, "notice"));
+	if (cli_text(plan, "effective")[0] != '\0')
+		printf("    for who has an earlier version from %.10s on\n",
+		       cli_text(plan, "effective"));
 }
 
 static void print_service(const json_t *service)

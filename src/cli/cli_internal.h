@@ -212,6 +212,11 @@ void cli_table_end(struct cli_table *table);
  * items' `currency`. */
 void cli_table_print(const json_t *items, const struct cli_column *columns, size_t column_count);
 
+/* "; dearer or less: calls, quota", or nothing where nothing is. */
+void cli_print_dearer(const json_t *move);
+/* A line for each plan version that was announced to a subscription; nulls are none. */
+void cli_print_moves(const json_t *moves);
+
 /* ---- commands, one file each ---- */
 
 int cli_account_create(struct cli *cli);

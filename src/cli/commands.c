@@ -168,7 +168,8 @@ const struct cli_command cli_commands[] = {
 	 OPTIONS(wait_options), 1, 1, cli_key_revoke},
 	{"publish", "FILE", "Publish a service by its manifest, or what changed in it",
 	 "The service's command runs in the manifest's folder. Publishing the same again changes\n"
-	 "nothing. What is wrong with the manifest is told as file:line:column.",
+	 "nothing. What is wrong with the manifest is told as file:line:column. Who is subscribed to\n"
+	 "a plan gets its next version at a month's start, what is dearer after the plan's notice.",
 	 "$ stoa publish examples/thumbs/service.yaml --as globex --dry-run\n"
 	 "thumbs 1.4.0 would be published\n"
 	 "  plan payg version 1: new\n"
@@ -207,10 +208,11 @@ const struct cli_command cli_commands[] = {
 	 "every worker has applied it, after 3.2 ms\n",
 	 OPTIONS(wait_options), 2, 2, cli_unsubscribe},
 	{"subscription list", "[ACCOUNT/APP]", "List the subscriptions that are active",
-	 NULL,
+	 "With the plan versions that were announced to them, and what is dearer then.",
 	 "$ stoa subscription list acme/shop\n"
 	 "APP        SERVICE  PLAN  VERSION    BUDGET  PERIOD  CREATED\n"
-	 "acme/shop  thumbs   payg        1  5.00 USD  month   2026-11-24 04:10:57 UTC\n",
+	 "acme/shop  thumbs   payg        1  5.00 USD  month   2026-11-24 04:10:57 UTC\n"
+	 "acme/shop gets version 2 of thumbs:payg on 2027-01-01; dearer or less: calls\n",
 	 NO_OPTIONS, 0, 1, cli_subscription_list},
 	{"catalog", "", "List the services that can be called",
 	 NULL,

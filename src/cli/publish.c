@@ -44,8 +44,15 @@ static void print_change(const json_t *answer)
 	printf("%s %s %s\n", cli_text(answer, "service"), cli_text(answer, "version"),
 	       change_text(answer));
 	json_array_foreach(json_object_get(answer, "plans"), i, plan)
-		printf("  plan %s version %lld: %s\n", cli_text(plan, "name"),
+	{
+		printf("  plan %s version %lld: %s", cli_text(plan, "name"),
 		       (long long)cli_number(plan, "version"), cli_text(plan, "change"));
+		if (cli_text(plan, "effective")[0] != '\0')
+			printf("; for who has an earlier one from %.10s on",
+			       cli_text(plan, "effective"));
+		cli_print_dearer(plan);
+		putchar('\n');
+	}
 }
 
 int cli_publish(struct cli *cli)

@@ -179,6 +179,34 @@ void cli_table_print(const json_t *items, const struct cli_column *columns, size
 	cli_table_end(&table);
 }
 
+/* ---- plan versions to come ---- */
+
+void cli_print_dearer(const json_t *move)
+{
+	const json_t *what;
+	size_t i;
+
+	json_array_foreach(json_object_get(move, "dearer"), i, what)
+		printf("%s%s", i == 0 ? "; dearer or less: " : ", ", json_string_value(what));
+}
+
+void cli_print_moves(const json_t *moves)
+{
+	const json_t *move;
+	size_t i;
+
+	json_array_foreach(moves, i, move)
+	{
+		if (!json_is_object(move))
+			continue;
+		printf("%s gets version %lld of %s:%s on %.10s", cli_text(move, "app"),
+		       (long long)cli_number(move, "version"), cli_text(move, "service"),
+		       cli_text(move, "plan"), cli_text(move, "effective"));
+		cli_print_dearer(move);
+		putchar('\n');
+	}
+}
+
 /* ---- what is waited for ---- */
 
 #define WAIT_MS 5000 /* far above what it takes */

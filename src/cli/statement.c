@@ -84,6 +84,7 @@ static void print_statement(const json_t *statement)
 		cli_table_add(&table, "");
 	cli_table_add(&table, cli_text(statement, "total"));
 	cli_table_end(&table);
+	cli_print_moves(json_object_get(statement, "changes"));
 }
 
 static struct cli_request bill_of(const struct cli *cli)

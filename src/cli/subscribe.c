@@ -67,7 +67,15 @@ static void print_list(const json_t *items)
 		{"CREATED", CLI_TIME, "created"},
 	};
 
+	json_t *moves = json_array();
+	json_t *item;
+	size_t i;
+
 	cli_table_print(items, columns, sizeof(columns) / sizeof(columns[0]));
+	json_array_foreach(items, i, item)
+		json_array_append(moves, json_object_get(item, "change"));
+	cli_print_moves(moves);
+	json_decref(moves);
 }
 
 int cli_subscription_list(struct cli *cli)

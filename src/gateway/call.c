@@ -9,6 +9,7 @@
 #include "gateway/part.h"
 #include "gateway/route.h"
 #include "gateway/tunnel.h"
+#include "gateway/version.h"
 
 #define RESERVE_MARGIN_BYTES 65536u       /* at least one receive buffer on each side */
 #define MISSED_RETRY_NS      250000000ull /* how soon an instance that was missed is tried again */
@@ -124,7 +125,7 @@ static enum call_step call_admit(struct call *call)
 	uint64_t retry_after_ns = 0;
 	uint8_t entropy[16];
 
-	call->plan = atomic_load_explicit(&call->subscription->plan, memory_order_acquire);
+	call->plan = directory_plan_at(call->subscription, call->started_wall_ns);
 	call->deadline_ns = call->started_ns + call->plan->admit.limits.timeout_ns;
 	if (call->deadline_ns > call->key_ends_ns)
 		call->deadline_ns = call->key_ends_ns;
@@ -179,7 +180,7 @@ static enum call_step call_hold(struct call *call)
 	call->cpu_milli_share = atomic_load(&shape->cpu_milli_share);
 	const enum admit_outcome outcome =
 		admit_hold(&call->subscription->admit, &call->plan->admit,
-			   atomic_load(&call->subscription->cloud_most_nano),
+			   version_hold(call, atomic_load(&call->subscription->cloud_most_nano)),
 			   loop_now_ns(worker->loop), call->started_wall_ns, &call->hold);
 	switch (outcome) {
 	case ADMIT_DONE:
@@ -503,8 +504,9 @@ void call_let_go(struct call *call, bool counted)
 	admit_release(&call->hold);
 	if (call->entered) {
 		admitted_remove(call);
-		admit_leave(&call->subscription->admit, &call->plan->admit, call->started_wall_ns,
-			    counted);
+		admit_leave(&call->subscription->admit,
+			    &directory_plan_at(call->subscription, call->started_wall_ns)->admit,
+			    call->started_wall_ns, counted);
 		worker->unsettled--;
 		worker_count(&worker->counts.calls_in_flight, -1);
 	}

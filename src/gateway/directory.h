@@ -26,9 +26,13 @@
 #include "gateway/table.h"
 #include "gateway/tally.h"
 
-/* Never freed before the gateway, never changed. */
+/* Never freed before the gateway, never changed, but for what comes after it. */
 struct directory_plan {
 	struct plan_id id;
+	/* Which version takes its place, or NULL, and since when this one takes the place of those
+	 * that name it (Unix). They change long before that time or not at all. */
+	_Atomic(const struct directory_plan *) next;
+	_Atomic uint64_t begins_ns;
 	char name[GATEWAY_NAME_MAX];
 	struct admit_plan admit;
 	char allowance[ALLOWANCE_POLICY_MAX]; /* RateLimit-Policy */
@@ -148,13 +152,32 @@ const struct directory_key *directory_find_key(struct directory *directory,
 					       const uint8_t digest[32]);
 /* A worker will not use the instance again. */
 void directory_instance_forgotten(struct directory_instance *instance);
-/* What a plan's calls may cost the cloud at the most, for `bytes` transferred. False: overflow. */
+/* The subscription's plan version at that time (Unix). */
+static inline const struct directory_plan *
+directory_plan_at(const struct directory_subscription *subscription, uint64_t wall_ns)
+{
+	const struct directory_plan *plan =
+		atomic_load_explicit(&subscription->plan, memory_order_acquire);
+	const struct directory_plan *next = atomic_load_explicit(&plan->next, memory_order_acquire);
+
+	while (next != NULL &&
+	       wall_ns >= atomic_load_explicit(&next->begins_ns, memory_order_relaxed)) {
+		plan = next;
+		next = atomic_load_explicit(&plan->next, memory_order_acquire);
+	}
+	return plan;
+}
+
+/* What a plan's calls, or those of the versions that take its place, may cost the cloud at the
+ * most, for `bytes` transferred. False: overflow. */
 bool directory_cloud_most(const struct rating_card *card, const struct directory_plan *plan,
 			  const struct directory_shape *shape, uint64_t bytes, int64_t *ret_nano);
 
 /* For the publisher: see gateway.h. */
 int directory_put_plan(struct directory *directory, const struct gateway_plan_entry *entry,
 		       struct fault *fault);
+int directory_put_move(struct directory *directory, struct plan_id from, struct plan_id to,
+		       uint64_t begins_ns, struct fault *fault);
 int directory_put_service(struct directory *directory, const struct gateway_service_entry *entry,
 			  struct fault *fault);
 int directory_put_instance(struct directory *directory, struct service_id service,

@@ -51,10 +51,12 @@ bool directory_cloud_most(const struct rating_card *card, const struct directory
 			  const struct directory_shape *shape, uint64_t bytes, int64_t *ret_nano)
 {
 	struct rating_cloud_quantities most;
+	uint64_t part_ns = 0;
 
+	for (; plan != NULL; plan = atomic_load(&plan->next))
+		part_ns = plan->admit.part_ns > part_ns ? plan->admit.part_ns : part_ns;
 	rating_cloud_of_call(atomic_load(&shape->memory_mib_share),
-			     atomic_load(&shape->cpu_milli_share), 1,
-			     plan->admit.part_ns / CLOCK_NS_PER_US,
+			     atomic_load(&shape->cpu_milli_share), 1, part_ns / CLOCK_NS_PER_US,
 			     (enum rating_path)atomic_load(&shape->path), bytes, &most);
 	return rating_cloud_most(card, &most, ret_nano);
 }
@@ -72,6 +74,46 @@ static int refresh_hold(struct directory *directory, struct directory_subscripti
 				 plan->name);
 	atomic_store(&subscription->cloud_most_nano, nano);
 	return 0;
+}
+
+/* A hold covers the longest part of a call under any version to come. */
+static int link_plan(struct directory *directory, struct directory_plan *from,
+		     const struct directory_plan *to, struct fault *fault)
+{
+	const struct directory_plan *before = atomic_load(&from->next);
+	struct cds_lfht_iter iterator;
+	struct cds_lfht_node *node;
+	int code = 0;
+
+	atomic_store(&from->next, to);
+	cds_lfht_for_each(directory->subscriptions.of, &iterator, node)
+	{
+		if (code == 0)
+			code = refresh_hold(directory,
+					    entry_of(node, struct directory_subscription, by_app),
+					    fault);
+	}
+	if (code < 0)
+		atomic_store(&from->next, before);
+	return code;
+}
+
+int directory_put_move(struct directory *directory, struct plan_id from_id, struct plan_id to_id,
+		       uint64_t begins_ns, struct fault *fault)
+{
+	struct directory_plan *from = directory_plan_by_id(directory, from_id);
+	struct directory_plan *to = directory_plan_by_id(directory, to_id);
+
+	if (from == NULL || (to == NULL && to_id.value != 0))
+		return fault_set(fault, FAULT_NOT_FOUND, "a plan's next version is not in force");
+	check(to != from);
+	if (atomic_load(&from->next) == to &&
+	    (to == NULL || atomic_load(&to->begins_ns) == begins_ns))
+		return 0;
+	directory->changes++;
+	if (to != NULL)
+		atomic_store(&to->begins_ns, begins_ns);
+	return link_plan(directory, from, to, fault);
 }
 
 static void sweep_subscriptions(struct directory *directory)

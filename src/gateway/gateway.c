@@ -187,6 +187,15 @@ int gateway_publish_plan(struct gateway *gateway, const struct gateway_plan_entr
 	return directory_put_plan(&gateway->directory, plan, fault);
 }
 
+int gateway_publish_move(struct gateway *gateway, struct plan_id from, struct plan_id to,
+			 uint64_t begins_ns, struct fault *fault)
+{
+	urcu_qsbr_thread_online();
+	const int code = directory_put_move(&gateway->directory, from, to, begins_ns, fault);
+	urcu_qsbr_thread_offline();
+	return code;
+}
+
 int gateway_publish_service(struct gateway *gateway, const struct gateway_service_entry *service,
 			    struct fault *fault)
 {

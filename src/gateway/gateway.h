@@ -240,6 +240,11 @@ struct gateway_key_entry {
 
 int gateway_publish_plan(struct gateway *gateway, const struct gateway_plan_entry *plan,
 			 struct fault *fault);
+/* From begins_ns (Unix, a month's start) on `to` is the plan of those who have `from`; 0: nothing
+ * takes its place (any more). Both were published. No less than an hour before that time, or the
+ * time before that it replaces: calls in flight hold for what comes. */
+int gateway_publish_move(struct gateway *gateway, struct plan_id from, struct plan_id to,
+			 uint64_t begins_ns, struct fault *fault);
 int gateway_publish_service(struct gateway *gateway, const struct gateway_service_entry *service,
 			    struct fault *fault);
 int gateway_publish_instance(struct gateway *gateway, struct service_id service,

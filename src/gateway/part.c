@@ -3,6 +3,7 @@
 #include <stdlib.h>
 
 #include "base/check.h"
+#include "gateway/version.h"
 
 #define REST_RETRY_NS 5000000ull /* how soon a call that rests looks for money again */
 
@@ -88,11 +89,9 @@ static bool fills_a_record(const struct call *call)
 
 /* ---- the next hold ---- */
 
-/* The most that a plan's prices can add for so much more time, and for all that may come with it
- * whatever the time. */
-static int64_t plan_most(const struct call *call, uint64_t duration_us)
+static int64_t most_under(const struct admit_plan *plan, const struct rating_left *left,
+			  uint64_t duration_us)
 {
-	const struct admit_plan *plan = &call->plan->admit;
 	struct rating_quantities most;
 	int64_t nano;
 
@@ -100,9 +99,24 @@ static int64_t plan_most(const struct call *call, uint64_t duration_us)
 		most.of[i] = INT64_MAX;
 	most.of[RATING_CALLS] = 0;
 	most.of[RATING_DURATION_MS] = rating_milliseconds(duration_us);
-	if (!rating_part_most(&plan->rating, &call->parts->left, &most, &nano))
+	if (!rating_part_most(&plan->rating, left, &most, &nano))
 		nano = plan->call_most_nano; /* nothing else bounds it */
 	return nano;
+}
+
+/* The most that a plan's prices can add for so much more time, and for all that may come with it
+ * whatever the time. */
+static int64_t plan_most(const struct call *call, uint64_t duration_us)
+{
+	const struct directory_plan *then = version_to_come(call);
+	const struct rating_left *left = &call->parts->left;
+	const int64_t most_now = most_under(&call->plan->admit, left, duration_us);
+
+	if (then == call->plan)
+		return most_now;
+	const struct rating_left left_then = version_left(then, left);
+	const int64_t most_then = most_under(&then->admit, &left_then, duration_us);
+	return most_then > most_now ? most_then : most_now;
 }
 
 static bool cloud_most(const struct call *call, uint64_t duration_us, uint64_t bytes,

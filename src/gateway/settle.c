@@ -6,6 +6,7 @@
 #include "gateway/durable.h"
 #include "gateway/note.h"
 #include "gateway/part.h"
+#include "gateway/version.h"
 
 #define COMPLAINT_INTERVAL_NS (10 * CLOCK_NS_PER_S)
 
@@ -143,6 +144,8 @@ static uint64_t settle(struct call *call, enum journal_outcome outcome, uint64_t
 		       struct admit_charge *charge)
 {
 	struct worker *worker = call->worker;
+
+	version_follow(call);
 	const struct admit_plan *plan = &call->plan->admit;
 	const struct rating_left left =
 		call->parts == NULL ? rating_left_of(&plan->rating) : call->parts->left;

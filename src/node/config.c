@@ -43,6 +43,9 @@ static const char *const durability_choices[] = {"interval", "answer", NULL};
 	  "The same to another cloud")                                                             \
 	X(PERCENT, fee, "fee", "3%", "0%", "100%", NULL,                                           \
 	  "The operator's share of what a provider earns")                                         \
+	X(DURATION, notice, "plan.notice", "0s", "0s", "366d", NULL,                               \
+	  "The least notice before a plan gets dearer for who is subscribed; a plan's own counts " \
+	  "where it is longer")                                                                    \
 	X(OTHER, gateway, "gateway", NULL, NULL, NULL, NULL,                                       \
 	  "Where calls come in: an address or a list of them (127.0.0.1:8080, unix:/path, "        \
 	  "tls:127.0.0.1:8443). Without it 127.0.0.1:8080, and tls:127.0.0.1:8443 unless taken")   \
@@ -205,6 +208,7 @@ static void take_values(const struct values *values, struct config *config)
 	snprintf(config->store, sizeof(config->store), "%s", values->store);
 	take_rates(values, &config->card);
 	config->fee_ppm = values->fee;
+	config->notice_least_ns = values->notice;
 	config->workers = (uint32_t)values->workers;
 	config->io = values->io == 1   ? LOOP_IO_URING
 		     : values->io == 2 ? LOOP_IO_EPOLL

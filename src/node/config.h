@@ -35,6 +35,7 @@ struct config {
 	char currency[8]; /* ISO 4217: three capital letters */
 	struct rating_card card;
 	uint32_t fee_ppm;
+	uint64_t notice_least_ns;
 	uint32_t gateway_count;
 	char gateways[CONFIG_LISTENERS_MAX][CONFIG_ADDRESS_MAX];
 	bool gateways_are_default; /* nobody asked for them: the last is left out if taken */

@@ -258,6 +258,7 @@ static int api_begin(struct node *node, const struct node_options *options, stru
 		.random = node->random,
 		.terms = billing_terms_of_catalog(),
 		.card = node->config.card,
+		.notice_least_ns = node->config.notice_least_ns,
 		.cloud_name = node->config.name,
 		.currency = node->config.currency,
 		.folder = node->folder,

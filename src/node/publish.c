@@ -47,6 +47,32 @@ static int publish_plans(struct node *node, struct service_id id, struct fault *
 	return code;
 }
 
+/* Which of them take whose place, and when; once all of them are there. */
+static int publish_moves(struct node *node, struct service_id id, struct fault *fault)
+{
+	struct catalog_plan *plans = calloc(PLANS_PAGE, sizeof(*plans));
+	struct plan_id after = {0};
+	size_t count;
+	int code;
+
+	check(plans != NULL);
+	do {
+		code = catalog_plan_list(node->store, id, false, after, plans, PLANS_PAGE, &count,
+					 fault);
+		for (size_t i = 0; code == 0 && i < count; i++) {
+			struct catalog_move move;
+			code = catalog_move_next(node->store, plans[i].id, &move, fault);
+			if (code == 0)
+				code = gateway_publish_move(node->gateway, plans[i].id, move.plan,
+							    clock_month_start_ns(move.month),
+							    fault);
+			after = plans[i].id;
+		}
+	} while (code == 0 && count == PLANS_PAGE);
+	free(plans);
+	return code;
+}
+
 static void put_authority(const struct catalog_upstream *upstream, char *text, size_t text_max)
 {
 	snprintf(text, text_max, strchr(upstream->host, ':') != NULL ? "[%s]:%u" : "%s:%u",
@@ -138,9 +164,11 @@ static int publish_offer(struct node *node, const struct catalog_service *servic
 		identity_key(node, service->id, service->identity_key, &identity);
 		entry.identity = &identity;
 	}
-	const int code = gateway_publish_service(node->gateway, &entry, fault);
+	int code = gateway_publish_service(node->gateway, &entry, fault);
 	sodium_memzero(&identity, sizeof(identity));
-	return code < 0 ? code : publish_plans(node, service->id, fault);
+	if (code == 0)
+		code = publish_plans(node, service->id, fault);
+	return code < 0 ? code : publish_moves(node, service->id, fault);
 }
 
 static struct node_service *known_service(struct node *node, struct service_id id)
@@ -265,12 +293,18 @@ static int publish_found_subscription(struct node *node,
 		.account = subscription->account,
 		.app = subscription->app,
 		.service = subscription->service,
-		.plan = subscription->plan,
 		.account_name = account_name,
 		.app_name = subscription->app_path,
 		.month = clock_month_of(clock_wall_ns(node->clock)),
 	};
-	int code = account_lease(node, account_name, &entry.account_lease, fault);
+	struct catalog_move in_force;
+	/* As of the month before, for clocks go back, too; the gateway knows what has come since.
+	 */
+	int code =
+		catalog_move_at(node->store, subscription->plan, entry.month - 1, &in_force, fault);
+	entry.plan = in_force.plan;
+	if (code == 0)
+		code = account_lease(node, account_name, &entry.account_lease, fault);
 	if (code == 0)
 		code = budget_lease(node, subscription, &entry.budget_lease, fault);
 	if (code == 0)

@@ -312,7 +312,7 @@ def test_a_statement_of_nothing_is_empty(town):
     town.account(name)
     statement = town.statement(name, period="2026-01")
     assert statement == {"account": name, "currency": "USD", "period": "2026-01", "lines": [],
-                         "total": "0.00", "next": None}
+                         "total": "0.00", "changes": [], "next": None}
 
 
 # ---- calls: journal, statement, status

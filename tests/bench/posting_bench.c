@@ -132,12 +132,13 @@ static void leases_changed(void *context)
 
 /* ---- who calls whom ---- */
 
-static int find_terms(void *context, struct store *store, struct subscription_id id,
+static int find_terms(void *context, struct store *store, struct subscription_id id, uint32_t month,
 		      struct billing_terms *ret_terms, struct fault *fault)
 {
 	const struct bench *bench = context;
 
 	(void)store;
+	(void)month;
 	if (id.value == 0 || id.value > bench->caller_count)
 		return fault_set(fault, FAULT_NOT_FOUND, "no subscription");
 	*ret_terms = bench->callers[id.value - 1].terms;

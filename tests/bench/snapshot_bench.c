@@ -187,7 +187,7 @@ static int make_service(struct store *store, const struct making *making, uint64
 					  fault);
 	if (code < 0)
 		return code;
-	code = catalog_publish(store, manifest, slice_of("/"), making->provider, making->now_ns,
+	code = catalog_publish(store, manifest, slice_of("/"), making->provider, 0, making->now_ns,
 			       &change, fault);
 	catalog_manifest_free(manifest);
 	const struct catalog_subscribe wanted = {
