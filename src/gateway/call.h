@@ -47,6 +47,7 @@ enum call_step {
 struct call_connection {
 	struct forwarded_peer peer;
 	bool encrypted; /* it came by TLS */
+	bool proxy;     /* a trusted one: proxied.h */
 	uint32_t key_bytes;
 	char key[GATEWAY_KEY_TEXT_MAX];
 	uint8_t digest[32];

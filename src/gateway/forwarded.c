@@ -43,21 +43,19 @@ void forwarded_peer_read(struct forwarded_peer *peer, int descriptor)
 }
 
 /* for="[2001:db8::1]";host="thumbs.localhost:8080";proto=http */
-static struct slice put_element(const struct forwarded_peer *peer, struct slice authority,
-				struct slice protocol, char text[FORWARDED_TEXT_MAX])
+char *forwarded_element_put(char *at, struct slice address, bool ip6, struct slice authority,
+			    struct slice protocol)
 {
-	char *at = own_put(text, peer->ip6 ? slice_of("for=\"[") : slice_of("for="));
-
-	at = own_put(at, forwarded_peer_text(peer));
-	at = own_put(at, peer->ip6 ? slice_of("]\";") : slice_of(";"));
+	at = own_put(at, ip6 ? slice_of("for=\"[") : slice_of("for="));
+	at = own_put(at, address);
+	at = own_put(at, ip6 ? slice_of("]\";") : slice_of(";"));
 	if (authority.length > 0) {
 		at = own_put(at, slice_of("host=\""));
 		at = own_put(at, authority);
 		at = own_put(at, slice_of("\";"));
 	}
 	at = own_put(at, slice_of("proto="));
-	at = own_put(at, protocol);
-	return slice_make(text, (size_t)(at - text));
+	return own_put(at, protocol);
 }
 
 size_t forwarded_put(const struct forwarded_peer *peer, struct slice authority, bool encrypted,
@@ -68,8 +66,10 @@ size_t forwarded_put(const struct forwarded_peer *peer, struct slice authority, 
 
 	if (authority.length > FORWARDED_AUTHORITY_MAX)
 		authority = (struct slice){0};
-	headers[count++] = own_header(HTTP_FORWARDED, "Forwarded",
-				      put_element(peer, authority, protocol, text));
+	const char *end = forwarded_element_put(text, forwarded_peer_text(peer), peer->ip6,
+						authority, protocol);
+	headers[count++] =
+		own_header(HTTP_FORWARDED, "Forwarded", slice_make(text, (size_t)(end - text)));
 	headers[count++] =
 		own_header(HTTP_X_FORWARDED, "X-Forwarded-For", forwarded_peer_text(peer));
 	if (authority.length > 0)

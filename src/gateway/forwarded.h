@@ -3,7 +3,8 @@
  * X-Forwarded-For, -Host and -Proto for what does not read it. Private to the gateway.
  *
  * They are written anew, from the connection and from the request's own authority; what a caller
- * sent of them never goes on. So a service may believe them.
+ * sent of them never goes on, unless it is a proxy that is trusted: proxied.h. So a service may
+ * believe them.
  *
  * Threads: the connection's worker. Memory: the connection's state.
  */
@@ -31,6 +32,11 @@ static inline struct slice forwarded_peer_text(const struct forwarded_peer *peer
 {
 	return slice_make(peer->address, peer->address_bytes);
 }
+
+/* Puts an element of Forwarded; returns its end. `authority`: "": none; else letters, digits and
+ * "-._:[]". */
+char *forwarded_element_put(char *at, struct slice address, bool ip6, struct slice authority,
+			    struct slice protocol);
 
 /* The fields of a request, with slices into `peer` and `text`; returns how many. `authority`: the
  * request's, of letters, digits and "-._:[]"; "": it has none. `encrypted`: it came by TLS. */

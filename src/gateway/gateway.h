@@ -28,6 +28,7 @@
 #include "base/fault.h"
 #include "base/ids.h"
 #include "base/log.h"
+#include "base/network.h"
 #include "base/random.h"
 #include "base/slice.h"
 #include "http/http.h"
@@ -68,6 +69,16 @@ struct gateway_access {
 	uint64_t bytes_max; /* then it becomes FILE.1 */
 };
 
+#define GATEWAY_TRUSTED_MAX 64
+
+/* Proxies whose word on the way before them is believed. */
+struct gateway_trust {
+	struct network networks[GATEWAY_TRUSTED_MAX];
+	uint32_t network_count;
+	bool unix_sockets; /* so are peers on a Unix socket */
+	bool by_forwarded; /* what they write is Forwarded; else X-Forwarded-* */
+};
+
 struct gateway_options {
 	const struct clock *clock;
 	struct random *random;   /* seeds the workers' own sources */
@@ -88,6 +99,7 @@ struct gateway_options {
 	uint32_t waiting_max;    /* calls that wait for one service's instances; 0: 1,024 */
 	struct gateway_ejection ejection;
 	struct gateway_access access;
+	struct gateway_trust trust;
 	/* A lease needs money; called from workers, must only wake whoever fills leases. */
 	void (*on_lease_demand)(void *context);
 	/* An answer ends only when its record is on disk: gateway_journal_synced after each sync.

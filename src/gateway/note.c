@@ -1,5 +1,7 @@
 #include "gateway/note.h"
 
+#include "gateway/proxied.h"
+
 #define METHOD_MAX 32u
 
 static_assert(GATEWAY_NAME_MAX + METHOD_MAX < ACCESS_TEXT_MAX / 2, "half is for the path");
@@ -81,8 +83,26 @@ static void put_client(const struct call *call, struct access_entry *entry)
 {
 	const struct call_connection *connection = http_exchange_connection_state(call->exchange);
 
-	entry->client_bytes = connection->peer.address_bytes;
-	memcpy(entry->client, connection->peer.address, entry->client_bytes);
+	struct slice client = forwarded_peer_text(&connection->peer);
+	struct proxied proxied;
+
+	if (connection->proxy) {
+		const struct keep *keep = call->keep;
+		const struct http_request *request = call->request;
+		const bool known = keep != NULL || request != NULL;
+		proxied_read(&call->worker->gateway->options.trust, &connection->peer,
+			     !known         ? NULL
+			     : keep != NULL ? keep->headers
+					    : request->headers,
+			     !known         ? 0
+			     : keep != NULL ? keep->header_count
+					    : request->header_count,
+			     &proxied);
+		client = proxied.client;
+	}
+	check_at_most(client.length, sizeof(entry->client));
+	entry->client_bytes = (uint8_t)client.length;
+	memcpy(entry->client, client.data, client.length);
 }
 
 /* What is known of any call; the rest is zero or none. */

@@ -7,6 +7,7 @@
 #include "base/text.h"
 #include "gateway/grpc.h"
 #include "gateway/own_field.h"
+#include "gateway/proxied.h"
 #include "gateway/tunnel.h"
 
 #define TIMING_MAX    80
@@ -103,15 +104,31 @@ static size_t put_identity(const struct call *call, const struct identity_signer
 	return identity_put(signer, &told, headers, text);
 }
 
+/* The way that the call came. */
+static size_t put_way(const struct call *call, struct proxied *proxied, struct http_header *headers,
+		      char text[PROXIED_TEXT_MAX])
+{
+	const struct call_connection *connection = http_exchange_connection_state(call->exchange);
+	const struct gateway_trust *trust = &call->worker->gateway->options.trust;
+	const struct keep *keep = call->keep;
+
+	if (!connection->proxy)
+		return forwarded_put(&connection->peer, keep->authority, connection->encrypted,
+				     headers, text);
+	proxied_read(trust, &connection->peer, keep->headers, keep->header_count, proxied);
+	return proxied_put(trust, proxied, &connection->peer, keep->authority,
+			   connection->encrypted, headers, text);
+}
+
 void present_request(struct call *call, struct http_origin *origin)
 {
 	const struct keep *keep = call->keep;
 	const struct directory_subscription *subscription = call->subscription;
-	const struct call_connection *connection = http_exchange_connection_state(call->exchange);
 	struct http_header headers[HTTP_HEADERS_MAX + EXTRA_HEADERS];
+	struct proxied proxied;
 	const struct identity_signer *signer =
 		atomic_load_explicit(&call->service->signer, memory_order_acquire);
-	char forwarded[FORWARDED_TEXT_MAX], identity[IDENTITY_TEXT_MAX];
+	char way[PROXIED_TEXT_MAX], identity[IDENTITY_TEXT_MAX];
 	size_t count = 0;
 
 	const char *authority = call->instance->authority;
@@ -129,8 +146,7 @@ void present_request(struct call *call, struct http_origin *origin)
 				      slice_of(subscription->account_name));
 	headers[count++] = own_header(HTTP_STOA_RESERVED, "Stoa-Plan", slice_of(call->plan->name));
 	count += put_trace(call, headers + count);
-	count += forwarded_put(&connection->peer, keep->authority, connection->encrypted,
-			       headers + count, forwarded);
+	count += put_way(call, &proxied, headers + count, way);
 	if (signer != NULL)
 		count += put_identity(call, signer, headers + count, identity);
 

@@ -7,6 +7,7 @@
 #include "base/check.h"
 #include "base/log.h"
 #include "gateway/call.h"
+#include "gateway/proxied.h"
 #include "gateway/durable.h"
 #include "gateway/part.h"
 
@@ -83,10 +84,12 @@ static void on_accept(struct loop_listener *listener, int descriptor)
 static void on_connection_opened(void *owner, void *connection_state, int descriptor,
 				 bool encrypted)
 {
+	const struct worker *worker = owner;
+	const struct gateway_trust *trust = &worker->gateway->options.trust;
 	struct call_connection *connection = connection_state;
 
-	(void)owner;
 	forwarded_peer_read(&connection->peer, descriptor);
+	connection->proxy = proxied_is_trusted(trust, &connection->peer);
 	connection->encrypted = encrypted;
 }
 

@@ -443,5 +443,8 @@ const struct http_header *http_header_find(const struct http_header *headers, si
 /* Percent-decoding of a path or query part; false on a broken escape or a decoded NUL. */
 bool http_percent_decode(struct slice text, char *decoded, size_t decoded_bytes_max,
 			 size_t *ret_length);
+/* A host, with a port or without: letters, digits, '-', '.', '_', or an IPv6 address in
+ * brackets; a port from 1 to 65535. */
+bool http_is_authority(struct slice text);
 /* True for a non-empty RFC 9110 token. */
 bool http_is_token(struct slice text);

@@ -40,9 +40,5 @@ enum http_scan http_line_scan(struct slice bytes, size_t *ret_length);
 /* No control character but the tab: what a field's value may be made of. */
 bool http_is_field_text(struct slice text);
 
-/* A host, with a port or without: letters, digits, '-', '.', '_', or an IPv6 address in
- * brackets; a port from 1 to 65535. */
-bool http_is_authority(struct slice text);
-
 /* Next element of a comma-separated list, trimmed; empty ones are skipped. False at the end. */
 bool http_list_next(struct slice *list, struct slice *ret_element);

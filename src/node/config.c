@@ -22,6 +22,8 @@ static const char *const io_choices[] = {"auto", "uring", "epoll", NULL};
 static const char *const level_choices[] = {"debug", "info", "warn", "error", NULL};
 static const char *const format_choices[] = {"logfmt", "json", NULL};
 
+static const char *const trusted_choices[] = {"x-forwarded", "forwarded", NULL};
+
 static const char *const durability_choices[] = {"interval", "answer", NULL};
 
 /* kind, member, name, default, least, most, choices, sentence */
@@ -54,6 +56,11 @@ static const char *const durability_choices[] = {"interval", "answer", NULL};
 	  "cloud's folder; the cloud's own is always behind them")                                 \
 	X(OTHER, tls_names, "tls.names", NULL, NULL, NULL, NULL,                                   \
 	  "More hosts and addresses that the cloud's own certificate is for: a list")              \
+	X(OTHER, trusted_proxies, "trusted_proxies", NULL, NULL, NULL, NULL,                       \
+	  "Proxies before the gateway whose word on the caller's address is taken: a list of "     \
+	  "addresses, of blocks such as 10.0.0.0/8, or unix for all Unix sockets")                 \
+	X(ENUM, trusted_fields, "trusted_fields", "x-forwarded", NULL, NULL, trusted_choices,      \
+	  "What they write: X-Forwarded-For, -Proto, -Host and -Port, or Forwarded")               \
 	X(TEXT, api, "api", "127.0.0.1:7070", "1", "255", NULL,                                    \
 	  "Where the API listens; keep it on loopback or a Unix socket")                           \
 	X(TEXT, store, "store", "", NULL, "255", NULL,                                             \
@@ -209,6 +216,7 @@ static void take_values(const struct values *values, struct config *config)
 	take_rates(values, &config->card);
 	config->fee_ppm = values->fee;
 	config->notice_least_ns = values->notice;
+	config->trust.by_forwarded = values->trusted_fields == 1;
 	config->workers = (uint32_t)values->workers;
 	config->io = values->io == 1   ? LOOP_IO_URING
 		     : values->io == 2 ? LOOP_IO_EPOLL
@@ -290,6 +298,9 @@ static void show_setting(void *context, const struct settings_row *row, const ch
 		for (uint32_t i = 0; i < config->identity_count; i++)
 			showing->show(showing->context, row->name,
 				      config->identities[i].certificate, line);
+	} else if (strcmp(row->name, "trusted_proxies") == 0) {
+		for (uint32_t i = 0; i < config->trusted_count; i++)
+			showing->show(showing->context, row->name, config->trusted[i], line);
 	} else {
 		check(strcmp(row->name, "tls.names") == 0);
 		for (uint32_t i = 0; i < config->tls_name_count; i++)
@@ -317,6 +328,8 @@ int config_read(const char *path, struct slice text, config_show_fn show, void *
 	if (code == 0)
 		code = config_read_tls(yaml, values.tls_certificates, values.tls_names, config,
 				       fault);
+	if (code == 0)
+		code = config_read_proxies(yaml, values.trusted_proxies, config, fault);
 	if (code == 0)
 		take_values(&values, config);
 	if (code == 0 && show != NULL)

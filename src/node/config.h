@@ -43,6 +43,9 @@ struct config {
 	struct config_identity identities[CONFIG_IDENTITIES_MAX];
 	uint32_t tls_name_count;
 	char tls_names[CONFIG_TLS_NAMES_MAX][AUTHORITY_NAME_MAX];
+	uint32_t trusted_count;
+	char trusted[GATEWAY_TRUSTED_MAX][NETWORK_TEXT_MAX]; /* as they are written */
+	struct gateway_trust trust;
 	char api[CONFIG_ADDRESS_MAX];
 	char store[CONFIG_ADDRESS_MAX]; /* "": store.db in the cloud's folder */
 	uint32_t workers;               /* 0: one a core, but one core is left to instances */
@@ -88,6 +91,10 @@ int config_read(const char *path, struct slice text, config_show_fn show, void *
 /* Where the gateway listens: what loop_address_parse takes, with "tls:" before it for TLS. */
 int config_listener_parse(struct slice text, struct loop_address *ret_address, bool *ret_tls,
 			  struct fault *fault);
+
+/* config_proxies.c: the list `trusted_proxies`; NULL where the file has none. */
+int config_read_proxies(const struct yaml *yaml, const struct yaml_node *list,
+			struct config *config, struct fault *fault);
 
 /* config_tls.c: the lists of `tls`; NULL where the file has none. */
 int config_read_tls(const struct yaml *yaml, const struct yaml_node *certificates,

@@ -25,6 +25,12 @@ WRONG = [
     ("head_timeout: 5s\n", "1:1", 'did you mean "http.head_timeout"'),
     ("workers: 1\nwokers: 2\n", "2:1", 'did you mean "workers"'),
     ("durability: always\n", "1:13", "allowed: interval, answer"),
+    ("trusted_proxies: 10.0.0.0/8\n", "1:18", "a list is needed"),
+    ("trusted_proxies: [unix, 10.0.0.0/33]\n", "1:25", "behind / 0 to 32 is needed"),
+    ("trusted_proxies:\n  - 10.0.0.1/8\n", "2:5", "bits set behind its /8"),
+    ("trusted_proxies: [proxy.example.com]\n", "1:19", "is no address such as"),
+    ("trusted_proxies: [{}]\n", "1:19", "an address, a block such as"),
+    ("trusted_fields: x-real-ip\n", "1:17", "allowed: x-forwarded, forwarded"),
     ("", "1:1", "the file is empty"),
     ("", "1:1", ""),
 ]
@@ -53,7 +59,8 @@ def test_a_file_elsewhere_and_a_folder_are_checked_alike(config, tmp_path):
 
 
 def test_show_tells_every_setting_and_where_it_was_set(config):
-    text = "name: shop\nrates:\n  call: 0.01\ngateway: [127.0.0.1:1, unix:/x]\n"
+    text = ("name: shop\nrates:\n  call: 0.01\ngateway: [127.0.0.1:1, unix:/x]\n"
+            "trusted_proxies: [unix, fd00::/8]\n")
     rows = json.loads(config(text, "show", "--json").stdout)["settings"]
     found = [(row["name"], row["value"], row["origin"], row["line"]) for row in rows]
     assert ("name", "shop", "file", 1) in found
@@ -61,6 +68,8 @@ def test_show_tells_every_setting_and_where_it_was_set(config):
     assert ("fee", "3%", "default", 0) in found
     assert [row for row in found if row[0] == "gateway"] == [
         ("gateway", "127.0.0.1:1", "file", 4), ("gateway", "unix:/x", "file", 4)]
+    assert [row[1:] for row in found if row[0] == "trusted_proxies"] == [
+        ("unix", "file", 5), ("fd00::/8", "file", 5)]
     printed = config(text, "show").stdout
     assert len(printed.splitlines()) == len(rows)
     assert all(row["name"] in printed for row in rows)
