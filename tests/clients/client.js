@@ -1,12 +1,15 @@
-// Clients of Node.js that tests run: node client.js KIND GATEWAY SERVICE KEY COUNT
+// Clients of Node.js that tests run: node client.js KIND GATEWAY SERVICE KEY COUNT [tls]
 //
+// With `tls` they trust the authority whose certificate NODE_EXTRA_CA_CERTS names.
 // Each makes COUNT calls with a nonce of their own, and prints the answers as a JSON list.
+import { readFileSync } from "node:fs";
 import http2 from "node:http2";
 import { createRequire } from "node:module";
 
 // Packages are installed elsewhere; where, NODE_PATH says, which only require() reads.
 const require = createRequire(import.meta.url);
-const [kind, gateway, service, key, count] = process.argv.slice(2);
+const [kind, gateway, service, key, count, tls] = process.argv.slice(2);
+const secure = tls ? "s" : "";
 const nonces = Array.from({ length: Number(count) }, (_, number) => `${kind}${number}`);
 const fields = { Host: `${service}.localhost`, "X-API-Key": key };
 
@@ -14,7 +17,7 @@ const clients = {
 	// fetch() sets Host itself, so the path names the service.
 	async fetch() {
 		const ask = async (nonce) => {
-			const answer = await fetch(`http://${gateway}/${service}/call/${nonce}`, {
+			const answer = await fetch(`http${secure}://${gateway}/${service}/call/${nonce}`, {
 				headers: { "X-API-Key": key }, method: "POST", body: "hello" });
 			if (answer.status !== 200) throw new Error(`status ${answer.status}`);
 			return answer.text();
@@ -23,7 +26,7 @@ const clients = {
 	},
 
 	async http2() {
-		const session = http2.connect(`http://${gateway}`);
+		const session = http2.connect(`http${secure}://${gateway}`);
 		const ask = (nonce) => new Promise((resolve, reject) => {
 			const stream = session.request({ ":path": `/call/${nonce}`,
 				":authority": fields.Host, "x-api-key": key });
@@ -40,7 +43,7 @@ const clients = {
 
 	async ws() {
 		const { WebSocket } = require("ws");
-		const socket = new WebSocket(`ws://${gateway}/echo`, { headers: fields });
+		const socket = new WebSocket(`ws${secure}://${gateway}/echo`, { headers: fields });
 		await new Promise((resolve, reject) => {
 			socket.on("open", resolve);
 			socket.on("error", reject);
@@ -60,7 +63,7 @@ const clients = {
 		const { EventSource } = require("eventsource");
 		const withFields = (url, options) => fetch(url, {
 			...options, headers: { ...options.headers, "X-API-Key": key } });
-		const source = new EventSource(`http://${gateway}/${service}/events/${count}`,
+		const source = new EventSource(`http${secure}://${gateway}/${service}/events/${count}`,
 			{ fetch: withFields });
 		return new Promise((resolve, reject) => {
 			const answers = [];
@@ -76,8 +79,12 @@ const clients = {
 
 	async grpc() {
 		const grpc = require("@grpc/grpc-js");
-		const client = new grpc.Client(gateway, grpc.credentials.createInsecure(),
-			{ "grpc.default_authority": fields.Host });
+		const credentials = tls
+			? grpc.credentials.createSsl(readFileSync(process.env.NODE_EXTRA_CA_CERTS))
+			: grpc.credentials.createInsecure();
+		const client = new grpc.Client(gateway, credentials, {
+			"grpc.default_authority": fields.Host,
+			...(tls && { "grpc.ssl_target_name_override": fields.Host }) });
 		const metadata = new grpc.Metadata();
 		metadata.set("x-api-key", key);
 		const same = (bytes) => bytes;

@@ -65,13 +65,15 @@ def grpc_service():
 def fair(tmp_path_factory, grpc_service):
     folder = tmp_path_factory.mktemp("fair")
     with CountingUpstream(answer) as upstream, WebSocketService() as chat, \
-            Cloud(folder / "cloud") as cloud:
+            Cloud(folder / "cloud",
+                  arguments=["--gateway", "tls:127.0.0.1:0"]) as cloud:
         services = {"echo": upstream_manifest("echo", upstream.address),
                     "chat": upstream_manifest("chat", chat.address),
                     "calls": {**upstream_manifest("calls", grpc_service.address),
                               "protocol": "h2"}}
         made = Fair(cloud, services)
         made.upstream = upstream
+        made.authority = cloud.folder / "tls" / "ca.pem"
         yield made
         made.check_all()
         assert upstream.answered == made.made["echo"]
@@ -97,9 +99,9 @@ def modules():
     return MODULES / "node_modules"
 
 
-def run(*command, **more):
-    done = subprocess.run([*map(str, command)], capture_output=True, text=True,
-                          stdin=subprocess.DEVNULL, timeout=WAIT_SECONDS_MAX, **more)
+def run(*command, said="", **more):
+    done = subprocess.run([*map(str, command)], capture_output=True, text=True, input=said,
+                          timeout=WAIT_SECONDS_MAX, **more)
     assert done.returncode == 0, done.stdout + done.stderr
     return done.stdout
 
@@ -243,3 +245,83 @@ def test_grpcio_gives_up_at_its_deadline(fair, grpc_service, channel):
         stub(channel, "Waits")(b"", metadata=key_of(fair), timeout=0.5)
     assert failed.value.code() == grpc.StatusCode.DEADLINE_EXCEEDED
     assert grpc_service.left.wait(WAIT_SECONDS_MAX)
+
+
+# ---- over TLS, trusting nothing but the cloud's own authority
+
+
+@pytest.mark.parametrize("version, told", [("--http1.1", "1.1"), ("--http2", "2")])
+def test_curl_over_tls(fair, version, told):
+    port = fair.cloud.tls.rsplit(":", 1)[1]
+    answers = run("curl", "-sS", "--fail", "--noproxy", "*", "--cacert", fair.authority,
+                  "--resolve", f"echo.localhost:{port}:127.0.0.1", version, "-H",
+                  f"X-API-Key: {fair.key}", "-w", " %{http_version} %{ssl_verify_result}\\n",
+                  *(f"https://echo.localhost:{port}/call/s{number}" for number in range(COUNT)))
+    assert answers.splitlines() == [f"s{number} {told} 0" for number in range(COUNT)]
+    fair.expect("echo", COUNT)
+
+
+@pytest.mark.parametrize("http_2", [False, True])
+def test_httpx_over_tls(fair, http_2):
+    fields = {"Host": "echo.localhost", "Authorization": f"Bearer {fair.key}"}
+
+    async def ask_all():
+        async with httpx.AsyncClient(base_url=f"https://{fair.cloud.tls}", headers=fields,
+                                     verify=str(fair.authority), trust_env=False, http2=http_2,
+                                     timeout=WAIT_SECONDS_MAX) as client:
+            return await asyncio.gather(*(client.post(f"/call/y{number}", content=b"hello")
+                                          for number in range(COUNT)))
+
+    answers = asyncio.run(ask_all())
+    assert [answer.text for answer in answers] == [f"y{number}" for number in range(COUNT)]
+    assert {answer.http_version for answer in answers} == {"HTTP/2" if http_2 else "HTTP/1.1"}
+    fair.expect("echo", COUNT)
+
+
+@pytest.mark.parametrize("protocol", ["http/1.1", "h2"])
+def test_h2load_over_tls(fair, protocol):
+    told = run("h2load", f"--npn-list={protocol}", "-c", "4", "-m", "4", "-n", 10 * COUNT, "-H",
+               f"x-api-key: {fair.key}", f"https://{fair.cloud.tls}/echo/call/load")
+    assert f"Application protocol: {protocol}" in told
+    assert f"{10 * COUNT} succeeded, 0 failed, 0 errored" in told, told
+    assert f"status codes: {10 * COUNT} 2xx" in told
+    fair.expect("echo", 10 * COUNT)
+
+
+@pytest.mark.parametrize("version", ["-tls1_2", "-tls1_3"])
+def test_openssl_over_tls(fair, version):
+    told = run("openssl", "s_client", "-quiet", version, "-connect", fair.cloud.tls, "-CAfile",
+               fair.authority, "-verify_return_error", "-verify_hostname", "echo.localhost",
+               "-servername", "echo.localhost", "-alpn", "http/1.1",
+               said="GET /call/o1 HTTP/1.1\r\nHost: echo.localhost\r\nConnection: close\r\n"
+                    f"X-API-Key: {fair.key}\r\n\r\n")
+    assert told.startswith("HTTP/1.1 200 OK") and told.endswith("\n\no1")
+    fair.expect("echo", 1)
+
+
+@pytest.mark.parametrize("kind, service, calls", [
+    ("fetch", "echo", COUNT), ("http2", "echo", COUNT), ("ws", "chat", 1), ("events", "echo", 1),
+    ("grpc", "calls", COUNT)])
+def test_node_over_tls(fair, modules, kind, service, calls):
+    told = run("node", CLIENTS / "client.js", kind, fair.cloud.tls, service, fair.key, COUNT, "tls",
+               env={**os.environ, "NODE_PATH": str(modules),
+                    "NODE_EXTRA_CA_CERTS": str(fair.authority)})
+    assert json.loads(told) == [f"{kind}{number}" for number in range(COUNT)]
+    fair.expect(service, calls)
+
+
+def test_grpcio_over_tls(fair):
+    messages = [b"m%d" % number for number in range(COUNT)]
+    with channel_of(fair.cloud.tls, "calls", fair.authority.read_bytes()) as channel:
+        answers = stub(channel, "BothStreams")(iter(messages), metadata=key_of(fair),
+                                               timeout=WAIT_SECONDS_MAX)
+        assert list(answers) == messages
+    fair.expect("calls", 1)
+
+
+def test_a_client_that_trusts_others_alone_is_not_served(fair, modules):
+    done = subprocess.run(["node", CLIENTS / "client.js", "fetch", fair.cloud.tls, "echo", fair.key,
+                           "1", "tls"], env={**os.environ, "NODE_PATH": str(modules)},
+                          capture_output=True, text=True, timeout=WAIT_SECONDS_MAX, check=False)
+    assert done.returncode != 0
+    assert "SELF_SIGNED" in done.stderr or "UNABLE_TO_" in done.stderr, done.stderr

@@ -69,9 +69,14 @@ class GrpcService:
         return b""
 
 
-def channel_of(gateway, service):
-    return grpc.insecure_channel(gateway, options=(
-        ("grpc.default_authority", f"{service}.localhost"), ("grpc.enable_retries", 0)))
+def channel_of(gateway, service, authority=None):
+    """By TLS where the certificate of an authority is given, in PEM."""
+    options = (("grpc.default_authority", f"{service}.localhost"), ("grpc.enable_retries", 0))
+    if authority is None:
+        return grpc.insecure_channel(gateway, options=options)
+    credentials = grpc.ssl_channel_credentials(authority)
+    return grpc.secure_channel(gateway, credentials, options=(
+        *options, ("grpc.ssl_target_name_override", f"{service}.localhost")))
 
 
 def stub(channel, method):
