@@ -133,6 +133,7 @@ static const struct api_member published_members[] = {
 	{"created", API_IS_FLAG, 0, NULL, "it is new"},
 	{"changed", API_IS_FLAG, 0, NULL, "anything is other than before"},
 	{"plans", API_IS_OBJECT, API_LIST_OF, "PlanChange", "what became of each plan"},
+	{"warnings", API_IS_TEXT, API_LIST_OF, NULL, "of what is published and will not work"},
 };
 
 static const struct api_member plan_change_members[] = {
@@ -167,9 +168,16 @@ static const struct api_member service_members[] = {
 	{"identity", API_IS_CHOICE, 0, "unsigned|signed", "whether its calls are signed"},
 	{"run", API_IS_OBJECT, API_MAY_LACK, "Run", "how the cloud runs it; or there is `upstream`"},
 	{"upstream", API_IS_TEXT, API_LIST_OF | API_MAY_LACK, NULL, "addresses where it runs"},
+	{"tls", API_IS_OBJECT, API_MAY_LACK, "ServiceTls", "of addresses that begin with https://"},
 	{"meters", API_IS_OBJECT, API_MAP_OF, "Meter", "what it reports, by name"},
 	{"currency", API_IS_TEXT, 0, NULL, "of its prices"},
 	{"plans", API_IS_OBJECT, API_LIST_OF, "Plan", "those that can be subscribed to"},
+};
+
+static const struct api_member service_tls_members[] = {
+	{"verified_as", API_IS_TEXT, API_LIST_OF, NULL, "what its certificates must name"},
+	{"authorities", API_IS_CHOICE, 0, "cloud|own|system", "who vouches for them"},
+	{"client_certificate", API_IS_FLAG, 0, NULL, "the cloud shows it a certificate"},
 };
 
 static const struct api_member run_members[] = {
@@ -548,6 +556,7 @@ const struct api_schema api_schemas[] = {
 	SCHEMA("Identity", api_identity_members, "What a service knows the cloud's calls by."),
 	SCHEMA("IdentityKey", api_identity_key_members, "A secret that the cloud and a service share."),
 	SCHEMA("Service", service_members, "A service with its offered plans."),
+	SCHEMA("ServiceTls", service_tls_members, "How a service is known by TLS."),
 	SCHEMA("Run", run_members, "How the cloud runs a service."),
 	SCHEMA("Meter", meter_members, "A quantity that a service reports."),
 	SCHEMA("Plan", plan_members, "A price list with limits."),

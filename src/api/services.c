@@ -48,7 +48,10 @@ static json_t *change_json(const struct publishing *publishing)
 	const struct catalog_change *change = &publishing->change;
 	const struct catalog_description *description = &publishing->manifest->description;
 	json_t *plans = json_array();
+	json_t *warnings = json_array();
 
+	for (uint32_t i = 0; i < publishing->manifest->warning_count; i++)
+		json_array_append_new(warnings, json_string(publishing->manifest->warnings[i]));
 	for (uint32_t i = 0; i < change->plan_count; i++)
 		json_array_append_new(
 			plans,
@@ -61,12 +64,12 @@ static json_t *change_json(const struct publishing *publishing)
 				  effective_json(change->plans[i].month), "dearer",
 				  api_rises_json(change->plans[i].rises,
 						 publishing->service->description.units)));
-	return json_pack("{s:s, s:o, s:s, s:i, s:b, s:b, s:b, s:o}", "service", description->name,
-			 "id",
+	return json_pack("{s:s, s:o, s:s, s:i, s:b, s:b, s:b, s:o, s:o}", "service",
+			 description->name, "id",
 			 id_unless_tried(publishing, "svc", change->service.value, change->created),
 			 "version", description->version, "revision", (int)change->revision,
 			 "dry_run", publishing->request->only_tries, "created", change->created,
-			 "changed", change->anything, "plans", plans);
+			 "changed", change->anything, "plans", plans, "warnings", warnings);
 }
 
 static void tell_published(const struct publishing *publishing, const char *account)
@@ -124,18 +127,29 @@ static int publish(struct store *store, void *context, struct fault *fault)
 	return 0;
 }
 
+static struct slice file_of(const struct api_request *request, const char *name)
+{
+	const struct api_value *value = api_argument(request, name);
+
+	return value->given ? value->text : slice_make(NULL, 0);
+}
+
 int api_services_publish(struct api_request *request, struct fault *fault)
 {
 	const struct api_ports *ports = &request->api->options.ports;
 	const struct api_value *file = api_argument(request, "file");
 	struct publishing publishing = {.request = request};
 	struct catalog_complaints complaints = {0};
+	const struct catalog_files files = {.tls_ca = file_of(request, "tls_ca"),
+					    .tls_certificate = file_of(request, "tls_certificate"),
+					    .tls_key = file_of(request, "tls_key"),
+					    .now_ns = request->now_ns};
 	char name[CATALOG_VALUE_MAX + 1] = "service.yaml";
 
 	if (file->given)
 		check(slice_to_text(file->text, name, sizeof(name)));
-	int code = catalog_manifest_parse(name, api_argument(request, "manifest")->text,
-					  &publishing.manifest, &complaints, fault);
+	int code = catalog_manifest_parse_with(name, api_argument(request, "manifest")->text,
+					       &files, &publishing.manifest, &complaints, fault);
 	if (code == FAULT_INPUT) {
 		request->complaints = complaints_json(&complaints);
 		return api_at(request, "manifest", code);
@@ -270,6 +284,43 @@ static json_t *place_json(const struct catalog_description *description)
 	return upstreams;
 }
 
+static bool is_among(const json_t *texts, const char *text)
+{
+	const json_t *one;
+	size_t i;
+
+	json_array_foreach(texts, i, one)
+	{
+		if (strcmp(json_string_value(one), text) == 0)
+			return true;
+	}
+	return false;
+}
+
+/* NULL: it is reached in plain. Certificates and key are not told. */
+static json_t *tls_json(const struct catalog_description *description)
+{
+	static const struct catalog_tls nothing_said;
+	const struct catalog_tls *tls = description->tls != NULL ? description->tls : &nothing_said;
+	json_t *names = json_array();
+
+	for (uint32_t i = 0; i < description->upstream_count; i++) {
+		const struct catalog_upstream *upstream = &description->upstreams[i];
+		const char *name = tls->server_name != NULL ? tls->server_name : upstream->host;
+		if (upstream->tls && !is_among(names, name))
+			json_array_append_new(names, json_string(name));
+	}
+	if (json_array_size(names) == 0) {
+		json_decref(names);
+		return NULL;
+	}
+	return json_pack("{s:o, s:s, s:b}", "verified_as", names, "authorities",
+			 tls->by_cloud              ? "cloud"
+			 : tls->authorities != NULL ? "own"
+						    : "system",
+			 "client_certificate", tls->certificates != NULL);
+}
+
 static int append_plans(struct store *store, const struct catalog_service *service, json_t *plans,
 			struct fault *fault)
 {
@@ -291,16 +342,16 @@ static json_t *service_json(const struct api_request *request,
 	const struct catalog_description *description = &service->description;
 
 	return json_pack(
-		"{s:s, s:o, s:s, s:s, s:s, s:o, s:i, s:o, s:s, s:s, s:s, s:o, s:o, s:s, s:o}",
+		"{s:s, s:o, s:s, s:s, s:s, s:o, s:i, s:o, s:s, s:s, s:s, s:o, s:o*, s:o, s:s, s:o}",
 		"service", description->name, "id", api_json_id("svc", service->id.value),
 		"version", description->version, "account", service->account_name, "summary",
 		description->summary, "tags", texts_json(description->tags), "revision",
 		(int)service->revision, "published", api_json_time(service->published_ns), "folder",
 		service->folder, "protocol", catalog_protocol_name(description->protocol),
 		"identity", description->signed_calls ? "signed" : "unsigned",
-		description->run != NULL ? "run" : "upstream", place_json(description), "meters",
-		meters_json(description->units), "currency", request->api->options.currency,
-		"plans", plans);
+		description->run != NULL ? "run" : "upstream", place_json(description), "tls",
+		tls_json(description), "meters", meters_json(description->units), "currency",
+		request->api->options.currency, "plans", plans);
 }
 
 static int show(struct store *store, void *context, struct fault *fault)

@@ -49,6 +49,9 @@
 #define CATALOG_UPSTREAMS_MAX   16
 #define CATALOG_INSTANCES_MAX   64
 #define CATALOG_PLANS_MAX       16
+#define CATALOG_PEM_MAX         65536 /* bytes with the NUL: a file that `tls` names */
+#define CATALOG_CHAIN_MAX       5     /* certificates of the cloud's own towards a service */
+#define CATALOG_WARNINGS_MAX    4
 #define CATALOG_COMPLAINTS_MAX  10
 #define CATALOG_NOTICE_USUAL_NS (14 * 86400 * 1000000000ull)
 #define CATALOG_COMPLAINT_MAX   512 /* bytes with the NUL */
@@ -88,6 +91,17 @@ struct catalog_upstream {
 	const char *path; /* absolute; NULL: TCP */
 	const char *host; /* a name, an IPv4 address, or an IPv6 one without brackets */
 	uint16_t port;
+	bool tls; /* https:// */
+};
+
+/* Who is behind https:// addresses, and who the cloud is to them. Certificates and key are texts in
+ * PEM, not files. */
+struct catalog_tls {
+	bool by_cloud; /* the cloud's own authority vouches for the service */
+	const char
+		*authorities; /* who else does; NULL, and not the cloud: whom the system believes */
+	const char *server_name; /* what its certificate must name; NULL: the upstream's host */
+	const char *certificates, *key; /* what the cloud shows; both or (NULL) none */
 };
 
 struct catalog_unit {
@@ -108,6 +122,7 @@ struct catalog_description {
 	const struct catalog_run *run;
 	uint32_t upstream_count;
 	struct catalog_upstream upstreams[CATALOG_UPSTREAMS_MAX];
+	const struct catalog_tls *tls; /* NULL: nothing is said of it */
 	/* In a manifest: in the file's order. Of a service: by slot, those of earlier revisions
 	 * included. Plans beside it count their units the same way. */
 	struct catalog_unit units[RATING_UNITS_MAX];
@@ -175,6 +190,9 @@ struct catalog_manifest_plan {
 
 struct catalog_manifest {
 	struct catalog_description description;
+	/* What can be published and will not work, told as complaints are. */
+	uint32_t warning_count;
+	const char *warnings[CATALOG_WARNINGS_MAX];
 	uint32_t plan_count; /* >= 1 */
 	struct catalog_manifest_plan plans[CATALOG_PLANS_MAX];
 };
@@ -194,6 +212,18 @@ struct catalog_complaints {
 int catalog_manifest_parse(const char *file, struct slice bytes,
 			   struct catalog_manifest **ret_manifest,
 			   struct catalog_complaints *ret_complaints, struct fault *fault);
+/* The contents of the files that a manifest's `tls` names, read by whoever reads the manifest; data
+ * NULL: not there, or not to be read. */
+struct catalog_files {
+	struct slice tls_ca, tls_certificate, tls_key;
+	uint64_t now_ns; /* Unix: certificates that are not valid then are warned of */
+};
+
+/* The same with files. */
+int catalog_manifest_parse_with(const char *file, struct slice bytes,
+				const struct catalog_files *files,
+				struct catalog_manifest **ret_manifest,
+				struct catalog_complaints *ret_complaints, struct fault *fault);
 /* NULL is allowed. */
 void catalog_manifest_free(struct catalog_manifest *manifest);
 

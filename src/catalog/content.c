@@ -66,6 +66,16 @@ static json_t *upstreams_json(const struct catalog_description *description)
 	return list;
 }
 
+/* Kept only where something is said of it. */
+static json_t *tls_json(const struct catalog_tls *tls)
+{
+	if (tls == NULL)
+		return NULL;
+	return json_pack("{s:b, s:s*, s:s*, s:s*, s:s*}", "by_cloud", tls->by_cloud, "authorities",
+			 tls->authorities, "server_name", tls->server_name, "certificates",
+			 tls->certificates, "key", tls->key);
+}
+
 static json_t *units_json(const struct catalog_unit *units)
 {
 	json_t *list = json_array();
@@ -86,13 +96,14 @@ char *catalog_description_format(const struct catalog_description *description)
 				       ? NULL
 				       : catalog_protocol_name(description->protocol);
 
-	return dumped(json_pack("{s:s, s:s, s:o, s:s*, s:s*, s:s*, s:s*, s:o*, s:o*, s:o}",
+	return dumped(json_pack("{s:s, s:s, s:o, s:s*, s:s*, s:s*, s:s*, s:o*, s:o*, s:o*, s:o}",
 				"version", description->version, "summary", description->summary,
 				"tags", texts_json(description->tags), "docs", description->docs,
 				"openapi", description->openapi, "protocol", protocol, "identity",
 				description->signed_calls ? "signed" : NULL, "run",
 				run_json(description->run), "upstream", upstreams_json(description),
-				"units", units_json(description->units)));
+				"tls", tls_json(description->tls), "units",
+				units_json(description->units)));
 }
 
 static const char *meter_name(enum rating_meter meter, const struct catalog_unit *units)
@@ -267,6 +278,26 @@ static bool upstreams_read(const json_t *list, struct arena *arena,
 	return true;
 }
 
+static bool tls_read(json_t *json, struct arena *arena, struct catalog_description *description)
+{
+	const char *authorities = NULL, *server_name = NULL, *certificates = NULL, *key = NULL;
+	struct catalog_tls *tls = arena_calloc(arena, 1, sizeof(*tls));
+	int by_cloud;
+
+	check(tls != NULL);
+	if (json_unpack(json, "{s:b, s?s, s?s, s?s, s?s}", "by_cloud", &by_cloud, "authorities",
+			&authorities, "server_name", &server_name, "certificates", &certificates,
+			"key", &key) != 0)
+		return false;
+	*tls = (struct catalog_tls){.by_cloud = by_cloud,
+				    .authorities = copied(arena, authorities),
+				    .server_name = copied(arena, server_name),
+				    .certificates = copied(arena, certificates),
+				    .key = copied(arena, key)};
+	description->tls = tls;
+	return (certificates == NULL) == (key == NULL);
+}
+
 static bool protocol_read(const char *name, enum catalog_protocol *ret_protocol)
 {
 	for (size_t i = 0; i < sizeof(protocol_names) / sizeof(protocol_names[0]); i++) {
@@ -289,11 +320,14 @@ static bool description_read(json_t *json, struct arena *arena,
 	json_t *tags;
 	json_t *run_part = NULL;
 	json_t *upstream_part = NULL;
+	json_t *tls_part = NULL;
 
-	if (json_unpack(json, "{s:s, s:s, s:o, s?s, s?s, s?s, s?s, s?o, s?o}", "version", &version,
-			"summary", &summary, "tags", &tags, "docs", &docs, "openapi", &openapi,
-			"protocol", &protocol, "identity", &identity, "run", &run_part, "upstream",
-			&upstream_part) != 0)
+	if (json_unpack(json, "{s:s, s:s, s:o, s?s, s?s, s?s, s?s, s?o, s?o, s?o}", "version",
+			&version, "summary", &summary, "tags", &tags, "docs", &docs, "openapi",
+			&openapi, "protocol", &protocol, "identity", &identity, "run", &run_part,
+			"upstream", &upstream_part, "tls", &tls_part) != 0)
+		return false;
+	if (tls_part != NULL && !tls_read(tls_part, arena, description))
 		return false;
 	description->signed_calls = identity != NULL && strcmp(identity, "signed") == 0;
 	if (!protocol_read(protocol, &description->protocol))

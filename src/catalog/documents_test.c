@@ -7,8 +7,10 @@
 #include "base/text.h"
 #include "base/yaml.h"
 #include "catalog/catalog.h"
+#include "catalog/tls_rig_internal.h"
 
 static const char *document_path;
+static struct tls_pair pair; /* for examples that name files */
 
 static bool has_key(struct slice block, const char *key)
 {
@@ -37,8 +39,12 @@ static void assert_publishable(struct slice block)
 	if (!has_key(block, "plans:"))
 		text_append_text(&text, "plans: {free: {}}\n");
 	text_append(&text, block);
-	if (catalog_manifest_parse("manifest.md", text_slice(&text), &manifest, &complaints,
-				   &fault) < 0)
+	const struct catalog_files files = {.tls_ca = slice_of(pair.certificate),
+					    .tls_certificate = slice_of(pair.certificate),
+					    .tls_key = slice_of(pair.key),
+					    .now_ns = pair.now_ns};
+	if (catalog_manifest_parse_with("manifest.md", text_slice(&text), &files, &manifest,
+					&complaints, &fault) < 0)
 		fail_msg("%s\n%.*s", fault.text, SLICE_ARGS(block));
 	catalog_manifest_free(manifest);
 	text_fini(&text);
@@ -75,5 +81,6 @@ int main(int argument_count, char **arguments)
 	if (argument_count != 2)
 		return 2;
 	document_path = arguments[1];
+	tls_pair_make(&pair, 1);
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

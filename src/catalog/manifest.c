@@ -265,7 +265,7 @@ static void plans_read(struct reader *reader, const struct yaml_node *node,
 }
 
 static void root_read(struct reader *reader, const struct yaml_node *root,
-		      struct catalog_manifest *manifest)
+		      const struct catalog_files *files, struct catalog_manifest *manifest)
 {
 	enum {
 		SERVICE,
@@ -278,6 +278,7 @@ static void root_read(struct reader *reader, const struct yaml_node *root,
 		IDENTITY,
 		RUN,
 		UPSTREAM,
+		TLS,
 		METERS,
 		PLANS,
 		KEYS
@@ -286,7 +287,8 @@ static void root_read(struct reader *reader, const struct yaml_node *root,
 		[SERVICE] = "service",   [VERSION] = "version",   [SUMMARY] = "summary",
 		[TAGS] = "tags",         [DOCS] = "docs",         [OPENAPI] = "openapi",
 		[PROTOCOL] = "protocol", [IDENTITY] = "identity", [RUN] = "run",
-		[UPSTREAM] = "upstream", [METERS] = "meters",     [PLANS] = "plans",
+		[UPSTREAM] = "upstream", [TLS] = "tls",           [METERS] = "meters",
+		[PLANS] = "plans",
 	};
 	static const char *const protocols[] = {
 #define X(protocol, name) name,
@@ -329,6 +331,7 @@ static void root_read(struct reader *reader, const struct yaml_node *root,
 				"service, or where it runs already");
 	manifest_run_read(reader, values[RUN], description);
 	manifest_upstreams_read(reader, values[UPSTREAM], description);
+	manifest_tls_read(reader, values[TLS], files, manifest);
 	meters_read(reader, values[METERS], description);
 	plans_read(reader, values[PLANS], manifest);
 }
@@ -336,6 +339,16 @@ static void root_read(struct reader *reader, const struct yaml_node *root,
 int catalog_manifest_parse(const char *file, struct slice bytes,
 			   struct catalog_manifest **ret_manifest,
 			   struct catalog_complaints *ret_complaints, struct fault *fault)
+{
+	const struct catalog_files none = {.now_ns = 0};
+
+	return catalog_manifest_parse_with(file, bytes, &none, ret_manifest, ret_complaints, fault);
+}
+
+int catalog_manifest_parse_with(const char *file, struct slice bytes,
+				const struct catalog_files *files,
+				struct catalog_manifest **ret_manifest,
+				struct catalog_complaints *ret_complaints, struct fault *fault)
 {
 	struct yaml *yaml = NULL;
 	struct fault syntax;
@@ -356,7 +369,7 @@ int catalog_manifest_parse(const char *file, struct slice bytes,
 	arena_init(&holder->arena, MANIFEST_MEMORY_MAX);
 	struct reader reader = {
 		.yaml = yaml, .arena = &holder->arena, .complaints = ret_complaints};
-	root_read(&reader, yaml_root(yaml), &holder->manifest);
+	root_read(&reader, yaml_root(yaml), files, &holder->manifest);
 	yaml_free(yaml);
 	if (reader.complaint_count > 0) {
 		catalog_manifest_free(&holder->manifest);

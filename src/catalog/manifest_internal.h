@@ -37,6 +37,10 @@ void manifest_upstreams_read(struct reader *reader, const struct yaml_node *node
 bool manifest_upstream_parse(struct arena *arena, const char *text,
 			     struct catalog_upstream *ret_upstream, const char **ret_why);
 
+/* After the upstreams. */
+void manifest_tls_read(struct reader *reader, const struct yaml_node *node,
+		       const struct catalog_files *files, struct catalog_manifest *manifest);
+
 void manifest_plan_read(struct reader *reader, const struct yaml_node *node,
 			const struct manifest_meters *meters, struct catalog_manifest_plan *plan);
 

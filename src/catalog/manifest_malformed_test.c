@@ -41,18 +41,19 @@ static const struct malformed {
 	 "2:1: a second document; one file holds one"},
 	{"a list", "- service: thumbs\n",
 	 "1:1: manifest: a list is not allowed; allowed: a mapping of service, version, "
-	 "summary, tags, docs, openapi, protocol, identity, run, upstream, meters, plans"},
+	 "summary, tags, docs, openapi, protocol, identity, run, upstream, tls, meters, plans"},
 	{"a scalar", "thumbs\n",
 	 "1:1: manifest: a single value is not allowed; allowed: a mapping of service, "
-	 "version, summary, tags, docs, openapi, protocol, identity, run, upstream, meters, plans"},
+	 "version, summary, tags, docs, openapi, protocol, identity, run, upstream, tls, meters, "
+	 "plans"},
 	{"an unknown key", SERVICE FREE_PLAN "sumary: x\n",
 	 "5:1: manifest: unknown key \"sumary\"; did you mean \"summary\"?"},
 	{"an unknown key far from all", SERVICE FREE_PLAN "zzzzzzzzzz: x\n",
 	 "5:1: manifest: unknown key \"zzzzzzzzzz\"; allowed: service, version, summary, "
-	 "tags, docs, openapi, protocol, identity, run, upstream, meters, plans"},
+	 "tags, docs, openapi, protocol, identity, run, upstream, tls, meters, plans"},
 	{"a merge key", SERVICE FREE_PLAN "<<: {a: b}\n",
 	 "5:1: manifest: unknown key \"<<\"; allowed: service, version, summary, tags, docs, "
-	 "openapi, protocol, identity, run, upstream, meters, plans"},
+	 "openapi, protocol, identity, run, upstream, tls, meters, plans"},
 	{"a service name with capitals",
 	 "service: Thumbs\n"
 	 "version: 1.4.0\n"
@@ -160,36 +161,41 @@ static const struct malformed {
 	 "as 30s"},
 	{"too many instances", IDENTITY "run: {command: [x], instances: 65}\n" FREE_PLAN,
 	 "3:32: instances: \"65\" is not allowed; allowed: a whole number from 1 to 64"},
-	{"an upstream over https", IDENTITY "upstream: [https://10.0.0.5]\n" FREE_PLAN,
-	 "3:12: upstream: \"https://10.0.0.5\" is not allowed; allowed: http://address:port "
-	 "or unix:/path"},
+	{"an upstream over ftp", IDENTITY "upstream: [ftp://10.0.0.5]\n" FREE_PLAN,
+	 "3:12: upstream: \"ftp://10.0.0.5\" is not allowed; allowed: http://address:port, "
+	 "https://address:port or unix:/path"},
 	{"an upstream by name", IDENTITY "upstream: [http://db:80]\n" FREE_PLAN,
-	 "3:12: upstream: \"http://db:80\" is not allowed; allowed: http:// and an IP address "
+	 "3:12: upstream: \"http://db:80\" is not "
+	 "allowed; allowed: http:// or "
+	 "https:// and an IP address "
 	 "or localhost, with a port, and no path behind it, as http://10.0.0.5:8000 or "
 	 "http://[fd00::1]:8000"},
 	{"an upstream with a path", IDENTITY "upstream: [http://10.0.0.5:80/v1]\n" FREE_PLAN,
-	 "3:12: upstream: \"http://10.0.0.5:80/v1\" is not allowed; allowed: http:// and an "
-	 "IP address or localhost, with a port, and no path behind it, as "
+	 "3:12: upstream: \"http://10.0.0.5:80/v1\" is not allowed; allowed: http:// or "
+	 "https:// and an IP address or localhost, with a port, and no path behind it, as "
 	 "http://10.0.0.5:8000 or http://[fd00::1]:8000"},
 	{"an upstream with a user", IDENTITY "upstream: [http://me@10.0.0.5:80]\n" FREE_PLAN,
-	 "3:12: upstream: \"http://me@10.0.0.5:80\" is not allowed; allowed: http:// and an "
-	 "IP address or localhost, with a port, and no path behind it, as "
+	 "3:12: upstream: \"http://me@10.0.0.5:80\" is not allowed; allowed: http:// or "
+	 "https:// and an IP address or localhost, with a port, and no path behind it, as "
 	 "http://10.0.0.5:8000 or http://[fd00::1]:8000"},
 	{"an upstream in octal", IDENTITY "upstream: [http://0177.0.0.1:80]\n" FREE_PLAN,
-	 "3:12: upstream: \"http://0177.0.0.1:80\" is not allowed; allowed: http:// and an IP "
-	 "address or localhost, with a port, and no path behind it, as http://10.0.0.5:8000 "
+	 "3:12: upstream: \"http://0177.0.0.1:80\" is not allowed; allowed: http:// or "
+	 "https:// and an IP address or localhost, with a port, and no path behind it, as "
+	 "http://10.0.0.5:8000 "
 	 "or http://[fd00::1]:8000"},
 	{"an upstream with port 0", IDENTITY "upstream: [http://10.0.0.5:0]\n" FREE_PLAN,
-	 "3:12: upstream: \"http://10.0.0.5:0\" is not allowed; allowed: http:// and an IP "
-	 "address or localhost, with a port, and no path behind it, as http://10.0.0.5:8000 "
+	 "3:12: upstream: \"http://10.0.0.5:0\" is not allowed; allowed: http:// or "
+	 "https:// and an IP address or localhost, with a port, and no path behind it, as "
+	 "http://10.0.0.5:8000 "
 	 "or http://[fd00::1]:8000"},
 	{"an upstream with port 65536", IDENTITY "upstream: [http://10.0.0.5:65536]\n" FREE_PLAN,
-	 "3:12: upstream: \"http://10.0.0.5:65536\" is not allowed; allowed: http:// and an "
-	 "IP address or localhost, with a port, and no path behind it, as "
+	 "3:12: upstream: \"http://10.0.0.5:65536\" is not allowed; allowed: http:// or "
+	 "https:// and an IP address or localhost, with a port, and no path behind it, as "
 	 "http://10.0.0.5:8000 or http://[fd00::1]:8000"},
 	{"an upstream with a bare IPv6 address", IDENTITY "upstream: [http://fd00::1]\n" FREE_PLAN,
-	 "3:12: upstream: \"http://fd00::1\" is not allowed; allowed: http:// and an IP "
-	 "address or localhost, with a port, and no path behind it, as http://10.0.0.5:8000 "
+	 "3:12: upstream: \"http://fd00::1\" is not allowed; allowed: http:// or "
+	 "https:// and an IP address or localhost, with a port, and no path behind it, as "
+	 "http://10.0.0.5:8000 "
 	 "or http://[fd00::1]:8000"},
 	{"a relative socket", IDENTITY "upstream: [unix:thumbs.sock]\n" FREE_PLAN,
 	 "3:12: upstream: \"unix:thumbs.sock\" is not allowed; allowed: unix: and an absolute "

@@ -15,6 +15,7 @@
 #define START_TIMEOUT_LEAST (100 * CLOCK_NS_PER_MS)
 #define START_TIMEOUT_MOST  (600 * CLOCK_NS_PER_S)
 #define PORT_DEFAULT        80
+#define PORT_TLS_DEFAULT    443
 
 /* ---- run ---- */
 
@@ -207,7 +208,7 @@ static bool host_and_port(struct arena *arena, struct slice text, struct catalog
 	const bool bracketed = text.length > 0 && text.data[0] == '[';
 	const size_t end = slice_find_byte(text, bracketed ? ']' : ':', 0);
 	struct slice behind;
-	uint64_t port = PORT_DEFAULT;
+	uint64_t port = upstream->tls ? PORT_TLS_DEFAULT : PORT_DEFAULT;
 
 	if (bracketed && end == text.length)
 		return false;
@@ -226,10 +227,11 @@ static bool host_and_port(struct arena *arena, struct slice text, struct catalog
 bool manifest_upstream_parse(struct arena *arena, const char *text,
 			     struct catalog_upstream *ret_upstream, const char **ret_why)
 {
-	const struct slice http = slice_of("http://");
+	const struct slice http = slice_of("http://"), https = slice_of("https://");
 	const struct slice unix_path = slice_of("unix:");
 	const struct slice whole = slice_of(text);
-	struct catalog_upstream upstream = {.text = text};
+	struct catalog_upstream upstream = {.text = text, .tls = slice_starts_with(whole, https)};
+	const size_t scheme = upstream.tls ? https.length : http.length;
 
 	if (slice_starts_with(whole, unix_path)) {
 		upstream.path = text + unix_path.length;
@@ -238,13 +240,13 @@ bool manifest_upstream_parse(struct arena *arena, const char *text,
 			*ret_why = "unix: and an absolute path of at most 107 bytes";
 			return false;
 		}
-	} else if (!slice_starts_with(whole, http)) {
-		*ret_why = "http://address:port or unix:/path";
+	} else if (!upstream.tls && !slice_starts_with(whole, http)) {
+		*ret_why = "http://address:port, https://address:port or unix:/path";
 		return false;
-	} else if (!host_and_port(arena, slice_part(whole, http.length, whole.length), &upstream)) {
-		*ret_why =
-			"http:// and an IP address or localhost, with a port, and no path behind "
-			"it, as http://10.0.0.5:8000 or http://[fd00::1]:8000";
+	} else if (!host_and_port(arena, slice_part(whole, scheme, whole.length), &upstream)) {
+		*ret_why = "http:// or https:// and an IP address or localhost, with a port, and "
+			   "no path behind "
+			   "it, as http://10.0.0.5:8000 or http://[fd00::1]:8000";
 		return false;
 	}
 	*ret_upstream = upstream;

@@ -144,6 +144,23 @@ static void print_plan(const json_t *plan, const char *currency)
 		       cli_text(plan, "effective"));
 }
 
+static void print_tls(const json_t *tls)
+{
+	const json_t *names = json_object_get(tls, "verified_as");
+	const json_t *name;
+	size_t i;
+
+	if (tls == NULL)
+		return;
+	fputs("  tls: yes, verified as ", stdout);
+	json_array_foreach(names, i, name)
+		printf("%s%s", i > 0 ? " or " : "", json_string_value(name));
+	printf(", by %s authorities%s\n", cli_text(tls, "authorities"),
+	       json_is_true(json_object_get(tls, "client_certificate"))
+		       ? "; the cloud shows a certificate"
+		       : "");
+}
+
 static void print_service(const json_t *service)
 {
 	const json_t *plan;
@@ -153,6 +170,7 @@ static void print_service(const json_t *service)
 	       cli_text(service, "account"));
 	if (cli_text(service, "summary")[0] != '\0')
 		printf("%s\n", cli_text(service, "summary"));
+	print_tls(json_object_get(service, "tls"));
 	json_array_foreach(json_object_get(service, "plans"), i, plan)
 		print_plan(plan, cli_text(service, "currency"));
 }

@@ -81,6 +81,7 @@ static void on_failed(void *owner, enum http_failure failure)
 		[HTTP_FAILED_TIMEOUT] = "it took the request but did not answer in time",
 		[HTTP_FAILED_REFUSED] = "it refused the request without a look at it",
 		[HTTP_FAILED_UNSUPPORTED] = "it takes no upgrade",
+		[HTTP_FAILED_TLS] = "it takes no connection by TLS",
 	};
 
 	answer_by_status(owner, texts[failure]);

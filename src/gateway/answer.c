@@ -234,6 +234,7 @@ static bool may_retry(const struct call *call, enum http_failure failure)
 {
 	const struct keep *keep = call->keep;
 	const bool harmless = failure == HTTP_FAILED_CONNECT || failure == HTTP_FAILED_REFUSED ||
+			      failure == HTTP_FAILED_TLS ||
 			      (failure == HTTP_FAILED_STALE && keep->idempotent);
 
 	return harmless && !call->retried && keep->body_whole &&
@@ -255,7 +256,7 @@ static bool retry(struct call *call, enum http_failure failure)
 		balance_release(call);
 		call->instance = other;
 		call->probe = is_probe;
-	} else if (failure == HTTP_FAILED_CONNECT) {
+	} else if (failure == HTTP_FAILED_CONNECT || failure == HTTP_FAILED_TLS) {
 		return false; /* it will not be reached a moment later */
 	}
 	call->retried = true;
@@ -307,6 +308,9 @@ static void on_failed(void *owner, enum http_failure failure)
 	case HTTP_FAILED_STALE:
 	case HTTP_FAILED_REFUSED:
 		call_fail(call, PROBLEM_SERVICE_UNREACHABLE, JOURNAL_FAILED);
+		break;
+	case HTTP_FAILED_TLS:
+		call_fail(call, PROBLEM_SERVICE_TLS, JOURNAL_FAILED);
 		break;
 	case HTTP_FAILED_TIMEOUT:
 		call_fail(call, PROBLEM_TIMEOUT, JOURNAL_FAILED);

@@ -39,7 +39,7 @@ static void free_service(struct cds_lfht_node *node)
 	struct directory_instances *instances = atomic_load(&service->instances);
 
 	for (uint32_t i = 0; instances != NULL && i < instances->count; i++)
-		free(instances->of[i]);
+		directory_instance_free(instances->of[i]);
 	free(instances);
 	for (unsigned i = 0; i < RATING_UNITS_MAX; i++)
 		free((void *)(uintptr_t)atomic_load(&service->units[i]));
@@ -64,7 +64,7 @@ void directory_fini(struct directory *directory)
 	while (directory->first_retired_instance != NULL) {
 		struct directory_instance *instance = directory->first_retired_instance;
 		directory->first_retired_instance = instance->next_retired;
-		free(instance);
+		directory_instance_free(instance);
 	}
 	while (directory->first_retired_subscription != NULL) {
 		struct directory_subscription *subscription = directory->first_retired_subscription;

@@ -55,6 +55,7 @@ struct directory_instance {
 	bool replaced;
 	struct loop_address address;
 	enum http_protocol protocol;
+	struct http_tls *tls;             /* counted; NULL: plain */
 	char authority[GATEWAY_NAME_MAX]; /* "": the caller's */
 	struct directory_service *service;
 	struct directory_instance *next_retired;
@@ -84,6 +85,7 @@ struct directory_service {
 	_Atomic uint64_t waiting_workers; /* bit n: worker n has calls that wait for an instance */
 	_Atomic uint64_t complained_ns;   /* when an unknown unit was last logged */
 	_Atomic uint64_t not_chargeable_ns; /* when a call that could not be charged was */
+	_Atomic uint64_t tls_failed_ns;     /* when a lack of agreement by TLS was */
 };
 
 struct directory_subscription {

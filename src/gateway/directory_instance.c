@@ -9,6 +9,12 @@ void directory_instance_forgotten(struct directory_instance *instance)
 	atomic_fetch_sub(&instance->farewells, 1);
 }
 
+void directory_instance_free(struct directory_instance *instance)
+{
+	http_tls_unref(instance->tls);
+	free(instance);
+}
+
 /* Holds first, then the shape: a worker reads the shape first, so that what it may charge is
  * never more than what it holds. */
 static int widen_shape(struct directory *directory, struct directory_service *service,
@@ -110,10 +116,12 @@ int directory_put_instance(struct directory *directory, struct service_id id,
 	instance->replaced = entry->replaced;
 	instance->address = entry->address;
 	instance->protocol = entry->protocol;
+	if (entry->tls != NULL)
+		instance->tls = http_tls_ref(entry->tls);
 	instance->service = service;
 	if (entry->authority != NULL &&
 	    !directory_copy_name(instance->authority, entry->authority)) {
-		free(instance);
+		directory_instance_free(instance);
 		return fault_set(fault, FAULT_LIMIT, "the upstream's name does not fit");
 	}
 
@@ -167,6 +175,6 @@ bool directory_instance_idle(struct directory *directory, uint32_t id)
 	if (atomic_load(&instance->farewells) != 0 || atomic_load(&instance->in_flight) != 0)
 		return false;
 	*link = instance->next_retired;
-	free(instance);
+	directory_instance_free(instance);
 	return true;
 }

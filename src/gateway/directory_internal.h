@@ -22,6 +22,9 @@ int directory_put_identity(struct directory *directory, struct directory_service
 /* Wipes the secret. NULL is allowed. */
 void directory_free_signer(const struct identity_signer *signer);
 
+/* What connections still have of its TLS they keep. */
+void directory_instance_free(struct directory_instance *instance);
+
 /* For table_fini. */
 void directory_free_subscription(struct cds_lfht_node *node);
 void directory_free_key(struct cds_lfht_node *node);

@@ -217,6 +217,7 @@ struct gateway_instance_entry {
 	uint32_t id; /* unique within the gateway's life, > 0 */
 	struct loop_address address;
 	enum http_protocol protocol;
+	struct http_tls *tls;  /* a client's, counted for as long as it is there; NULL: plain */
 	const char *authority; /* the Host it gets; NULL: the caller's Host goes on to it */
 	uint32_t memory_mib;   /* declared; 0 for upstreams */
 	uint32_t cpu_milli;
@@ -320,6 +321,8 @@ struct gateway_directory_state gateway_directory_read(const struct gateway *gate
 	X(COUNTER, retries, "calls sent again to another instance")                           \
 	X(COUNTER, ejections, "instances that were left out for a while since they failed")   \
 	X(COUNTER, tls_refused, "connections that ended since their peers broke TLS's terms") \
+	X(COUNTER, service_tls_failed,                                                        \
+	  "connections to services that failed for lack of an agreement by TLS")              \
 	X(COUNTER, access_lines_dropped,                                                      \
 	  "calls that the access log has no line of, for its file was slow or full")
 

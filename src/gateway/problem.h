@@ -68,6 +68,11 @@
 	  "The call was not forwarded and costs nothing; try again soon.")                         \
 	X(PROBLEM_SERVICE_UNREACHABLE, 502, "service-unreachable",                                 \
 	  "The service could not be reached", "The call costs nothing; try again soon.")           \
+	X(PROBLEM_SERVICE_TLS, 502, "service-tls",                                                 \
+	  "No secure connection to the service came about",                                        \
+	  "The service was not asked and the call costs nothing. Its certificate, or the one it "  \
+	  "wants of the cloud, is not right: the cloud's owner finds the reason in the log, as "   \
+	  "`service.tls_failed`.")                                                                 \
 	X(PROBLEM_SERVICE_INVALID, 502, "service-invalid",                                         \
 	  "The service's answer was not valid HTTP or ended early",                                \
 	  "The call costs nothing. Tell the service's provider.")                                  \

@@ -117,11 +117,34 @@ static void on_tls_refused(void *owner, const char *why)
 
 /* ---- instances ---- */
 
+/* Each call of a service that cannot be trusted fails so: a line a second says enough. */
+static void on_tls_failed(void *owner, void *origin_owner, enum http_tls_reason reason,
+			  const char *why)
+{
+	struct worker *worker = owner;
+	const struct directory_instance *instance = origin_owner;
+	_Atomic uint64_t *told_ns = &instance->service->tls_failed_ns;
+	const uint64_t now_ns = loop_now_ns(worker->loop);
+	char address[LOOP_ADDRESS_TEXT_MAX];
+	uint64_t seen_ns = atomic_load_explicit(told_ns, memory_order_relaxed);
+
+	worker_count(&worker->counts.service_tls_failed, 1);
+	if ((seen_ns != 0 && now_ns - seen_ns < CLOCK_NS_PER_S) ||
+	    !atomic_compare_exchange_strong(told_ns, &seen_ns, now_ns))
+		return;
+	loop_address_format(&instance->address, address);
+	log_event(LOG_WARN, "service.tls_failed", log_text("service", instance->service->name),
+		  log_text("address", address), log_text("reason", http_tls_reason_name(reason)),
+		  log_text("why", why));
+}
+
 struct worker_origin *worker_origin_new(struct worker *worker, struct directory_instance *instance)
 {
 	struct worker_origin *origin = malloc(sizeof(*origin));
 	const struct http_origin_options options = {.address = instance->address,
-						    .protocol = instance->protocol};
+						    .protocol = instance->protocol,
+						    .tls = instance->tls,
+						    .owner = instance};
 
 	if (origin == NULL)
 		return NULL;
@@ -351,7 +374,9 @@ static int worker_open(struct worker *worker, struct fault *fault)
 	if (code < 0)
 		return code;
 	const struct http_client_options client_options = {.limits = options->limits,
-							   .events = &call_client_events};
+							   .events = &call_client_events,
+							   .on_tls_failed = on_tls_failed,
+							   .owner = worker};
 	code = http_client_new(worker->loop, &client_options, &worker->client, fault);
 	if (code < 0)
 		return code;

@@ -25,8 +25,6 @@ int http_client_new(struct loop *loop, const struct http_client_options *options
 	client->options = *options;
 	if (options->idle_per_origin_max == 0)
 		client->options.idle_per_origin_max = HTTP_IDLE_PER_ORIGIN;
-	client->tls.on_refused = options->on_tls_refused;
-	client->tls.owner = options->owner;
 	*ret_client = client;
 	return 0;
 }
@@ -93,6 +91,24 @@ void http_origin_connect(struct http_origin *origin, struct http_wire *wire,
 	loop_stream_connect(client->loop, &wire->stream, &origin->options.address,
 			    tls != NULL ? &http_tls_events : events);
 	http_wire_read_within(wire, client->options.limits.connect_timeout_ns);
+}
+
+enum http_failure http_origin_failure(const struct http_origin *origin,
+				      const struct http_wire *wire, enum http_failure plain)
+{
+	const struct http_client_options *options = &origin->client->options;
+	const struct http_tls_session *session = wire->tls;
+
+	if (session == NULL || !session->reached)
+		return plain;
+	if (session->established && session->reason != HTTP_TLS_CLIENT_REFUSED)
+		return plain;
+	if (options->on_tls_failed != NULL)
+		options->on_tls_failed(options->owner, origin->options.owner,
+				       session->why != NULL ? session->reason : HTTP_TLS_STALLED,
+				       session->why != NULL ? session->why
+							    : "the handshake was not over in time");
+	return HTTP_FAILED_TLS;
 }
 
 void http_origin_left(struct http_origin *origin)
@@ -268,7 +284,8 @@ static void link_connected(struct loop_stream *stream, int error)
 	struct http_link *link = of_stream(stream);
 
 	if (error != 0) {
-		http_link_fail(link, HTTP_FAILED_CONNECT);
+		http_link_fail(link,
+			       http_origin_failure(link->origin, &link->wire, HTTP_FAILED_CONNECT));
 		return;
 	}
 	link->state = HTTP_LINK_CALLING;
@@ -323,9 +340,13 @@ static void link_failed(struct loop_stream *stream, int error)
 {
 	struct http_link *link = of_stream(stream);
 
+	enum http_failure failure = HTTP_FAILED_CLOSED;
+
 	(void)error;
-	http_link_fail(link, link->reused && !link->call.answered ? HTTP_FAILED_STALE
-								  : HTTP_FAILED_CLOSED);
+	if (!link->call.answered)
+		failure = link->reused ? HTTP_FAILED_STALE
+				       : http_origin_failure(link->origin, &link->wire, failure);
+	http_link_fail(link, failure);
 }
 
 static const struct loop_stream_events link_events = {
@@ -346,6 +367,8 @@ static void link_due(struct loop_timer *timer)
 	if (link->state == HTTP_LINK_CLOSED)
 		return;
 	if (http_wire_due(&link->wire, limits->send_idle_timeout_ns) != HTTP_WIRE_NOT_DUE)
-		http_link_fail(link, link->state == HTTP_LINK_CONNECTING ? HTTP_FAILED_CONNECT
-									 : HTTP_FAILED_TIMEOUT);
+		http_link_fail(link, link->state == HTTP_LINK_CONNECTING
+					     ? http_origin_failure(link->origin, &link->wire,
+								   HTTP_FAILED_CONNECT)
+					     : HTTP_FAILED_TIMEOUT);
 }

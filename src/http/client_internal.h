@@ -98,6 +98,10 @@ static inline struct http_link *http_call_link(const struct http_call *call)
 /* A connection to it is closed; it may have been what the origin was waiting for. */
 void http_origin_left(struct http_origin *origin);
 
+/* What an end of the wire before any answer means: HTTP_FAILED_TLS, which is told, or `plain`. */
+enum http_failure http_origin_failure(const struct http_origin *origin,
+				      const struct http_wire *wire, enum http_failure plain);
+
 /* The wire's stream connects to it. */
 void http_origin_connect(struct http_origin *origin, struct http_wire *wire,
 			 const struct loop_stream_events *events);

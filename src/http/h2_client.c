@@ -196,7 +196,8 @@ void http_trunk_fail(struct http_trunk *trunk, enum http_failure failure)
 	trunk->going = true;
 	while (trunk->first != NULL) {
 		struct http_branch *branch = trunk->first;
-		const bool untouched = failure != HTTP_FAILED_CONNECT && !branch->sent_any;
+		const bool untouched = failure != HTTP_FAILED_CONNECT &&
+				       failure != HTTP_FAILED_TLS && !branch->sent_any;
 		http_branch_fail(branch, untouched ? HTTP_FAILED_REFUSED : failure,
 				 NGHTTP2_NO_ERROR);
 	}
@@ -353,7 +354,8 @@ static void trunk_connected(struct loop_stream *stream, int error)
 	struct http_trunk *trunk = of_stream(stream);
 
 	if (error != 0) {
-		http_trunk_fail(trunk, HTTP_FAILED_CONNECT);
+		http_trunk_fail(trunk, http_origin_failure(trunk->origin, &trunk->wire,
+							   HTTP_FAILED_CONNECT));
 		return;
 	}
 	trunk->state = HTTP_TRUNK_OPEN;
@@ -370,8 +372,15 @@ static void trunk_peer_ended(struct loop_stream *stream)
 
 static void trunk_failed(struct loop_stream *stream, int error)
 {
+	struct http_trunk *trunk = of_stream(stream);
+	const bool fresh = trunk->state == HTTP_TRUNK_OPEN && trunk->heard_ns == 0;
+
 	(void)error;
-	trunk_ended(of_stream(stream));
+	if (fresh &&
+	    http_origin_failure(trunk->origin, &trunk->wire, HTTP_FAILED_CLOSED) == HTTP_FAILED_TLS)
+		http_trunk_fail(trunk, HTTP_FAILED_TLS);
+	else
+		trunk_ended(trunk);
 }
 
 static const struct loop_stream_events trunk_events = {
@@ -392,6 +401,8 @@ static void trunk_due(struct loop_timer *timer)
 		return;
 	if (http_wire_due(&trunk->wire, limits_of(trunk)->send_idle_timeout_ns) !=
 	    HTTP_WIRE_NOT_DUE)
-		http_trunk_fail(trunk, trunk->state == HTTP_TRUNK_CONNECTING ? HTTP_FAILED_CONNECT
-									     : HTTP_FAILED_TIMEOUT);
+		http_trunk_fail(trunk, trunk->state == HTTP_TRUNK_CONNECTING
+					       ? http_origin_failure(trunk->origin, &trunk->wire,
+								     HTTP_FAILED_CONNECT)
+					       : HTTP_FAILED_TIMEOUT);
 }

@@ -191,6 +191,29 @@ int http_tls_new(const struct http_tls_options *options, struct http_tls **ret_t
 struct http_tls *http_tls_ref(struct http_tls *tls);
 void http_tls_unref(struct http_tls *tls); /* NULL is allowed */
 
+/* Why a client could not agree with a peer by TLS: reason, name in logs, what it means. */
+#define HTTP_TLS_REASONS(X)                                                                      \
+	X(HTTP_TLS_BROKEN, "handshake", "the handshake failed")                                  \
+	X(HTTP_TLS_UNTRUSTED, "untrusted", "no authority that is believed vouches for the peer") \
+	X(HTTP_TLS_EXPIRED, "expired", "its certificate is not valid now")                       \
+	X(HTTP_TLS_WRONG_NAME, "wrong-name", "its certificate names somebody else")              \
+	X(HTTP_TLS_CLIENT_REFUSED, "client-certificate",                                         \
+	  "it wants a certificate of the client, or refuses the one it has")                     \
+	X(HTTP_TLS_VERSION, "version", "it speaks neither TLS 1.2 nor 1.3")                      \
+	X(HTTP_TLS_PROTOCOL, "protocol", "it does not choose the HTTP that was asked for")       \
+	X(HTTP_TLS_PLAIN, "plain", "what it sends is no TLS")                                    \
+	X(HTTP_TLS_ENDED, "ended", "it ended the connection within the handshake")               \
+	X(HTTP_TLS_STALLED, "stalled", "the handshake was not over in time")
+
+enum http_tls_reason {
+#define X(reason, name, text) reason,
+	HTTP_TLS_REASONS(X)
+#undef X
+};
+
+/* Static. */
+const char *http_tls_reason_name(enum http_tls_reason reason);
+
 /* ------------------------------- server side ------------------------------- */
 
 struct http_server;
@@ -319,13 +342,14 @@ struct http_origin; /* one address and its kept-alive connections */
 struct http_call;   /* one request and its answer */
 
 enum http_failure {
-	HTTP_FAILED_CONNECT,    /* refused, or not in time: nothing was sent */
-	HTTP_FAILED_STALE,      /* a kept-alive connection ended before the answer's first byte */
-	HTTP_FAILED_CLOSED,     /* ended within the answer or after the request */
-	HTTP_FAILED_INVALID,    /* the answer broke the rules */
-	HTTP_FAILED_TIMEOUT,    /* no answer, or a pause within it, or it takes no request body */
-	HTTP_FAILED_REFUSED,    /* the service has not looked at the request; HTTP/2 only */
-	HTTP_FAILED_UNSUPPORTED /* the service takes no upgrade: nothing was sent; HTTP/2 only */
+	HTTP_FAILED_CONNECT,     /* refused, or not in time: nothing was sent */
+	HTTP_FAILED_STALE,       /* a kept-alive connection ended before the answer's first byte */
+	HTTP_FAILED_CLOSED,      /* ended within the answer or after the request */
+	HTTP_FAILED_INVALID,     /* the answer broke the rules */
+	HTTP_FAILED_TIMEOUT,     /* no answer, or a pause within it, or it takes no request body */
+	HTTP_FAILED_REFUSED,     /* the service has not looked at the request; HTTP/2 only */
+	HTTP_FAILED_UNSUPPORTED, /* the service takes no upgrade: nothing was sent; HTTP/2 only */
+	HTTP_FAILED_TLS /* no agreement by TLS: the service has not looked at the request */
 };
 
 struct http_client_events {
@@ -348,8 +372,10 @@ struct http_client_options {
 	struct http_limits limits;
 	const struct http_client_events *events;
 	uint32_t idle_per_origin_max; /* default 64; LIFO, so that surplus ages out */
-	/* As the server's; may be NULL. */
-	void (*on_tls_refused)(void *owner, const char *why);
+	/* A connection to an origin ends for lack of an agreement by TLS; before on_failed of its
+	 * calls. `why` is static. May be NULL. */
+	void (*on_tls_failed)(void *owner, void *origin_owner, enum http_tls_reason reason,
+			      const char *why);
 	void *owner;
 };
 
@@ -368,6 +394,7 @@ struct http_origin_options {
 	struct loop_address address;
 	enum http_protocol protocol;
 	struct http_tls *tls; /* a client's, with http_2 as `protocol` is; NULL: plain */
+	void *owner;          /* for on_tls_failed */
 };
 
 /* The options are copied, and tls is counted. */

@@ -274,6 +274,7 @@ static int prepare_client(struct http_tls *tls, const struct http_tls_options *o
 				(unsigned)(options->http_2 ? sizeof(http_2) : sizeof(http_1)) - 1);
 	SSL_CTX_set_session_cache_mode(context, SSL_SESS_CACHE_CLIENT | SSL_SESS_CACHE_NO_INTERNAL);
 	SSL_CTX_sess_set_new_cb(context, keep_session);
+	SSL_CTX_set_cert_cb(context, http_tls_cert_asked, NULL);
 	if (tls->identity_count > 0 &&
 	    SSL_CTX_use_cert_and_key(context, tls->identities[0].certificate,
 				     tls->identities[0].key, tls->identities[0].chain, 1) != 1)

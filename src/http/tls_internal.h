@@ -78,6 +78,11 @@ struct http_tls_session {
 	bool established, failed;
 	bool ended; /* close_notify came */
 	bool said_end;
+	/* A client's. */
+	bool reached;    /* the peer takes connections */
+	bool cert_asked; /* by the peer */
+	enum http_tls_reason reason;
+	const char *why; /* static; NULL: there is no reason yet */
 };
 
 extern const struct loop_stream_events http_tls_events;
@@ -92,6 +97,12 @@ void http_tls_flush(struct http_wire *wire, uint64_t idle_timeout_ns);
 void http_tls_say_end(struct http_tls_session *session);
 /* What is appended and not with the kernel, as far as it takes it at once: before a close. */
 void http_tls_last_words(struct http_tls_session *session);
+
+/* tls_reason.c: what of OpenSSL's latest error, and of the session's peer, people are told. */
+const char *http_tls_why(const SSL *ssl);
+enum http_tls_reason http_tls_reason_of(const struct http_tls_session *session);
+/* For SSL_CTX_set_cert_cb of a client. */
+int http_tls_cert_asked(SSL *ssl, void *argument);
 
 /* How sessions read and write; of a struct http_tls. NULL: no memory. */
 BIO_METHOD *http_tls_method_new(void);

@@ -199,23 +199,16 @@ void http_tls_last_words(struct http_tls_session *session)
 
 /* ---- failing ---- */
 
-static const char *reason_of(const SSL *ssl)
-{
-	const long verified = SSL_get_verify_result(ssl);
-	const unsigned long error = ERR_peek_error();
-	const char *reason = ERR_reason_error_string(error);
-
-	if (verified != X509_V_OK)
-		return X509_verify_cert_error_string(verified);
-	return reason != NULL ? reason : "the handshake broke the rules of TLS";
-}
-
 /* The peer is told by what is appended already: an alert, where one fits. */
 static void fail(struct http_tls_session *session, const char *why)
 {
 	struct loop_stream *stream = &session->wire->stream;
 
 	session->failed = true;
+	if (session->why == NULL) {
+		session->reason = http_tls_reason_of(session);
+		session->why = why;
+	}
 	http_tls_last_words(session);
 	if (session->kit->on_refused != NULL)
 		session->kit->on_refused(session->kit->owner, why);
@@ -232,6 +225,13 @@ static bool is_plain_http(const struct http_tls_session *session)
 	const char first = (char)(session->input.length > 0 ? session->input.data[0] : '\0');
 
 	return session->tls->is_server && !session->any && first >= 'A' && first <= 'Z';
+}
+
+/* Of the server that a client asks. RFC 8446 5.1: a handshake or an alert comes first. */
+static bool is_no_record(const struct http_tls_session *session)
+{
+	return !session->tls->is_server && !session->any && session->input.length > 0 &&
+	       session->input.data[0] != 0x16 && session->input.data[0] != 0x15;
 }
 
 static void refuse_plain(struct http_tls_session *session)
@@ -274,7 +274,7 @@ static bool shake(struct http_tls_session *session)
 	const int result = SSL_do_handshake(session->ssl);
 
 	if (result != 1 && SSL_get_error(session->ssl, result) != SSL_ERROR_WANT_READ) {
-		fail(session, reason_of(session->ssl));
+		fail(session, http_tls_why(session->ssl));
 		return false;
 	}
 	if (result == 1) {
@@ -283,7 +283,9 @@ static bool shake(struct http_tls_session *session)
 		SSL_get0_alpn_selected(session->ssl, &protocol, &length);
 		if (!session->tls->is_server && session->tls->http_2 &&
 		    (length != 2 || memcmp(protocol, "h2", 2) != 0)) {
-			fail(session, "the peer does not choose HTTP/2");
+			session->reason = HTTP_TLS_PROTOCOL;
+			session->why = "the peer does not choose HTTP/2";
+			fail(session, session->why);
 			return false;
 		}
 		session->established = true;
@@ -323,7 +325,7 @@ static void read_all(struct http_tls_session *session)
 			length += part;
 		}
 		const char *why = error == SSL_ERROR_SSL || error == SSL_ERROR_SYSCALL
-					  ? reason_of(session->ssl)
+					  ? http_tls_why(session->ssl)
 					  : NULL;
 		if (length > 0)
 			session->events->on_data(stream, slice_make(plain, length));
@@ -348,6 +350,12 @@ static void take_input(struct http_tls_session *session)
 	if (!session->established) {
 		if (is_plain_http(session)) {
 			refuse_plain(session);
+			return;
+		}
+		if (is_no_record(session)) {
+			session->reason = HTTP_TLS_PLAIN;
+			session->why = "what the peer sends is no TLS";
+			fail(session, session->why);
 			return;
 		}
 		session->any = session->any || session->input.length > 0;
@@ -387,6 +395,7 @@ static void tls_connected(struct loop_stream *stream, int error)
 		session->events->on_connected(stream, error);
 		return;
 	}
+	session->reached = true;
 	loop_stream_read(stream, true);
 	session->input = slice_make(NULL, 0);
 	shake(session);
@@ -403,6 +412,12 @@ static void tls_data(struct loop_stream *stream, struct slice bytes)
 	take_input(session);
 }
 
+static void note_end(struct http_tls_session *session)
+{
+	session->reason = HTTP_TLS_ENDED;
+	session->why = "the peer ended the connection within the handshake";
+}
+
 static void tls_end(struct loop_stream *stream)
 {
 	struct http_tls_session *session = of_stream(stream);
@@ -410,10 +425,12 @@ static void tls_end(struct loop_stream *stream)
 	if (session->ended || session->failed)
 		return;
 	session->wire->cut = true;
-	if (!session->established && !session->tls->is_server)
+	if (!session->established && !session->tls->is_server) {
+		note_end(session);
 		session->events->on_connected(stream, ECONNRESET);
-	else
+	} else {
 		ended(session);
+	}
 }
 
 static void tls_sent(struct loop_stream *stream)
@@ -436,10 +453,12 @@ static void tls_error(struct loop_stream *stream, int error)
 	if (session->failed)
 		return;
 	session->failed = true;
-	if (!session->established && !session->tls->is_server)
+	if (!session->established && !session->tls->is_server) {
+		note_end(session);
 		session->events->on_connected(stream, error);
-	else
+	} else {
 		session->events->on_error(stream, error);
+	}
 }
 
 static void tls_closed(struct loop_stream *stream)

@@ -101,6 +101,43 @@ static int resolve(const struct catalog_upstream *upstream, struct loop_address 
 	return 0;
 }
 
+/* The cloud's side of TLS with an upstream. */
+static int tls_towards(struct node *node, const struct catalog_service *service,
+		       const struct catalog_upstream *upstream, struct http_tls **ret_tls,
+		       struct fault *fault)
+{
+	static const struct catalog_tls nothing_said;
+	const struct catalog_tls *said =
+		service->description.tls != NULL ? service->description.tls : &nothing_said;
+	const struct http_tls_identity identity = {
+		.certificates = slice_of(said->certificates != NULL ? said->certificates : ""),
+		.key = slice_of(said->key != NULL ? said->key : ""),
+		.certificates_name = "tls.certificate",
+		.key_name = "tls.key",
+	};
+	struct http_tls_options options = {
+		.identities = &identity,
+		.identity_count = said->certificates != NULL,
+		.authorities = slice_of(said->authorities != NULL ? said->authorities : ""),
+		.authorities_name = "tls.ca",
+		.http_2 = instances_protocol(service) == HTTP_PROTOCOL_2,
+		.server_name = said->server_name != NULL ? said->server_name : upstream->host,
+	};
+	char *own = NULL;
+	size_t length;
+	int code = 0;
+
+	if (said->by_cloud) {
+		code = tls_authority_read(&node->tls, &own, &length, fault);
+		if (code == 0)
+			options.authorities = slice_make(own, length);
+	}
+	if (code == 0)
+		code = http_tls_new(&options, ret_tls, fault);
+	free(own);
+	return code;
+}
+
 static int publish_upstreams(struct node *node, struct node_service *known,
 			     const struct catalog_service *service, struct fault *fault)
 {
@@ -113,6 +150,8 @@ static int publish_upstreams(struct node *node, struct node_service *known,
 						       .protocol = instances_protocol(service)};
 		char authority[CATALOG_TEXT_MAX];
 		int code = resolve(upstream, &entry.address, &entry.path, fault);
+		if (code == 0 && upstream->tls)
+			code = tls_towards(node, service, upstream, &entry.tls, fault);
 		if (code < 0)
 			return code;
 		if (upstream->path == NULL) {
@@ -120,6 +159,7 @@ static int publish_upstreams(struct node *node, struct node_service *known,
 			entry.authority = authority;
 		}
 		code = gateway_publish_instance(node->gateway, service->id, &entry, fault);
+		http_tls_unref(entry.tls);
 		if (code < 0)
 			return code;
 		fresh[i] = entry.id;

@@ -198,6 +198,19 @@ int tls_open(struct node_tls *tls, const char *cloud, const struct config *confi
 	return load(tls, fault);
 }
 
+int tls_authority_read(const struct node_tls *tls, char **ret_text, size_t *ret_length,
+		       struct fault *fault)
+{
+	char path[TLS_FOLDER_MAX];
+
+	if (tls->authority == NULL)
+		return fault_set(fault, FAULT_REFUSED,
+				 "tls: {ca: cloud} needs the cloud's own authority, which it has "
+				 "with its first listener of TLS: `gateway: [tls:ADDRESS]`");
+	place(tls->folder, "ca.pem", path);
+	return disk_read_file(path, AUTHORITY_TEXT_MAX, ret_text, ret_length, fault);
+}
+
 /* ---- as time goes on ---- */
 
 static void publish(struct node_tls *tls)

@@ -43,6 +43,10 @@ struct node_tls {
  * must outlive it. */
 int tls_open(struct node_tls *tls, const char *cloud, const struct config *config,
 	     const struct clock *clock, struct random *random, struct fault *fault);
+/* The certificate of the cloud's own authority, in PEM. To be freed. A cloud that never had a
+ * listener of TLS has none. */
+int tls_authority_read(const struct node_tls *tls, char **ret_text, size_t *ret_length,
+		       struct fault *fault);
 /* From here on it looks, in the loop's thread. */
 void tls_start(struct node_tls *tls, struct gateway *gateway, struct loop *loop);
 /* Looks now. */
