@@ -324,6 +324,7 @@ int api_services_publish(struct api_request *request, struct fault *fault);
 int api_services_list(struct api_request *request, struct fault *fault);
 int api_services_show(struct api_request *request, struct fault *fault);
 int api_identity_show(struct api_request *request, struct fault *fault);
+int api_price_show(struct api_request *request, struct fault *fault);
 int api_identity_rotate(struct api_request *request, struct fault *fault);
 int api_services_logs(struct api_request *request, struct fault *fault);
 int api_subscriptions_create(struct api_request *request, struct fault *fault);

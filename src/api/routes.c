@@ -218,6 +218,18 @@ static const struct api_argument usage_arguments[] = {
 	{"to", API_QUERY, API_PAST, false, 0, 0, NULL, "now where not given"},
 };
 
+static const struct api_argument price_arguments[] = {
+	{"service", API_QUERY, API_TEXT, true, 1, NAME_BYTES, NULL, "the service's name"},
+	{"plan", API_QUERY, API_TEXT, false, 1, NAME_BYTES, NULL,
+	 "the plan that is offered under this name; may lack where there is one only"},
+	{"quantities", API_QUERY, API_TEXT, false, 1, 1000, NULL,
+	 "what a month uses, `METER=COUNT` with commas between (`calls=1000,tokens=3M`)"},
+	{"app", API_QUERY, API_TEXT, false, 1, PATH_BYTES, NULL,
+	 "in their place: what this app, `account/app`, really used of the service"},
+	{"period", API_QUERY, API_MONTH, false, 0, 0, NULL,
+	 "in which calendar month (UTC) it did; last month where not given"},
+};
+
 #define NONE         NULL, 0
 #define TAKES(array) array, COUNT_OF(array)
 /* Problems of a row, beside those that any request may meet (api_route_problems). */
@@ -280,6 +292,10 @@ const struct api_route api_routes[] = {
 	 MAY(API_NOT_FOUND), CALLS(identity_rotate)},
 	{"GET", "/v1/services/{name}/logs", "The last lines that the service's instances wrote.",
 	 0, TAKES(log_arguments), "Log", MAY(API_NOT_FOUND), CALLS(services_logs)},
+	{"GET", "/v1/price",
+	 "What a month would cost under a plan, and how it comes about; of running costs it has none.",
+	 0, TAKES(price_arguments), "PricePreview",
+	 MAY(API_NOT_FOUND) | MAY(API_REFUSED) | MAY(API_LIMIT), CALLS(price_show)},
 	{"POST", "/v1/subscriptions", "Subscribes an app to a service, or changes plan or budget.",
 	 API_MAKES, TAKES(subscribe_arguments), "Subscribed",
 	 MAY(API_NOT_FOUND) | MAY(API_REFUSED), CALLS(subscriptions_create)},

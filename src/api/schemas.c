@@ -1,5 +1,7 @@
 #include "api/schemas.h"
 
+#include "api/price_schemas_internal.h"
+
 #define COUNT_OF(array) (sizeof(array) / sizeof((array)[0]))
 
 /* clang-format off */
@@ -562,6 +564,10 @@ const struct api_schema api_schemas[] = {
 	SCHEMA("Plan", plan_members, "A price list with limits."),
 	SCHEMA("PlanMove", plan_move_members, "A plan version that comes to a subscription."),
 	SCHEMA("Price", price_members, "What a meter costs."),
+	SCHEMA("PricePreview", price_preview_members, "What a month would cost under a plan."),
+	SCHEMA("PriceLine", price_line_members, "What one price comes to."),
+	SCHEMA("PricePart", price_part_members, "A part of what a price comes to."),
+	SCHEMA("PriceDiscount", price_discount_members, "What a discount takes off."),
 	SCHEMA("Tier", tier_members, "A part of a graduated price."),
 	SCHEMA("Limits", limits_members, "How much an app may call."),
 	SCHEMA("Log", log_members, "Lines that a service's instances wrote."),

@@ -390,6 +390,10 @@ enum catalog_subscribed {
 	CATALOG_SUBSCRIBED_REPLACED, /* another plan version: *ret_ended was ended */
 };
 
+/* What would be subscribed to now: the plan may be empty where the service offers one only. */
+int catalog_offer_find(struct store *store, struct slice service, struct slice plan,
+		       struct service_id *ret_service, struct plan_id *ret_plan,
+		       struct fault *fault);
 /* Gets the version of the plan that is offered now: subscribing again accepts a plan's new version.
  * The budget is what is wanted now; one left out (-1, CATALOG_BUDGET_ONCE) is taken away. */
 int catalog_subscribe(struct store *store, const struct catalog_subscribe *wanted, uint64_t now_ns,

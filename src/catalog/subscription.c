@@ -200,24 +200,24 @@ static int plan_named(struct store *store, const struct catalog_service_head *se
 	return 0;
 }
 
-static int wish_resolve(struct store *store, const struct catalog_subscribe *wanted,
-			struct service_id *ret_service, struct plan_id *ret_plan,
-			struct fault *fault)
+int catalog_offer_find(struct store *store, struct slice service_wanted, struct slice plan_wanted,
+		       struct service_id *ret_service, struct plan_id *ret_plan,
+		       struct fault *fault)
 {
 	struct catalog_service_head service;
 	char service_name[CATALOG_NAME_MAX];
 	bool found = false;
 
-	int code = catalog_service_find(store, wanted->service, &service, &found, fault);
+	int code = catalog_service_find(store, service_wanted, &service, &found, fault);
 	if (code < 0)
 		return code;
 	if (!found)
-		return catalog_service_not_found(store, wanted->service, fault);
-	check(slice_to_text(wanted->service, service_name, sizeof(service_name)));
+		return catalog_service_not_found(store, service_wanted, fault);
+	check(slice_to_text(service_wanted, service_name, sizeof(service_name)));
 	*ret_service = service.id;
-	if (wanted->plan.length == 0)
+	if (plan_wanted.length == 0)
 		return plan_only(store, &service, service_name, ret_plan, fault);
-	return plan_named(store, &service, service_name, wanted->plan, ret_plan, fault);
+	return plan_named(store, &service, service_name, plan_wanted, ret_plan, fault);
 }
 
 static int subscription_insert(struct store *store, const struct catalog_subscribe *wanted,
@@ -311,7 +311,8 @@ int catalog_subscribe(struct store *store, const struct catalog_subscribe *wante
 	check(wanted->budget_nano >= 0 || wanted->budget_period == CATALOG_BUDGET_ONCE);
 	int code = account_app_get_by_id(store, wanted->app, &app, fault);
 	if (code == 0)
-		code = wish_resolve(store, wanted, &service, &plan, fault);
+		code = catalog_offer_find(store, wanted->service, wanted->plan, &service, &plan,
+					  fault);
 	if (code == 0)
 		code = active_find(store, wanted->app, service, &before, &found, fault);
 	if (code == 0 && found)

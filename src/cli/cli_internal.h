@@ -237,6 +237,7 @@ int cli_catalog_search(struct cli *cli);
 int cli_catalog_show(struct cli *cli);
 int cli_call(struct cli *cli);
 int cli_usage(struct cli *cli);
+int cli_price(struct cli *cli);
 int cli_statement(struct cli *cli);
 int cli_receipt(struct cli *cli);
 int cli_verify(struct cli *cli);

@@ -76,6 +76,11 @@ static const struct cli_option metric_options[] = {
 	{"--page", NULL, false, "print the page as Prometheus reads it"},
 };
 
+static const struct cli_option price_options[] = {
+	{"--app", "ACCOUNT/APP", false, "in place of quantities, what this app really used"},
+	{"--period", "MONTH", false, "in this calendar month (UTC); last month where not given"},
+};
+
 static const struct cli_option statement_options[] = {
 	{"--period", "MONTH", false, "a calendar month (UTC) such as 2026-11; else this month"},
 	{"--app", "ACCOUNT/APP", false, "only this app"},
@@ -228,6 +233,14 @@ const struct cli_command cli_commands[] = {
 	 NULL,
 	 "$ stoa catalog show thumbs\n",
 	 NO_OPTIONS, 1, 1, cli_catalog_show},
+	{"price", "SERVICE[:PLAN] [METER=COUNT]...", "Tell what a month would cost under a plan",
+	 "Of quantities that are given, or with --app of what an app really used in a month, whatever\n"
+	 "its plan was then. Each line is taken apart: allowance, tiers, packages, minimum; where a\n"
+	 "nano is not whole the fraction is shown that was rounded, half to even. It is the provider's\n"
+	 "price; what it costs to run the calls is the same under every plan, and comes on top.",
+	 "$ stoa price thumbs:payg calls=1000 pixels=3M\n"
+	 "$ stoa price thumbs:team --app acme/shop --period 2026-10\n",
+	 OPTIONS(price_options), 1, CLI_ARGUMENTS_MAX, cli_price},
 	{"call", "SERVICE PATH", "Call a service through the gateway",
 	 "The answer's body goes to standard output as it comes, the charge to standard error. What\n"
 	 "stands on standard input, where that is a file or a pipe, is the request's body. The exit\n"

@@ -83,12 +83,55 @@ static void the_list_usage_telescopes_by_itself(void **state)
 	}
 }
 
+static void the_parts_of_an_explanation_sum_to_the_charge(void **state)
+{
+	int64_t rounded = 0;
+
+	(void)state;
+	for (int i = 0; i < CASES; i++) {
+		const struct rating_price price = random_price(RATING_CALLS);
+		const int64_t quantity = below(600);
+		/* A denominator of all rates that tests draw. */
+		const __int128 denominator = (__int128)1000000 * 4096 * 3 * 7;
+		struct rating_explained explained;
+		__int128 sum = 0;
+		int64_t units = 0;
+		int64_t nano;
+
+		claim(rating_charge(&price, quantity, &nano));
+		claim(rating_explain(&price, quantity, &explained));
+		claim(explained.nano == nano);
+		for (unsigned k = 0; k < explained.part_count; k++) {
+			const struct rating_part *part = &explained.parts[k];
+			claim(part->nano >= 0 && part->numerator >= 0 &&
+			      part->numerator < part->denominator);
+			sum += part->nano * denominator +
+			       part->numerator * (denominator / part->denominator);
+			if (part->kind == RATING_PART_FREE || part->kind == RATING_PART_UNITS ||
+			    part->kind == RATING_PART_TIER)
+				units += part->units;
+		}
+		if (price.model != RATING_FLAT && price.model != RATING_PACKAGE)
+			claim(units == quantity);
+		/* What the parts come to is at most half a nano away, and by the fraction told. */
+		const __int128 away = sum - nano * denominator;
+		claim(2 * away <= denominator && 2 * away >= -denominator);
+		const __int128 fraction =
+			explained.numerator * (denominator / explained.denominator);
+		claim(away == fraction || away == fraction - denominator ||
+		      explained.parts[explained.part_count - 1].kind == RATING_PART_MINIMUM);
+		rounded += away != 0;
+	}
+	claim(rounded > CASES / 100);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(a_minimum_comes_with_the_first_use_and_is_used_up_by_what_follows),
 		cmocka_unit_test(per_cent_are_taken_off_before_an_amount_is),
 		cmocka_unit_test(the_list_usage_telescopes_by_itself),
+		cmocka_unit_test(the_parts_of_an_explanation_sum_to_the_charge),
 	};
 
 	seed = testing_seed();

@@ -190,6 +190,41 @@ bool rating_part_most(const struct rating_plan *plan, const struct rating_left *
  * prices and minimums of meters that `used` has at zero. */
 int64_t rating_plan_first(const struct rating_plan *plan, const struct rating_quantities *used);
 
+/* ---- how R(Q) comes about, for people to follow ---- */
+
+enum rating_part_kind {
+	RATING_PART_FREE,     /* the allowance; costs nothing */
+	RATING_PART_MONTH,    /* a flat price, once */
+	RATING_PART_UNITS,    /* at the price's rate */
+	RATING_PART_PACKAGES, /* begun */
+	RATING_PART_TIER,     /* what of the quantity lies in it */
+	RATING_PART_MINIMUM   /* what is missing to it */
+};
+#define RATING_PART_KINDS (RATING_PART_MINIMUM + 1)
+#define RATING_PARTS_MAX  (RATING_TIERS_MAX + 2)
+
+struct rating_part {
+	enum rating_part_kind kind;
+	int64_t units;           /* of the meter; of packages and months how many */
+	struct rating_rate rate; /* of one of them, or of `per` */
+	int64_t nano;            /* what they come to: so many nano .. */
+	int64_t numerator;       /* .. and this fraction of one, in lowest terms */
+	int64_t denominator;
+};
+
+struct rating_explained {
+	unsigned part_count;
+	struct rating_part parts[RATING_PARTS_MAX];
+	int64_t nano;      /* R(Q) */
+	int64_t numerator; /* the fraction of a nano of all parts, which is rounded half to even */
+	int64_t denominator;
+};
+
+/* False on overflow. */
+bool rating_explain(const struct rating_price *price, int64_t quantity,
+		    struct rating_explained *ret_explained) __attribute__((warn_unused_result));
+const char *rating_part_name(enum rating_part_kind kind); /* "free", "month", .. */
+
 /* ---- what the cloud charges to run a call: the operator's rate card ---- */
 
 enum rating_path {
