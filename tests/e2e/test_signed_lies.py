@@ -166,6 +166,26 @@ def negative_bound(bill):
     return "/subscriptions/0: its max_charge is below zero"
 
 
+def discount_of_nothing(bill):
+    bill["subscriptions"][0]["discount_ppm"] = 0
+    return "/subscriptions/0/discount_ppm: it is not a whole number that may stand here"
+
+
+def discount_of_more_than_all(bill):
+    bill["subscriptions"][0]["discount_ppm"] = 1_000_001
+    return "/subscriptions/0/discount_ppm: it is not a whole number that may stand here"
+
+
+def discount_below_zero(bill):
+    bill["subscriptions"][0]["discount"] = "-0.01"
+    return "/subscriptions/0: its prices are no plan that can be rated"
+
+
+def minimum_below_zero(bill):
+    bill["subscriptions"][0]["prices"][0]["minimum"] = "-0.01"
+    return "/subscriptions/0: its prices are no plan that can be rated"
+
+
 def call_twice(bill):
     bill["streams"] = [stream_of([record_of(0), record_of(1), record_of(2, call=bytes([1]) * 16)])]
     return "/streams: call 01010101-0101-0101-0101-010101010101 is on record twice"
@@ -220,7 +240,8 @@ def too_many_bytes(bill):
 
 LIES = [another_account, another_name, other_terms, early_phase, terminal_codes,
         terminal_codes_of_eight_bits, newline_in_what_is_signed, no_time, tiers_without_use,
-        negative_bound, call_twice, part_that_costs_too_much, part_that_counts_too_much,
+        negative_bound, discount_of_nothing, discount_of_more_than_all, discount_below_zero,
+        minimum_below_zero, call_twice, part_that_costs_too_much, part_that_counts_too_much,
         part_that_is_a_call, more_left_than_there_was, left_of_a_whole_call,
         negative_charge, too_many_bytes]
 
@@ -257,11 +278,28 @@ def test_the_parts_of_a_long_call_are_one_call(tmp_path):
     assert [line["quantity"] for line in calls] == [1, 1]
 
 
+@pytest.mark.parametrize("without", ("percent_off", "amount_off"))
+def test_a_discount_that_was_agreed_is_a_line(tmp_path, without):
+    bill = fresh()
+    bill["subscriptions"][0] |= {"discount_ppm": 125_000, "discount": "0.05"}
+    bill["subscriptions"][0]["prices"][0]["minimum"] = "0.20"
+    work_out(bill)
+    done, _ = verify(tmp_path, sign(bill))
+    assert done.returncode == 0, done.stderr
+    verifier.verify_bill(sign(bill), KEY)
+    line = next(line for line in bill["lines"] if line["model"] == without)
+    bill["lines"].remove(line)
+    bill["total"] = decimal(verifier.nano_of(bill["total"]) - verifier.nano_of(line["amount"]))
+    refused(tmp_path, sign(bill), "/lines: the line of thumbs's usage, meter usage, is missing")
+
+
 @pytest.mark.parametrize("lie", LIES, ids=lambda lie: lie.__name__)
 def test_a_signed_lie_is_named(tmp_path, lie):
     bill = fresh()
     told = lie(bill)
-    if lie not in (early_phase, more_left_than_there_was, left_of_a_whole_call):
+    if lie not in (early_phase, more_left_than_there_was, left_of_a_whole_call,
+                   discount_of_nothing, discount_of_more_than_all, discount_below_zero,
+                   minimum_below_zero):
         work_out(bill)
     refused(tmp_path, sign(bill), told)
 

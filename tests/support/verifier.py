@@ -410,7 +410,8 @@ def discounts(subscription, usage):
     """(name, of how much, how much is taken off), one after the other."""
     ppm = subscription.get("discount_ppm", 0)
     amount = nano_of(subscription.get("discount", "0.00"))
-    demand(0 <= ppm <= 10**6 and amount >= 0, "a discount is none")
+    demand(0 <= ppm <= 10**6 and subscription.get("discount_ppm") != 0 and amount >= 0,
+           "a discount is none")
     if ppm > 0 and usage > 0:
         left = round(Fraction(usage * (10**6 - ppm), 10**6))
         yield "percent_off", usage, usage - left
