@@ -50,12 +50,13 @@ class Load:
     """A number of callers that share a number of calls. `begun` and `outcome` may be read any
     time from the same event loop."""
 
-    def __init__(self, gateway, service, key, calls, prefix="n", method="GET", body=b""):
+    def __init__(self, gateway, service, key, calls, prefix="n", method="GET", body=b"", tls=None):
         self.host, port = gateway.rsplit(":", 1)
         self.port = int(port)
         self.service, self.key = service, key
         self.calls, self.prefix = calls, prefix
         self.method, self.body = method, body
+        self.tls = {"ssl": tls, "server_hostname": f"{service}.localhost"} if tls else {}
         self.begun = 0
         self.stopping = False
         self.outcome = Outcome()
@@ -75,7 +76,7 @@ class Load:
         while self.begun < self.calls and not self.stopping:
             if connection is None:
                 try:
-                    connection = await asyncio.open_connection(self.host, self.port)
+                    connection = await asyncio.open_connection(self.host, self.port, **self.tls)
                 except OSError:
                     if self.stopping:
                         return

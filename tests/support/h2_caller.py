@@ -34,9 +34,12 @@ class Answer:
 
 
 class H2Caller:
-    def __init__(self, address, service, key):
+    def __init__(self, address, service, key, tls=None):
         host, port = address.rsplit(":", 1)
         self.socket = socket.create_connection((host, int(port)))
+        if tls:
+            self.socket = tls.wrap_socket(self.socket, server_hostname=f"{service}.localhost")
+            assert self.socket.selected_alpn_protocol() == "h2"
         self.service, self.key = service, key
         self.received = b""
         self.answers = {}
