@@ -8,7 +8,7 @@
 #include "catalog/manifest_internal.h"
 
 #define BY_CLOUD      "cloud"
-#define SERVER_NAME   254 /* bytes with the NUL: RFC 1035 2.3.4 */
+#define SERVER_NAME   129 /* bytes with the NUL: with a port it is the calls' Host */
 #define CA_COUNT_MOST 1000
 
 /* One reading of the mapping, handed from value to value. */

@@ -10,8 +10,8 @@
 
 /* ---- the request's head ---- */
 
-static size_t put_pairs(nghttp2_nv *pairs, const struct http_call_request *request,
-			char *length_text)
+static size_t put_pairs(nghttp2_nv *pairs, const struct http_origin *origin,
+			const struct http_call_request *request, char *length_text)
 {
 	const struct http_header *host =
 		http_header_find(request->headers, request->header_count, HTTP_HOST);
@@ -23,7 +23,8 @@ static size_t put_pairs(nghttp2_nv *pairs, const struct http_call_request *reque
 				      is_tunnel ? slice_of("CONNECT") : request->method);
 	if (is_tunnel)
 		pairs[count++] = http_h2_pair(slice_of(":protocol"), request->upgrade);
-	pairs[count++] = http_h2_pair(slice_of(":scheme"), slice_of("http"));
+	pairs[count++] = http_h2_pair(slice_of(":scheme"),
+				      slice_of(origin->options.tls != NULL ? "https" : "http"));
 	if (host != NULL)
 		pairs[count++] = http_h2_pair(slice_of(":authority"), host->value);
 	pairs[count++] = http_h2_pair(slice_of(":path"), request->target);
@@ -69,7 +70,7 @@ struct http_call *http_branch_call_start(struct http_origin *origin,
 		.answer_timeout_ns = request->answer_timeout_ns != 0 ? request->answer_timeout_ns
 								     : limits->answer_timeout_ns,
 	};
-	const size_t count = put_pairs(pairs, request, length_text);
+	const size_t count = put_pairs(pairs, origin, request, length_text);
 	if (request->upgrade.length > 0) {
 		check_equal(request->body_bytes, 0);
 		http_branch_wish(branch, pairs, count);

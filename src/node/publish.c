@@ -73,10 +73,9 @@ static int publish_moves(struct node *node, struct service_id id, struct fault *
 	return code;
 }
 
-static void put_authority(const struct catalog_upstream *upstream, char *text, size_t text_max)
+static void put_authority(const char *host, uint16_t port, char *text, size_t text_max)
 {
-	snprintf(text, text_max, strchr(upstream->host, ':') != NULL ? "[%s]:%u" : "%s:%u",
-		 upstream->host, upstream->port);
+	snprintf(text, text_max, strchr(host, ':') != NULL ? "[%s]:%u" : "%s:%u", host, port);
 }
 
 static int resolve(const struct catalog_upstream *upstream, struct loop_address *ret_address,
@@ -89,7 +88,7 @@ static int resolve(const struct catalog_upstream *upstream, struct loop_address 
 		snprintf(text, sizeof(text), "unix:%s", upstream->path);
 		return loop_address_parse(slice_of(text), ret_address, fault);
 	}
-	put_authority(upstream, text, sizeof(text));
+	put_authority(upstream->host, upstream->port, text, sizeof(text));
 	const int code = loop_address_parse(slice_of(text), ret_address, fault);
 	if (code < 0)
 		return code;
@@ -99,6 +98,15 @@ static int resolve(const struct catalog_upstream *upstream, struct loop_address 
 	if (!loopback)
 		*ret_path = RATING_PATH_CLOUD;
 	return 0;
+}
+
+/* What the certificate of an upstream with https:// must name; it is also asked for by that. */
+static const char *verified_name(const struct catalog_service *service,
+				 const struct catalog_upstream *upstream)
+{
+	const struct catalog_tls *said = service->description.tls;
+
+	return said != NULL && said->server_name != NULL ? said->server_name : upstream->host;
 }
 
 /* The cloud's side of TLS with an upstream. */
@@ -121,7 +129,7 @@ static int tls_towards(struct node *node, const struct catalog_service *service,
 		.authorities = slice_of(said->authorities != NULL ? said->authorities : ""),
 		.authorities_name = "tls.ca",
 		.http_2 = instances_protocol(service) == HTTP_PROTOCOL_2,
-		.server_name = said->server_name != NULL ? said->server_name : upstream->host,
+		.server_name = verified_name(service, upstream),
 	};
 	char *own = NULL;
 	size_t length;
@@ -155,7 +163,9 @@ static int publish_upstreams(struct node *node, struct node_service *known,
 		if (code < 0)
 			return code;
 		if (upstream->path == NULL) {
-			put_authority(upstream, authority, sizeof(authority));
+			put_authority(upstream->tls ? verified_name(service, upstream)
+						    : upstream->host,
+				      upstream->port, authority, sizeof(authority));
 			entry.authority = authority;
 		}
 		code = gateway_publish_instance(node->gateway, service->id, &entry, fault);

@@ -100,10 +100,12 @@ def test_a_call_goes_to_a_service_that_is_whom_it_should_be(cloud, authority, up
 
 
 def test_its_name_may_be_another_than_its_address(cloud, authority, upstreams, fronts, tmp_path):
-    front = fronts(serving(authority.issue("api.internal")), upstreams().address)
+    upstream = upstreams()
+    front = fronts(serving(authority.issue("api.internal")), upstream.address)
     market = market_of(cloud, tmp_path, front.address,
                        tls={"ca": authority.file.name, "server_name": "api.internal"})
     market.check()
+    assert upstream.last.fields["host"] == f"api.internal:{front.port}"
     service = cloud.ask("GET", "/v1/services/echo")
     assert service["tls"] == {"verified_as": ["api.internal"], "authorities": "own",
                               "client_certificate": False}
@@ -259,6 +261,7 @@ def test_http_2_over_tls(cloud, authority, fronts, tmp_path):
         for _ in range(20):
             market.normal_call()
         assert front.protocol == "h2" and front.shaken == 1
+        assert upstream.requests[-1].field(":scheme") == "https"
         market.new_records()
         market.check()
 
