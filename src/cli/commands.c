@@ -174,7 +174,9 @@ const struct cli_command cli_commands[] = {
 	{"publish", "FILE", "Publish a service by its manifest, or what changed in it",
 	 "The service's command runs in the manifest's folder. Publishing the same again changes\n"
 	 "nothing. What is wrong with the manifest is told as file:line:column. Who is subscribed to\n"
-	 "a plan gets its next version at a month's start, what is dearer after the plan's notice.",
+	 "a plan gets its next version at a month's start, what is dearer after the plan's notice.\n"
+	 "The files that `tls` of the manifest names are read by this command, beside the manifest,\n"
+	 "and what they hold is published: a renewed certificate is in force once it is published.",
 	 "$ stoa publish examples/thumbs/service.yaml --as globex --dry-run\n"
 	 "thumbs 1.4.0 would be published\n"
 	 "  plan payg version 1: new\n"
