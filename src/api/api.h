@@ -60,6 +60,8 @@ struct api_ports {
 				    struct fault *fault);
 	/* Ended by its owner: its calls in flight are cut. */
 	void (*subscription_ended)(void *context, const struct catalog_subscription *subscription);
+	/* The budget of an app or an account was set or removed. */
+	int (*budget_changed)(void *context, struct billing_budget_key budget, struct fault *fault);
 	/* `count` keys, made or revoked. */
 	int (*keys_changed)(void *context, const struct account_key *keys, size_t count,
 			    struct fault *fault);

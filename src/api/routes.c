@@ -164,6 +164,21 @@ static const struct api_argument subscription_list_arguments[] = {
 	AFTER, LIMIT,
 };
 
+#define OF(place, sentence) {"of", place, API_TEXT, true, 1, PATH_BYTES + 1 + NAME_BYTES, NULL, sentence}
+
+static const struct api_argument budget_set_arguments[] = {
+	OF(API_BODY, "whom it bounds: `account`, `account/app`, or `account/app/service`"),
+	{"amount", API_BODY, API_AMOUNT, true, 0, INT64_MAX, NULL,
+	 "the most that may be spent, in the cloud's currency"},
+	{"period", API_BODY, API_CHOICE, false, 0, 0, budget_periods,
+	 "in which it may be: each calendar month (UTC), or (where not given) `once`, for ever"},
+	ONCE,
+};
+
+static const struct api_argument budget_arguments[] = {
+	OF(API_QUERY, "`account`, `account/app`, or `account/app/service`"),
+};
+
 static const struct api_argument journal_arguments[] = {
 	{"after", API_QUERY, API_TEXT, false, 0, 4096, NULL,
 	 "where to go on: `next` of the page before"},
@@ -305,6 +320,12 @@ const struct api_route api_routes[] = {
 	{"DELETE", "/v1/subscriptions/{id}", "Ends a subscription, and cuts its calls in flight.",
 	 0, TAKES(subscription_end_arguments), "SubscriptionEnded",
 	 MAY(API_NOT_FOUND), CALLS(subscriptions_end)},
+	{"POST", "/v1/budgets", "Bounds what an account, an app or a subscription may spend.",
+	 API_MAKES, TAKES(budget_set_arguments), "Budgets", MAY(API_NOT_FOUND), CALLS(budgets_set)},
+	{"GET", "/v1/budgets", "The budgets that bound an account, app or subscription, with what is left.",
+	 0, TAKES(budget_arguments), "Budgets", MAY(API_NOT_FOUND), CALLS(budgets_show)},
+	{"DELETE", "/v1/budgets", "Takes away a budget; those above it stay.",
+	 0, TAKES(budget_arguments), "Budgets", MAY(API_NOT_FOUND), CALLS(budgets_remove)},
 	{"GET", "/v1/usage", "Calls, errors, bytes and latencies over time, as far as they are posted.",
 	 0, TAKES(usage_arguments), "Usage", MAY(API_NOT_FOUND), CALLS(usage_show)},
 	{"GET", "/v1/ledger", "The accounts of every ledger, page by page, and whether each ledger balances.",

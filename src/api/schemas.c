@@ -574,6 +574,8 @@ const struct api_schema api_schemas[] = {
 	SCHEMA("Subscription", subscription_members, "An app's right to call a service."),
 	SCHEMA("SubscriptionEnded", subscription_ended_members, "A subscription that was ended."),
 	SCHEMA("Subscribed", subscribed_members, "A subscription that was just made or changed."),
+	SCHEMA("Budgets", api_budgets_members, "What bounds the calls of an account, app or service."),
+	SCHEMA("Budget", api_budget_members, "A bound on what is spent."),
 	SCHEMA("Usage", usage_members, "How much was called over time, and how fast."),
 	SCHEMA("UsageSeries", usage_series_members, "A service's calls, or an app's of a service."),
 	SCHEMA("UsagePoint", usage_point_members, "The calls that were settled in a step."),

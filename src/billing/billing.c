@@ -45,6 +45,11 @@ static const struct store_migration migrations[] = {
 		" node BIGINT NOT NULL, stream BIGINT NOT NULL, month BIGINT NOT NULL,"
 		" first_position BIGINT NOT NULL, end_position BIGINT NOT NULL,"
 		" PRIMARY KEY (node, month, stream));"},
+	{.domain = "billing",
+	 .number = 3,
+	 .sql = "CREATE TABLE billing_budget_terms ("
+		" level BIGINT NOT NULL, id BIGINT NOT NULL, nano BIGINT NOT NULL,"
+		" monthly BIGINT NOT NULL, PRIMARY KEY (level, id));"},
 };
 
 int billing_migrate(struct store *store, struct fault *fault)

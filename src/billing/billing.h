@@ -22,8 +22,9 @@
  * and therefore what is charged never exceeds what is pending: the gateway's holds cover each
  * call at its dearest, R is monotone, and the records that were posted are some of those that
  * the gateway settled. Money leaves the gateway before the ledger lets it go, and comes to the
- * gateway after the ledger has it. A subscription's budget is a ledger account of its own (in
- * LEDGER_BUDGETS), leased and charged in the same way beside the account's lease.
+ * gateway after the ledger has it. A budget (of a subscription, an app or an account) is a ledger
+ * account of its own (in LEDGER_BUDGETS), leased and charged in the same way beside the account's
+ * lease.
  *
  * What cannot be rated (subscription or plan unknown) is parked: stored whole in the same
  * transaction in which the cursor moves past it, told by the status, and posted once its terms
@@ -68,7 +69,8 @@
 #define BILLING_OPERATOR "operator" /* the cloud owner: earns cloud and fee; may go below zero */
 #define BILLING_OUTSIDE  "outside"  /* where money comes from and goes to */
 /* leases:<node>, owed:<account>; in LEDGER_BUDGETS: budgets, spent, leases:<node>,
- * budget:<subscription>, budget:<subscription>:<2026-11> */
+ * budget:<subscription>, budget:app:<app>, budget:account:<account>, and of those that come anew
+ * each month with the month behind it: budget:<subscription>:<2026-11> */
 
 /* What ledger accounts are for: struct ledger_account, code. */
 enum billing_code {
@@ -154,6 +156,46 @@ struct billing_balance {
 int billing_balance_get(struct store *store, struct slice account_name,
 			struct billing_balance *ret_balance, struct fault *fault);
 
+/* ---- budgets: bounds on what is spent, beside the balance ---- */
+
+/* Whom a budget bounds. A call needs room at every level that has one. */
+enum billing_level {
+	BILLING_LEVEL_SUBSCRIPTION,
+	BILLING_LEVEL_APP,     /* all of its subscriptions together */
+	BILLING_LEVEL_ACCOUNT, /* all of its apps together */
+	BILLING_LEVELS
+};
+
+struct billing_budget_key {
+	enum billing_level level;
+	uint64_t id; /* of the subscription, the app or the account */
+};
+
+struct billing_budget {
+	struct billing_budget_key key;
+	int64_t nano; /* -1: none */
+	bool monthly; /* else for ever */
+};
+
+/* Whose budget it is; 0: no subscription's. */
+static inline struct subscription_id billing_budget_subscription(struct billing_budget_key key)
+{
+	return (struct subscription_id){key.level == BILLING_LEVEL_SUBSCRIPTION ? key.id : 0};
+}
+
+/* Of an app or an account: sets it, or removes it (-1). What was spent stays counted: a budget
+ * that is set again in its period goes on where it stood. *ret_changed false: it was so. In the
+ * caller's write transaction; afterwards billing_poster_budget_changed. */
+int billing_budget_put(struct store *store, const struct billing_budget *budget, bool *ret_changed,
+		       struct fault *fault);
+/* Of an app or an account; nano -1 where there is none. */
+int billing_budget_get(struct store *store, struct billing_budget_key key,
+		       struct billing_budget *ret_budget, struct fault *fault);
+/* What was charged to the budget in its period, which `month` is in, as far as it is posted. Of
+ * any level. */
+int billing_budget_spent(struct store *store, const struct billing_budget *budget, uint32_t month,
+			 int64_t *ret_nano, struct fault *fault);
+
 /* ---- leases, as the poster sees whoever spends them ---- */
 
 struct billing_lease_state {
@@ -216,9 +258,11 @@ int billing_poster_finish(struct billing_poster *poster, struct fault *fault);
 /* From now on the handle has the lease of this account (LEDGER_MONEY), as the only one. */
 void billing_poster_lease_add(struct billing_poster *poster, struct ledger_account_id account,
 			      void *handle);
-/* The handle has the lease of the subscription's budget, month after month. */
-void billing_poster_budget_add(struct billing_poster *poster, struct subscription_id subscription,
+/* The handle has the lease of this budget, month after month. */
+void billing_poster_budget_add(struct billing_poster *poster, struct billing_budget_key budget,
 			       void *handle);
+/* The budget of an app or an account was set or removed. */
+void billing_poster_budget_changed(struct billing_poster *poster, struct billing_budget_key budget);
 /* Takes back what no call holds; the handle is not used any more once `released` was called
  * in the poster's thread, when no call can hold anything either. */
 void billing_poster_lease_remove(struct billing_poster *poster, void *handle,

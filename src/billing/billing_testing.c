@@ -155,7 +155,8 @@ static void free_leases(struct testing *testing)
 {
 	for (size_t i = 0; i < testing->subscription_count; i++) {
 		testing->subscriptions[i].account_lease = NULL;
-		testing->subscriptions[i].budget_lease = NULL;
+		memset(testing->subscriptions[i].budget_leases, 0,
+		       sizeof(testing->subscriptions[i].budget_leases));
 	}
 	for (size_t i = 0; i < testing->lease_count; i++)
 		free(testing->leases[i]);
@@ -313,14 +314,37 @@ struct testing_lease *testing_lease_new(struct testing *testing, const char *acc
 	return lease;
 }
 
-struct testing_lease *testing_budget_lease_new(struct testing *testing,
-					       const struct testing_subscription *subscription)
+static bool is_bound(const struct billing_terms *terms, struct billing_budget_key key)
+{
+	switch (key.level) {
+	case BILLING_LEVEL_SUBSCRIPTION:
+		return terms->subscription.value == key.id;
+	case BILLING_LEVEL_APP:
+		return terms->app.value == key.id;
+	default:
+		return terms->account.value == key.id;
+	}
+}
+
+struct testing_lease *testing_level_lease_new(struct testing *testing,
+					      struct billing_budget_key key)
 {
 	struct testing_lease *lease = make_lease(testing);
 
-	testing->subscriptions[subscription->terms.subscription.value - 1].budget_lease = lease;
-	billing_poster_budget_add(testing->poster, subscription->terms.subscription, lease);
+	for (size_t i = 0; i < testing->subscription_count; i++) {
+		if (is_bound(&testing->subscriptions[i].terms, key))
+			testing->subscriptions[i].budget_leases[key.level] = lease;
+	}
+	billing_poster_budget_add(testing->poster, key, lease);
 	return lease;
+}
+
+struct testing_lease *testing_budget_lease_new(struct testing *testing,
+					       const struct testing_subscription *subscription)
+{
+	return testing_level_lease_new(
+		testing, (struct billing_budget_key){BILLING_LEVEL_SUBSCRIPTION,
+						     subscription->terms.subscription.value});
 }
 
 /* ---- calls ---- */
@@ -345,17 +369,22 @@ static enum testing_outcome take(const struct testing *testing, struct testing_l
 enum testing_outcome testing_admit(struct testing *testing, struct testing_call *call,
 				   int64_t hold_nano)
 {
-	struct testing_subscription *subscription = call->subscription;
-	enum testing_outcome outcome = take(testing, subscription->account_lease, hold_nano);
+	const struct testing_subscription *subscription = call->subscription;
+	unsigned taken = 0;
 
-	if (outcome != TESTING_ADMITTED)
-		return outcome;
-	if (subscription->budget_lease != NULL) {
-		outcome = take(testing, subscription->budget_lease, hold_nano);
-		if (outcome != TESTING_ADMITTED) {
-			subscription->account_lease->available_nano += hold_nano;
-			return outcome;
+	call->leases[0] = subscription->account_lease;
+	memcpy(call->leases + 1, subscription->budget_leases, sizeof(subscription->budget_leases));
+	for (; taken <= BILLING_LEVELS; taken++) {
+		enum testing_outcome outcome = TESTING_ADMITTED;
+		if (call->leases[taken] != NULL)
+			outcome = take(testing, call->leases[taken], hold_nano);
+		if (outcome == TESTING_ADMITTED)
+			continue;
+		while (taken-- > 0) {
+			if (call->leases[taken] != NULL)
+				call->leases[taken]->available_nano += hold_nano;
 		}
+		return outcome;
 	}
 	call->held_nano = hold_nano;
 	return TESTING_ADMITTED;
@@ -419,10 +448,11 @@ int64_t testing_settle(struct testing *testing, struct testing_call *call, uint3
 	}
 	if (call->held_nano > 0) {
 		check_at_most(record.charge_nano, call->held_nano);
-		subscription->account_lease->available_nano += call->held_nano - record.charge_nano;
-		if (subscription->budget_lease != NULL)
-			subscription->budget_lease->available_nano +=
-				call->held_nano - record.charge_nano;
+		for (unsigned i = 0; i <= BILLING_LEVELS; i++) {
+			if (call->leases[i] != NULL)
+				call->leases[i]->available_nano +=
+					call->held_nano - record.charge_nano;
+		}
 	}
 	if (journal_stream_room(testing->streams[stream]) == 0) {
 		bool synced;

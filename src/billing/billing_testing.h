@@ -41,7 +41,7 @@ struct testing_subscription {
 	struct rating_quantities used;
 	struct rating_cloud_quantities cloud_used;
 	struct testing_lease *account_lease; /* NULL: calls are not held */
-	struct testing_lease *budget_lease;
+	struct testing_lease *budget_leases[BILLING_LEVELS];
 };
 
 struct testing {
@@ -93,11 +93,15 @@ void testing_fund(struct testing *testing, const char *account, int64_t nano);
 struct testing_lease *testing_lease_new(struct testing *testing, const char *account);
 struct testing_lease *testing_budget_lease_new(struct testing *testing,
 					       const struct testing_subscription *subscription);
+/* The lease of a budget of any level, for all subscriptions that it bounds. */
+struct testing_lease *testing_level_lease_new(struct testing *testing,
+					      struct billing_budget_key key);
 
 /* ---- calls ---- */
 
 struct testing_call {
 	struct testing_subscription *subscription;
+	struct testing_lease *leases[1 + BILLING_LEVELS]; /* that it holds from; NULL: none */
 	int64_t held_nano;
 	uint64_t request_bytes;
 	uint64_t response_bytes;

@@ -76,16 +76,28 @@ int books_account(struct ledger *ledger, struct slice account_name,
 		      LEDGER_DEBITS_MUST_NOT_EXCEED_CREDITS, account_name, ret_id, fault);
 }
 
-int books_budget(struct ledger *ledger, struct subscription_id subscription, bool monthly,
-		 uint32_t month, struct ledger_account_id *ret_id, struct fault *fault)
+void books_budget_name(struct billing_budget_key key, bool monthly, uint32_t month,
+		       char name[LEDGER_NAME_MAX])
 {
-	char name[LEDGER_NAME_MAX];
+	static const char *const levels[BILLING_LEVELS] = {
+		[BILLING_LEVEL_SUBSCRIPTION] = "",
+		[BILLING_LEVEL_APP] = "app:",
+		[BILLING_LEVEL_ACCOUNT] = "account:",
+	};
 	char period[16] = "";
 
 	if (monthly)
 		clock_month_format(month, period);
-	snprintf(name, sizeof(name), "budget:%" PRIu64 "%s%s", subscription.value,
+	snprintf(name, LEDGER_NAME_MAX, "budget:%s%" PRIu64 "%s%s", levels[key.level], key.id,
 		 monthly ? ":" : "", period);
+}
+
+int books_budget(struct ledger *ledger, struct billing_budget_key key, bool monthly, uint32_t month,
+		 struct ledger_account_id *ret_id, struct fault *fault)
+{
+	char name[LEDGER_NAME_MAX];
+
+	books_budget_name(key, monthly, month, name);
 	return ensure(ledger, LEDGER_BUDGETS, BILLING_CODE_BUDGET,
 		      LEDGER_DEBITS_MUST_NOT_EXCEED_CREDITS, slice_of(name), ret_id, fault);
 }

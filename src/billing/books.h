@@ -31,9 +31,13 @@ int books_open(struct store *store, struct ledger *ledger, uint32_t node, struct
 /* Finds or makes the account's ledger account. */
 int books_account(struct ledger *ledger, struct slice account_name,
 		  struct ledger_account_id *ret_id, struct fault *fault);
-/* budget:<subscription>, or with the month behind it. */
-int books_budget(struct ledger *ledger, struct subscription_id subscription, bool monthly,
-		 uint32_t month, struct ledger_account_id *ret_id, struct fault *fault);
+/* The account of a budget in this month, made where missing. */
+int books_budget(struct ledger *ledger, struct billing_budget_key key, bool monthly, uint32_t month,
+		 struct ledger_account_id *ret_id, struct fault *fault);
+/* budget:<subscription>, budget:app:<app> or budget:account:<account>, with the month behind it
+ * where the budget is monthly. */
+void books_budget_name(struct billing_budget_key key, bool monthly, uint32_t month,
+		       char name[LEDGER_NAME_MAX]);
 /* owed:<name> for the account with this id. */
 int books_owed(struct ledger *ledger, struct ledger_account_id account,
 	       struct ledger_account_id *ret_id, struct fault *fault);

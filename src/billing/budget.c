@@ -2,8 +2,8 @@
 
 #include "base/check.h"
 
-static int load_granted(struct store *store, struct ledger_account_id account,
-			int64_t *ret_granted_nano, struct fault *fault)
+int budget_granted(struct store *store, struct ledger_account_id account, int64_t *ret_granted_nano,
+		   struct fault *fault)
 {
 	STORE_STATEMENT select = NULL;
 	bool row;
@@ -38,9 +38,8 @@ static int save_granted(struct store *store, struct ledger_account_id account, i
 }
 
 /* Moves the account towards `wanted`; *granted is what it got in all. */
-static int grant(const struct books *books, struct intake_subscription *subscription,
-		 const struct ledger_transfer *base, int64_t wanted_nano, int64_t *granted_nano,
-		 struct fault *fault)
+static int grant(const struct books *books, const struct ledger_transfer *base, int64_t wanted_nano,
+		 int64_t *granted_nano, struct fault *fault)
 {
 	struct ledger_transfer transfer = *base;
 	struct ledger_account account;
@@ -48,7 +47,6 @@ static int grant(const struct books *books, struct intake_subscription *subscrip
 	int64_t change = wanted_nano - *granted_nano;
 	int code = 0;
 
-	transfer.subscription = subscription->id;
 	if (change < 0) {
 		code = ledger_account_get(books->ledger, base->credit, &account, fault);
 		if (code < 0)
@@ -67,22 +65,22 @@ static int grant(const struct books *books, struct intake_subscription *subscrip
 	return code;
 }
 
-int budget_ensure(struct store *store, const struct books *books,
-		  struct intake_subscription *subscription, uint32_t month, uint64_t turn,
-		  uint64_t now_ns, struct ledger_account_id *ret_id, struct fault *fault)
+int budget_ensure(struct store *store, const struct books *books, struct budget *budget,
+		  uint32_t month, uint64_t turn, uint64_t now_ns, struct ledger_account_id *ret_id,
+		  struct fault *fault)
 {
-	check(subscription->budget_nano >= 0);
-	const bool monthly = subscription->budget_monthly;
+	check(budget->terms.nano >= 0);
+	const bool monthly = budget->terms.monthly;
 	struct ledger_account_id id;
 	int64_t before_nano = 0;
 
-	if (subscription->budget.value != 0 && (!monthly || subscription->budget_month == month)) {
-		*ret_id = subscription->budget;
+	if (budget->account.value != 0 && (!monthly || budget->month == month)) {
+		*ret_id = budget->account;
 		return 0;
 	}
-	int code = books_budget(books->ledger, subscription->id, monthly, month, &id, fault);
+	int code = books_budget(books->ledger, budget->terms.key, monthly, month, &id, fault);
 	if (code == 0)
-		code = load_granted(store, id, &before_nano, fault);
+		code = budget_granted(store, id, &before_nano, fault);
 	if (code < 0)
 		return code;
 	int64_t granted_nano = before_nano;
@@ -93,18 +91,19 @@ int budget_ensure(struct store *store, const struct books *books,
 		.debit = books->budgets,
 		.credit = id,
 		.kind = LEDGER_KIND_BUDGET,
+		.subscription = billing_budget_subscription(budget->terms.key),
 		.period = monthly ? month : 0,
 		.created_ns = now_ns,
 	};
-	code = grant(books, subscription, &base, subscription->budget_nano, &granted_nano, fault);
+	code = grant(books, &base, budget->terms.nano, &granted_nano, fault);
 	if (code == 0 && granted_nano != before_nano)
 		code = save_granted(store, id, granted_nano, fault);
 	if (code < 0)
 		return code;
 	/* Remembered once there is nothing more to move. */
-	if (granted_nano == subscription->budget_nano) {
-		subscription->budget = id;
-		subscription->budget_month = month;
+	if (granted_nano == budget->terms.nano) {
+		budget->account = id;
+		budget->month = month;
 	}
 	*ret_id = id;
 	return 0;

@@ -27,13 +27,19 @@ void billing_poster_lease_add(struct billing_poster *poster, struct ledger_accou
 				  .kind = MESSAGE_LEASE_ADD, .account = account, .handle = handle});
 }
 
-void billing_poster_budget_add(struct billing_poster *poster, struct subscription_id subscription,
+void billing_poster_budget_add(struct billing_poster *poster, struct billing_budget_key budget,
 			       void *handle)
 {
-	check(handle != NULL && subscription.value != 0);
-	inbox_put(poster, &(struct message){.kind = MESSAGE_BUDGET_ADD,
-					    .subscription = subscription,
-					    .handle = handle});
+	check(handle != NULL && budget.id != 0 && budget.level < BILLING_LEVELS);
+	inbox_put(poster, &(struct message){
+				  .kind = MESSAGE_BUDGET_ADD, .budget = budget, .handle = handle});
+}
+
+void billing_poster_budget_changed(struct billing_poster *poster, struct billing_budget_key budget)
+{
+	check(budget.id != 0 && budget.level < BILLING_LEVELS);
+	check(budget.level != BILLING_LEVEL_SUBSCRIPTION);
+	inbox_put(poster, &(struct message){.kind = MESSAGE_BUDGET_CHANGED, .budget = budget});
 }
 
 void billing_poster_lease_remove(struct billing_poster *poster, void *handle,

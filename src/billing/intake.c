@@ -17,6 +17,7 @@ void intake_init(struct intake *intake, const struct billing_options *options)
 	*intake = (struct intake){.options = options};
 	map_init(&intake->subscriptions);
 	map_init(&intake->plans);
+	budgets_init(&intake->budgets);
 	key_uses_init(&intake->keys);
 }
 
@@ -61,6 +62,7 @@ void intake_fini(struct intake *intake)
 		free(value);
 	map_fini(&intake->subscriptions);
 	map_fini(&intake->plans);
+	budgets_fini(&intake->budgets);
 	key_uses_fini(&intake->keys);
 	free(intake->parked.of);
 	free(intake->unparked.of);
@@ -129,8 +131,13 @@ static int terms_ask(struct intake *intake, struct intake_subscription *subscrip
 				 terms.plan.value);
 	*ret_terms = terms;
 	subscription->terms_known = true;
-	subscription->budget_nano = terms.budget_nano;
-	subscription->budget_monthly = terms.budget_monthly;
+	subscription->app = terms.app;
+	subscription->consumer = terms.account;
+	subscription->budget.terms = (struct billing_budget){
+		.key = {BILLING_LEVEL_SUBSCRIPTION, subscription->id.value},
+		.nano = terms.budget_nano,
+		.monthly = terms.budget_monthly,
+	};
 	memcpy(subscription->account_name, terms.account_name, BILLING_NAME_MAX);
 	memcpy(subscription->provider_name, terms.provider_name, BILLING_NAME_MAX);
 	return 0;
@@ -153,6 +160,39 @@ int intake_subscription_get(struct intake *intake, struct subscription_id id,
 
 	if (code == 0)
 		*ret_subscription = subscription;
+	return code;
+}
+
+struct budget *intake_budget(struct intake *intake, struct intake_subscription *subscription,
+			     enum billing_level level)
+{
+	struct budget *budget = &subscription->budget;
+
+	if (level == BILLING_LEVEL_APP)
+		budget = budgets_find(&intake->budgets,
+				      (struct billing_budget_key){level, subscription->app.value});
+	else if (level == BILLING_LEVEL_ACCOUNT)
+		budget = budgets_find(
+			&intake->budgets,
+			(struct billing_budget_key){level, subscription->consumer.value});
+	return budget;
+}
+
+int intake_budget_get(struct intake *intake, struct billing_budget_key key,
+		      struct budget **ret_budget, struct fault *fault)
+{
+	struct intake_subscription *subscription;
+
+	if (key.level != BILLING_LEVEL_SUBSCRIPTION) {
+		*ret_budget = budgets_find(&intake->budgets, key);
+		return *ret_budget != NULL ? 0
+					   : budgets_read(&intake->budgets, intake->options->store,
+							  key, ret_budget, fault);
+	}
+	const int code = intake_subscription_get(intake, (struct subscription_id){key.id},
+						 &subscription, fault);
+	if (code == 0)
+		*ret_budget = &subscription->budget;
 	return code;
 }
 
@@ -474,7 +514,7 @@ static void sweep(struct intake *intake, uint64_t now_ns)
 	while (map_next(&intake->subscriptions, &cursor, &key, &value)) {
 		struct intake_subscription *subscription = value;
 		minutes_sweep(intake, subscription);
-		if (subscription->minutes == NULL && subscription->budget_lease == NULL &&
+		if (subscription->minutes == NULL && subscription->budget.lease == NULL &&
 		    subscription->met_ns + IDLE_NS < now_ns) {
 			map_remove(&intake->subscriptions, key);
 			subscription_free(subscription);
@@ -522,6 +562,7 @@ void intake_aborted(struct intake *intake)
 	while (map_next(&intake->subscriptions, &cursor, &key, &value)) {
 		struct intake_subscription *subscription = value;
 		subscription->accounts_known = false;
-		subscription->budget = (struct ledger_account_id){0};
+		subscription->budget.account = (struct ledger_account_id){0};
 	}
+	budgets_aborted(&intake->budgets);
 }

@@ -14,10 +14,10 @@
 
 #include "base/map.h"
 #include "billing/billing.h"
+#include "billing/budget.h"
 #include "billing/key_uses.h"
 #include "meter/meter.h"
 
-struct lease;
 struct intake_subscription;
 
 /* What one turn does to a month, worked out in its transaction. */
@@ -71,17 +71,15 @@ struct intake_subscription {
 	bool terms_known;
 	uint64_t asked_turn; /* terms were looked for in this turn */
 	/* From the terms. */
-	int64_t budget_nano;
-	bool budget_monthly;
+	struct app_id app;
+	struct account_id consumer;
+	struct budget budget;
 	char account_name[BILLING_NAME_MAX];
 	char provider_name[BILLING_NAME_MAX];
 	/* Found in a transaction; forgotten when one fails, for it may have made them. */
 	bool accounts_known;
 	struct ledger_account_id account;
 	struct ledger_account_id provider;
-	struct ledger_account_id budget; /* of budget_month; 0: not known */
-	uint32_t budget_month;
-	struct lease *budget_lease; /* or NULL */
 };
 
 /* Where in a stream the billed records of a month lie. */
@@ -117,6 +115,7 @@ struct intake {
 	struct intake_stream streams[JOURNAL_STREAMS_MAX];
 	struct map subscriptions; /* id -> struct intake_subscription */
 	struct map plans;         /* id -> struct rating_plan */
+	struct budgets budgets;   /* of apps and accounts */
 	struct key_uses keys;
 	uint64_t turn; /* the one that is read for */
 	/* In the intake. */
@@ -158,6 +157,13 @@ int intake_subscription_get(struct intake *intake, struct subscription_id id,
 /* NULL where it was not met. */
 struct intake_subscription *intake_subscription_find(const struct intake *intake,
 						     struct subscription_id id);
+
+/* The budget that bounds the subscription at this level, or did so; NULL: none ever did. */
+struct budget *intake_budget(struct intake *intake, struct intake_subscription *subscription,
+			     enum billing_level level);
+/* A budget by its key, with its terms; FAULT_NOT_FOUND where the subscription is unknown. */
+int intake_budget_get(struct intake *intake, struct billing_budget_key key,
+		      struct budget **ret_budget, struct fault *fault);
 
 /* The transaction of the turn was committed: it is emptied. */
 void intake_committed(struct intake *intake, uint64_t now_ns);

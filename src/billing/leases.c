@@ -69,15 +69,14 @@ struct lease *leases_add(struct leases *leases, struct ledger_account_id account
 	return lease;
 }
 
-struct lease *leases_add_budget(struct leases *leases, struct intake_subscription *subscription,
-				void *handle)
+struct lease *leases_add_budget(struct leases *leases, struct budget *budget, void *handle)
 {
-	check(subscription->budget_lease == NULL);
+	check(budget->lease == NULL);
 	struct lease *lease = lease_new(leases, handle);
 
 	lease->number = LEDGER_BUDGETS;
-	lease->subscription = subscription->id;
-	subscription->budget_lease = lease;
+	lease->budget = budget;
+	budget->lease = lease;
 	return lease;
 }
 
@@ -157,6 +156,8 @@ static void forget_gone(struct leases *leases)
 			map_remove(&leases->by_account, lease->account.value);
 		if (lease->handle != NULL)
 			map_remove(&leases->by_handle, (uintptr_t)lease->handle);
+		if (lease->budget != NULL)
+			lease->budget->lease = NULL;
 		if (lease->released != NULL)
 			lease->released(lease->released_context, lease->handle);
 		free(lease);
@@ -221,7 +222,7 @@ static bool is_idle(struct leases *leases, struct lease *lease)
 static bool plan_one(struct leases *leases, struct lease *lease)
 {
 	const struct billing_lease_port *port = &leases->options->leases;
-	const bool month_is_over = lease->subscription.value != 0 && lease->month != 0 &&
+	const bool month_is_over = lease->budget != NULL && lease->month != 0 &&
 				   clock_month_of(leases->now_wall_ns) > lease->month;
 
 	if (lease->handle == NULL)
@@ -333,20 +334,20 @@ int leases_void(struct leases *leases, struct transfers *transfers, uint64_t tur
 static int find_account(struct leases *leases, struct intake *intake, struct lease *lease,
 			struct fault *fault)
 {
-	struct intake_subscription *subscription = NULL;
+	struct budget *budget;
 	const uint32_t month = clock_month_of(leases->now_wall_ns);
 
 	lease->next_account = lease->account;
 	lease->next_month = lease->month;
-	if (lease->subscription.value == 0)
+	if (lease->budget == NULL)
 		return 0;
-	int code = intake_subscription_get(intake, lease->subscription, &subscription, fault);
+	int code = intake_budget_get(intake, lease->budget->terms.key, &budget, fault);
 	if (code < 0)
 		return code == FAULT_NOT_FOUND ? 0 : code;
-	if (subscription->budget_nano < 0) /* there is none any more: nothing to lease */
+	if (budget->terms.nano < 0) /* there is none any more: nothing to lease */
 		return 0;
 	lease->next_month = month > lease->month ? month : lease->month;
-	return budget_ensure(leases->options->store, leases->books, subscription, lease->next_month,
+	return budget_ensure(leases->options->store, leases->books, budget, lease->next_month,
 			     intake->turn, leases->now_wall_ns, &lease->next_account, fault);
 }
 
@@ -372,6 +373,12 @@ static int find_free(struct leases *leases, const struct lease *lease, int64_t *
 	return 0;
 }
 
+/* Calls that began before the budget went still hold some of it. */
+static bool is_removed(const struct lease *lease)
+{
+	return lease->budget != NULL && lease->budget->terms.nano < 0;
+}
+
 /* The heart: what the lease has afterwards, and what of it is new. */
 static void decide(struct leases *leases, struct lease *lease, int64_t free_nano)
 {
@@ -380,9 +387,12 @@ static void decide(struct leases *leases, struct lease *lease, int64_t free_nano
 	lease->granted_nano = 0;
 	lease->next_take_all = false;
 	/* By construction this does not happen, see billing.h. It can where holds and charges do
-	 * not belong together: a budget that came while calls were in flight, parked records. */
+	 * not belong together: a budget that came or went while calls were in flight, parked
+	 * records. */
+	if (kept_nano < lease->available_nano)
+		lease->next_take_all = lease->handle != NULL;
 	if (kept_nano < 0) {
-		leases->overruns_turn++;
+		leases->overruns_turn += !is_removed(lease);
 		kept_nano = 0;
 		lease->next_take_all = lease->handle != NULL;
 	}
@@ -429,7 +439,9 @@ int leases_reserve(struct leases *leases, struct intake *intake, struct transfer
 			.kind = LEDGER_KIND_LEASE,
 			.flags = LEDGER_PENDING,
 			.timeout_s = BILLING_LEASE_TIMEOUT_S,
-			.subscription = lease->subscription,
+			.subscription = lease->budget == NULL ? (struct subscription_id){0}
+							      : billing_budget_subscription(
+									lease->budget->terms.key),
 			.period = lease->next_month,
 		};
 		code = transfers_add(transfers, &reserve, fault);

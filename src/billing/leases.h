@@ -32,11 +32,11 @@ struct transfers;
 
 struct lease {
 	struct lease *next;
-	void *handle;                        /* NULL: of an earlier run; it only shrinks */
-	struct subscription_id subscription; /* whose budget; 0: an account's lease */
-	struct ledger_account_id account;    /* 0: a budget's, not known yet */
-	uint32_t number;                     /* enum ledger_number */
-	uint32_t month;                      /* of a budget's account */
+	void *handle;                     /* NULL: of an earlier run; it only shrinks */
+	struct budget *budget;            /* NULL: an account's lease */
+	struct ledger_account_id account; /* 0: a budget's, not known yet */
+	uint32_t number;                  /* enum ledger_number */
+	uint32_t month;                   /* of a budget's account */
 	void (*released)(void *context, void *handle); /* not NULL: being removed */
 	void *released_context;
 	/* As committed. */
@@ -98,8 +98,7 @@ void leases_fini(struct leases *leases);
 /* Takes up what the node's earlier run had pending; outside of a transaction. */
 int leases_load(struct leases *leases, struct fault *fault);
 struct lease *leases_add(struct leases *leases, struct ledger_account_id account, void *handle);
-struct lease *leases_add_budget(struct leases *leases, struct intake_subscription *subscription,
-				void *handle);
+struct lease *leases_add_budget(struct leases *leases, struct budget *budget, void *handle);
 struct lease *leases_find(const struct leases *leases, struct ledger_account_id account);
 struct lease *leases_find_handle(const struct leases *leases, void *handle);
 int64_t leases_pending(const struct leases *leases);

@@ -251,11 +251,16 @@ static int find_accounts(struct billing_poster *poster, struct intake_subscripti
 	return code;
 }
 
+/* The ledger accounts of the budgets that bound a posting; 0 at a level that has none. */
+struct bounds {
+	struct ledger_account_id of[BILLING_LEVELS];
+};
+
 /* Which leases pay. */
 static int charge_leases(struct billing_poster *poster, struct intake_posting *posting,
-			 struct ledger_account_id budget, struct fault *fault)
+			 const struct bounds *bounds, struct fault *fault)
 {
-	const struct intake_subscription *subscription = posting->subscription;
+	struct intake_subscription *subscription = posting->subscription;
 	struct lease *lease = leases_find(&poster->leases, subscription->account);
 	struct lease *earns = leases_find(&poster->leases, subscription->provider);
 	int64_t nano;
@@ -268,69 +273,92 @@ static int charge_leases(struct billing_poster *poster, struct intake_posting *p
 		lease_charge(&poster->leases, lease, nano);
 	if (earns != NULL && !earns->has_source && posting->charges.usage_nano > 0)
 		earns->look_again = true;
-	lease = subscription->budget_lease;
-	if (lease == NULL && budget.value != 0)
-		lease = leases_find(&poster->leases, budget);
-	if (lease != NULL)
-		lease_charge(&poster->leases, lease, nano);
+	for (unsigned level = 0; level < BILLING_LEVELS; level++) {
+		const struct budget *budget =
+			intake_budget(&poster->intake, subscription, (enum billing_level)level);
+		lease = budget != NULL ? budget->lease : NULL;
+		if (lease == NULL && bounds->of[level].value != 0)
+			lease = leases_find(&poster->leases, bounds->of[level]);
+		if (lease != NULL)
+			lease_charge(&poster->leases, lease, nano);
+	}
 	return 0;
 }
 
+static int add_transfer(struct billing_poster *poster, const struct intake_posting *posting,
+			enum billing_level level, const struct ledger_transfer *what,
+			struct fault *fault)
+{
+	struct ledger_transfer transfer = *what;
+
+	transfer.id = ledger_transfer_id_derive(
+		what->kind, poster->records_done, posting->subscription->id.value,
+		(uint64_t)level << 48 | (uint64_t)poster->options.node << 32 | posting->month);
+	transfer.subscription = posting->subscription->id;
+	transfer.period = posting->month;
+	return transfers_add(&poster->transfers, &transfer, fault);
+}
+
 static int add_transfers(struct billing_poster *poster, const struct intake_posting *posting,
-			 struct ledger_account_id budget, struct fault *fault)
+			 const struct bounds *bounds, struct fault *fault)
 {
 	const struct intake_subscription *subscription = posting->subscription;
 	const struct intake_charges *charges = &posting->charges;
-	const struct {
-		enum ledger_kind kind;
-		struct ledger_account_id debit;
-		struct ledger_account_id credit;
-		int64_t nano;
-	} rows[] = {
-		{LEDGER_KIND_USAGE, subscription->account, subscription->provider,
-		 charges->usage_nano},
-		{LEDGER_KIND_CLOUD, subscription->account, poster->books.operator_account,
-		 charges->cloud_nano},
-		{LEDGER_KIND_FEE, subscription->provider, poster->books.operator_account,
-		 charges->fee_nano},
-		{LEDGER_KIND_BUDGET, budget, poster->books.spent,
-		 budget.value == 0 ? 0 : charges->usage_nano + charges->cloud_nano},
+	const struct ledger_transfer rows[] = {
+		{.kind = LEDGER_KIND_USAGE,
+		 .debit = subscription->account,
+		 .credit = subscription->provider,
+		 .amount_nano = charges->usage_nano},
+		{.kind = LEDGER_KIND_CLOUD,
+		 .debit = subscription->account,
+		 .credit = poster->books.operator_account,
+		 .amount_nano = charges->cloud_nano},
+		{.kind = LEDGER_KIND_FEE,
+		 .debit = subscription->provider,
+		 .credit = poster->books.operator_account,
+		 .amount_nano = charges->fee_nano},
 	};
 	int code = 0;
 
-	for (size_t i = 0; code == 0 && i < sizeof(rows) / sizeof(rows[0]); i++) {
-		const struct ledger_transfer transfer = {
-			.id = ledger_transfer_id_derive(
-				rows[i].kind, poster->records_done, subscription->id.value,
-				(uint64_t)poster->options.node << 32 | posting->month),
-			.debit = rows[i].debit,
-			.credit = rows[i].credit,
-			.amount_nano = rows[i].nano,
-			.kind = rows[i].kind,
-			.subscription = subscription->id,
-			.period = posting->month,
+	for (size_t i = 0; code == 0 && i < sizeof(rows) / sizeof(rows[0]); i++)
+		code = add_transfer(poster, posting, BILLING_LEVEL_SUBSCRIPTION, &rows[i], fault);
+	for (unsigned level = 0; code == 0 && level < BILLING_LEVELS; level++) {
+		const struct ledger_transfer spent = {
+			.kind = LEDGER_KIND_BUDGET,
+			.debit = bounds->of[level],
+			.credit = poster->books.spent,
+			.amount_nano = charges->usage_nano + charges->cloud_nano,
 		};
-		code = transfers_add(&poster->transfers, &transfer, fault);
+		if (spent.debit.value != 0)
+			code = add_transfer(poster, posting, (enum billing_level)level, &spent,
+					    fault);
 	}
 	return code;
 }
 
 /* ---- the transaction ---- */
 
-static int find_budget(struct billing_poster *poster, struct intake_posting *posting,
-		       struct ledger_account_id *ret_budget, struct fault *fault)
+static int find_bounds(struct billing_poster *poster, const struct intake_posting *posting,
+		       struct bounds *ret_bounds, struct fault *fault)
 {
-	*ret_budget = (struct ledger_account_id){0};
-	if (posting->subscription->budget_nano < 0)
-		return 0;
-	return budget_ensure(poster->options.store, &poster->books, posting->subscription,
-			     posting->month, poster->intake.turn, poster->transfers.now_ns,
-			     ret_budget, fault);
+	int code = 0;
+
+	*ret_bounds = (struct bounds){0};
+	for (unsigned level = 0; code == 0 && level < BILLING_LEVELS; level++) {
+		struct budget *budget = intake_budget(&poster->intake, posting->subscription,
+						      (enum billing_level)level);
+		if (budget != NULL && budget->terms.nano >= 0)
+			code = budget_ensure(poster->options.store, &poster->books, budget,
+					     posting->month, poster->intake.turn,
+					     poster->transfers.now_ns, &ret_bounds->of[level],
+					     fault);
+	}
+	return code;
 }
 
 static int post_postings(struct billing_poster *poster, struct fault *fault)
 {
-	struct ledger_account_id budget;
+	struct bounds bounds;
 	int code = 0;
 
 	/* First which leases pay: what they reserved is released before anything is charged. */
@@ -340,17 +368,17 @@ static int post_postings(struct billing_poster *poster, struct fault *fault)
 		if (code == 0)
 			code = find_accounts(poster, posting->subscription, fault);
 		if (code == 0)
-			code = find_budget(poster, posting, &budget, fault);
+			code = find_bounds(poster, posting, &bounds, fault);
 		if (code == 0)
-			code = charge_leases(poster, posting, budget, fault);
+			code = charge_leases(poster, posting, &bounds, fault);
 	}
 	if (code == 0)
 		code = leases_void(&poster->leases, &poster->transfers, poster->intake.turn, fault);
 	for (struct intake_posting *posting = poster->intake.postings; code == 0 && posting != NULL;
 	     posting = posting->next_touched) {
-		code = find_budget(poster, posting, &budget, fault);
+		code = find_bounds(poster, posting, &bounds, fault);
 		if (code == 0)
-			code = add_transfers(poster, posting, budget, fault);
+			code = add_transfers(poster, posting, &bounds, fault);
 	}
 	if (code < 0)
 		return code;

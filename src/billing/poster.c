@@ -24,6 +24,8 @@ static int open_parts(struct billing_poster *poster, struct fault *fault)
 	if (code == 0)
 		code = post_position_load(poster, fault);
 	if (code == 0)
+		code = budgets_load(&poster->intake.budgets, poster->options.store, fault);
+	if (code == 0)
 		code = leases_load(&poster->leases, fault);
 	if (code == 0)
 		post_count_state(poster);
@@ -77,16 +79,25 @@ void billing_poster_close(struct billing_poster *poster)
 static int take_budget(struct billing_poster *poster, const struct message *message,
 		       struct fault *fault)
 {
-	struct intake_subscription *subscription;
-	int code = intake_subscription_get(&poster->intake, message->subscription, &subscription,
-					   fault);
+	struct budget *budget;
+	int code = intake_budget_get(&poster->intake, message->budget, &budget, fault);
 
 	if (code < 0)
 		return code;
-	if (subscription->budget_lease == NULL)
-		leases_add_budget(&poster->leases, subscription, message->handle);
-	check(subscription->budget_lease->handle == message->handle);
+	if (budget->lease == NULL)
+		leases_add_budget(&poster->leases, budget, message->handle);
+	check(budget->lease->handle == message->handle);
 	return 0;
+}
+
+/* All of its lease comes home, so that what was lowered can be taken back. */
+static void look_at_budget(struct budget *budget)
+{
+	budget->account = (struct ledger_account_id){0};
+	if (budget->lease != NULL) {
+		budget->lease->take_all = true;
+		budget->lease->look_again = true;
+	}
 }
 
 static void take_removal(struct billing_poster *poster, const struct message *message)
@@ -111,12 +122,19 @@ static void take_terms(struct billing_poster *poster, const struct message *mess
 		return;
 	subscription->terms_known = false;
 	subscription->asked_turn = 0;
-	subscription->budget = (struct ledger_account_id){0};
-	if (subscription->budget_lease != NULL) {
-		/* All of it comes home, so that a lowered budget can be taken back. */
-		subscription->budget_lease->take_all = true;
-		subscription->budget_lease->look_again = true;
-	}
+	look_at_budget(&subscription->budget);
+}
+
+static int take_budget_change(struct billing_poster *poster, struct billing_budget_key key,
+			      struct fault *fault)
+{
+	struct budget *budget;
+	const int code =
+		budgets_read(&poster->intake.budgets, poster->options.store, key, &budget, fault);
+
+	if (code == 0)
+		look_at_budget(budget);
+	return code;
 }
 
 static int take_message(struct billing_poster *poster, const struct message *message,
@@ -144,6 +162,8 @@ static int take_message(struct billing_poster *poster, const struct message *mes
 	case MESSAGE_TERMS_CHANGED:
 		take_terms(poster, message);
 		return 0;
+	case MESSAGE_BUDGET_CHANGED:
+		return take_budget_change(poster, message->budget, fault);
 	}
 	check(!"a message of a known kind");
 	return 0;
@@ -164,7 +184,7 @@ static int take_messages(struct billing_poster *poster, struct fault *fault)
 		code = take_message(poster, message, fault);
 		if (code == FAULT_NOT_FOUND) /* the subscription came and went */
 			log_event(LOG_WARN, "billing.budget_unknown",
-				  log_number("subscription", (int64_t)message->subscription.value));
+				  log_number("subscription", (int64_t)message->budget.id));
 		else if (code < 0)
 			return code;
 		check_equal(pthread_mutex_lock(&inbox->mutex), 0);

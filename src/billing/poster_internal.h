@@ -20,6 +20,7 @@ enum message_kind {
 	MESSAGE_LEASE_REMOVE,
 	MESSAGE_WAKE,
 	MESSAGE_TERMS_CHANGED,
+	MESSAGE_BUDGET_CHANGED,
 };
 
 struct message {
@@ -27,6 +28,7 @@ struct message {
 	enum message_kind kind;
 	struct ledger_account_id account;
 	struct subscription_id subscription;
+	struct billing_budget_key budget;
 	void *handle;
 	void (*released)(void *context, void *handle);
 	void *context;

@@ -414,6 +414,11 @@ int catalog_subscription_list(struct store *store, const struct catalog_subscrip
 			      struct subscription_id after,
 			      struct catalog_subscription *subscriptions, size_t most,
 			      size_t *ret_count, struct fault *fault);
+/* Changes the budget alone (-1, CATALOG_BUDGET_ONCE: takes it away). In the caller's write
+ * transaction. */
+int catalog_subscription_set_budget(struct store *store, struct subscription_id id,
+				    int64_t budget_nano, enum catalog_budget_period budget_period,
+				    struct fault *fault);
 /* Once ended stays ended, at the first time. */
 int catalog_subscription_end(struct store *store, struct subscription_id id, uint64_t now_ns,
 			     struct catalog_subscription *ret_subscription, struct fault *fault);

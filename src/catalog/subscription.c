@@ -247,10 +247,14 @@ static int subscription_insert(struct store *store, const struct catalog_subscri
 	return store_execute(insert, fault);
 }
 
-static int budget_update(struct store *store, struct subscription_id id,
-			 const struct catalog_subscribe *wanted, struct fault *fault)
+int catalog_subscription_set_budget(struct store *store, struct subscription_id id,
+				    int64_t budget_nano, enum catalog_budget_period budget_period,
+				    struct fault *fault)
 {
 	STORE_STATEMENT update = NULL;
+
+	check(budget_nano >= -1);
+	check(budget_nano >= 0 || budget_period == CATALOG_BUDGET_ONCE);
 	const int code = store_prepare(store,
 				       "UPDATE subscriptions SET budget_nano = $2,"
 				       " budget_period = $3 WHERE id = $1",
@@ -259,8 +263,8 @@ static int budget_update(struct store *store, struct subscription_id id,
 	if (code < 0)
 		return code;
 	store_bind_int64(update, 1, (int64_t)id.value);
-	store_bind_int64(update, 2, wanted->budget_nano);
-	store_bind_int64(update, 3, wanted->budget_period);
+	store_bind_int64(update, 2, budget_nano);
+	store_bind_int64(update, 3, budget_period);
 	return store_execute(update, fault);
 }
 
@@ -327,7 +331,8 @@ int catalog_subscribe(struct store *store, const struct catalog_subscribe *wante
 	if (outcome == CATALOG_SUBSCRIBED_REPLACED)
 		code = end_update(store, before.id, now_ns, fault);
 	if (code == 0 && outcome == CATALOG_SUBSCRIBED_BUDGET)
-		code = budget_update(store, id, wanted, fault);
+		code = catalog_subscription_set_budget(store, id, wanted->budget_nano,
+						       wanted->budget_period, fault);
 	else if (code == 0 && outcome != CATALOG_SUBSCRIBED_SAME)
 		code = subscription_insert(store, wanted, service, plan, now_ns, &id, fault);
 	if (code == 0)

@@ -221,6 +221,25 @@ const struct cli_command cli_commands[] = {
 	 "acme/shop  thumbs   payg        1  5.00 USD  month   2026-11-24 04:10:57 UTC\n"
 	 "acme/shop gets version 2 of thumbs:payg on 2027-01-01; dearer or less: calls\n",
 	 NO_OPTIONS, 0, 1, cli_subscription_list},
+	{"budget set", "ACCOUNT[/APP[/SERVICE]] AMOUNT[/month]",
+	 "Bound what an account, an app or a subscription may spend",
+	 "For ever, or in each calendar month (UTC). A call needs room in its subscription's budget,\n"
+	 "its app's and its account's; so no level ever spends more than its own.",
+	 "$ stoa budget set acme 100.00/month\n"
+	 "$ stoa budget set acme/shop 20.00/month\n"
+	 "OF         LEVEL        BUDGET  PERIOD     SPENT        LEFT\n"
+	 "acme/shop  app       20.00 USD  month   3.35 USD   16.65 USD\n"
+	 "acme       account  100.00 USD  month   3.35 USD   96.65 USD\n",
+	 NO_OPTIONS, 2, 2, cli_budget_set},
+	{"budget show", "ACCOUNT[/APP[/SERVICE]]", "Show the budgets that bound its calls",
+	 "Its own and those above it, with what is left of each. What is spent is told as far as calls\n"
+	 "are posted, which takes less than a second.",
+	 "$ stoa budget show acme/shop/thumbs\n",
+	 NO_OPTIONS, 1, 1, cli_budget_show},
+	{"budget remove", "ACCOUNT[/APP[/SERVICE]]", "Take a budget away; those above it stay",
+	 NULL,
+	 "$ stoa budget remove acme/shop\n",
+	 NO_OPTIONS, 1, 1, cli_budget_remove},
 	{"catalog", "", "List the services that can be called",
 	 NULL,
 	 "$ stoa catalog\n"

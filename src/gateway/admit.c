@@ -135,25 +135,49 @@ void admit_leave(struct admit_state *state, const struct admit_plan *plan, uint6
 	check(before > 0);
 }
 
-static enum admit_outcome take_both(struct admit_hold *hold, int64_t nano, uint64_t now_ns)
+/* The account's money first, then the budgets by their level. */
+#define LEASES (1 + GATEWAY_LEVELS)
+
+static_assert(ADMIT_BUDGET == ADMIT_BALANCE + 1 &&
+		      ADMIT_BUDGET_OF_APP == ADMIT_BUDGET + GATEWAY_LEVEL_APP &&
+		      ADMIT_BUDGET_OF_ACCOUNT == ADMIT_BUDGET + GATEWAY_LEVEL_ACCOUNT,
+	      "refusals stand in the order of the leases");
+
+static struct gateway_lease *lease_at(const struct admit_hold *hold, unsigned at)
 {
-	switch (lease_take(hold->account, nano, now_ns)) {
-	case LEASE_WAIT:
-		return ADMIT_WAIT;
-	case LEASE_REFUSED:
-		return ADMIT_BALANCE;
-	case LEASE_TAKEN:
-		break;
-	}
-	if (hold->budget != NULL) {
-		const enum lease_outcome outcome = lease_take(hold->budget, nano, now_ns);
-		if (outcome != LEASE_TAKEN) {
-			lease_release(hold->account, nano);
-			return outcome == LEASE_WAIT ? ADMIT_WAIT : ADMIT_BUDGET;
+	return at == 0 ? hold->account : hold->budgets[at - 1];
+}
+
+/* From every lease or from none. Where one has to wait the others behind it are asked all the
+ * same, so that a call waits once for all of them, and not for what another refuses. */
+static enum admit_outcome take_all(struct admit_hold *hold, int64_t nano, uint64_t now_ns)
+{
+	bool taken[LEASES] = {false};
+	enum admit_outcome result = ADMIT_DONE;
+
+	for (unsigned i = 0; i < LEASES; i++) {
+		struct gateway_lease *lease = lease_at(hold, i);
+		if (lease == NULL)
+			continue;
+		const enum lease_outcome outcome = lease_take(lease, nano, now_ns);
+		taken[i] = outcome == LEASE_TAKEN;
+		if (outcome == LEASE_REFUSED) {
+			result = (enum admit_outcome)(ADMIT_BALANCE + i);
+			hold->left_nano = atomic_load(&lease->available_nano);
+			break;
 		}
+		if (outcome == LEASE_WAIT)
+			result = ADMIT_WAIT;
 	}
-	hold->nano += nano;
-	return ADMIT_DONE;
+	if (result == ADMIT_DONE) {
+		hold->nano += nano;
+		return ADMIT_DONE;
+	}
+	for (unsigned i = 0; i < LEASES; i++) {
+		if (taken[i])
+			lease_release(lease_at(hold, i), nano);
+	}
+	return result;
 }
 
 int64_t admit_first_nano(struct admit_state *state, const struct admit_plan *plan, uint64_t wall_ns)
@@ -183,26 +207,28 @@ enum admit_outcome admit_hold(struct admit_state *state, const struct admit_plan
 	if (plan->first_nano != 0 &&
 	    __builtin_add_overflow(nano, admit_first_nano(state, plan, wall_ns), &nano))
 		return ADMIT_BALANCE;
-	return take_both(hold, nano, now_ns);
+	return take_all(hold, nano, now_ns);
 }
 
 enum admit_outcome admit_extend(struct admit_hold *hold, int64_t nano, uint64_t now_ns)
 {
-	return take_both(hold, nano, now_ns);
+	return take_all(hold, nano, now_ns);
 }
 
 static void release(struct admit_hold *hold, int64_t nano)
 {
 	lease_release(hold->account, nano);
-	if (hold->budget != NULL)
-		lease_release(hold->budget, nano);
+	for (unsigned level = 0; level < GATEWAY_LEVELS; level++) {
+		if (hold->budgets[level] != NULL)
+			lease_release(hold->budgets[level], nano);
+	}
 	hold->nano -= nano;
 }
 
 enum admit_outcome admit_hold_again(struct admit_hold *hold, int64_t nano, uint64_t now_ns)
 {
 	if (nano > hold->nano)
-		return take_both(hold, nano - hold->nano, now_ns);
+		return take_all(hold, nano - hold->nano, now_ns);
 	release(hold, hold->nano - nano);
 	return ADMIT_DONE;
 }

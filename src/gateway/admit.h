@@ -3,7 +3,8 @@
  * the end. Knows no HTTP, so that any other way to call shares it.
  *
  *	admit_enter	rate (GCRA), concurrency, quota
- *	admit_hold	the most that the call can cost, from the account's and the budget's lease
+ *	admit_hold	the most that the call can cost, from the leases of the account's money and
+ *			of the budgets of subscription, app and account: from all or from none
  *	admit_extend	more of the same while a long transfer goes on
  *	admit_hold_again	what the next part of a long call can cost
  *	admit_settle	the actual charge by R(Q + q) - R(Q); the rest of the hold goes back
@@ -62,14 +63,17 @@ enum admit_outcome {
 	ADMIT_CONCURRENCY, /* too many at once */
 	ADMIT_QUOTA,
 	ADMIT_BALANCE, /* the account cannot pay */
-	ADMIT_BUDGET,  /* the subscription's budget does not cover it */
+	ADMIT_BUDGET,  /* the subscription's budget does not cover it; those behind: the same .. */
+	ADMIT_BUDGET_OF_APP,
+	ADMIT_BUDGET_OF_ACCOUNT,
 };
 
 /* What a call holds; part of the call's own memory. */
 struct admit_hold {
 	struct gateway_lease *account;
-	struct gateway_lease *budget; /* or NULL */
+	struct gateway_lease *budgets[GATEWAY_LEVELS]; /* or NULL */
 	int64_t nano;
+	int64_t left_nano; /* after a refusal: what whoever refused has for calls */
 };
 
 /* What a call used, capped, and what it cost. */

@@ -180,7 +180,7 @@ static void a_budget_that_refuses_leaves_the_account_untouched(void **unused)
 	lease_begin(&account, 1000);
 	lease_begin(&budget, 9);
 	struct admit_state *state = state_new();
-	struct admit_hold hold = {.account = &account, .budget = &budget};
+	struct admit_hold hold = {.account = &account, .budgets = {&budget}};
 
 	assert_int_equal(admit_hold(state, &plan, 0, 1, NOW_WALL, &hold), ADMIT_BUDGET);
 	assert_int_equal(atomic_load(&account.available_nano), 1000);

@@ -166,7 +166,9 @@ static enum call_step call_admit(struct call *call)
 
 	struct directory_subscription *subscription = call->subscription;
 	call->hold.account = subscription->account_lease;
-	call->hold.budget = atomic_load_explicit(&subscription->budget_lease, memory_order_acquire);
+	for (unsigned level = 0; level < GATEWAY_LEVELS; level++)
+		call->hold.budgets[level] = atomic_load_explicit(
+			&subscription->budget_leases[level], memory_order_acquire);
 	return CALL_HOLD;
 }
 
@@ -478,7 +480,16 @@ void call_end(struct call *call, enum problem problem)
 
 enum problem call_problem_of_money(enum admit_outcome outcome)
 {
-	return outcome == ADMIT_BUDGET ? PROBLEM_BUDGET : PROBLEM_BALANCE;
+	switch (outcome) {
+	case ADMIT_BUDGET:
+		return PROBLEM_BUDGET;
+	case ADMIT_BUDGET_OF_APP:
+		return PROBLEM_BUDGET_OF_APP;
+	case ADMIT_BUDGET_OF_ACCOUNT:
+		return PROBLEM_BUDGET_OF_ACCOUNT;
+	default:
+		return PROBLEM_BALANCE;
+	}
 }
 
 void call_cut_for_money(struct call *call, enum problem problem)

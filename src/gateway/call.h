@@ -62,7 +62,6 @@ struct call {
 	struct directory_subscription *subscription;
 	const struct directory_plan *plan;
 	struct directory_instance *instance;
-	struct gateway_lease *budget;
 	struct http_call *upstream; /* NULL: not sent, or over */
 	struct keep *keep;
 	struct call *next, *previous;                 /* the waiting list */

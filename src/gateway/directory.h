@@ -98,7 +98,7 @@ struct directory_subscription {
 	char account_name[GATEWAY_NAME_MAX];
 	char app_name[GATEWAY_NAME_MAX];
 	struct gateway_lease *account_lease;
-	_Atomic(struct gateway_lease *) budget_lease;
+	_Atomic(struct gateway_lease *) budget_leases[GATEWAY_LEVELS];
 	_Atomic(const struct directory_plan *) plan;
 	_Atomic int64_t cloud_most_nano; /* part of a hold; follows plan and shape */
 	struct directory_subscription *next_retired;

@@ -146,16 +146,28 @@ static void retire(struct directory *directory, struct directory_subscription *s
 	urcu_qsbr_call_rcu(&subscription->rcu, mark_unreachable);
 }
 
-static int change_terms(struct directory *directory, struct directory_subscription *subscription,
-			const struct directory_plan *plan, struct gateway_lease *budget,
-			struct fault *fault)
+/* Returns whether one of them is another than before. */
+static bool put_budgets(struct directory_subscription *subscription,
+			struct gateway_lease *const budgets[GATEWAY_LEVELS])
 {
-	if (atomic_load(&subscription->plan) == plan &&
-	    atomic_load(&subscription->budget_lease) == budget)
+	bool changed = false;
+
+	for (unsigned level = 0; level < GATEWAY_LEVELS; level++)
+		changed |= atomic_exchange(&subscription->budget_leases[level], budgets[level]) !=
+			   budgets[level];
+	return changed;
+}
+
+static int change_terms(struct directory *directory, struct directory_subscription *subscription,
+			const struct directory_plan *plan,
+			struct gateway_lease *const budgets[GATEWAY_LEVELS], struct fault *fault)
+{
+	const bool has_other_budgets = put_budgets(subscription, budgets);
+
+	if (atomic_load(&subscription->plan) == plan && !has_other_budgets)
 		return 0;
 	directory->changes++;
 	atomic_store(&subscription->plan, plan);
-	atomic_store(&subscription->budget_lease, budget);
 	return refresh_hold(directory, subscription, fault);
 }
 
@@ -175,7 +187,7 @@ int directory_put_subscription(struct directory *directory,
 	struct directory_subscription *subscription =
 		directory_find_subscription(directory, entry->app, service);
 	if (subscription != NULL && subscription->id.value == entry->id.value)
-		return change_terms(directory, subscription, plan, entry->budget_lease, fault);
+		return change_terms(directory, subscription, plan, entry->budget_leases, fault);
 
 	if (!rating_plan_list(&plan->admit.rating, &entry->used, &list_nano))
 		return fault_set(fault, FAULT_LIMIT,
@@ -189,7 +201,7 @@ int directory_put_subscription(struct directory *directory,
 	subscription->app = entry->app;
 	subscription->service = service;
 	subscription->account_lease = entry->account_lease;
-	atomic_store(&subscription->budget_lease, entry->budget_lease);
+	put_budgets(subscription, entry->budget_leases);
 	atomic_store(&subscription->plan, plan);
 	admit_state_init(&subscription->admit, entry->month, &entry->used, &entry->cloud_used,
 			 list_nano);

@@ -145,9 +145,9 @@ static size_t compose_event(const struct call *call, enum problem problem, char 
 	const size_t begin_bytes = sizeof(begin) - 1;
 
 	memcpy(text, begin, begin_bytes);
-	size_t bytes =
-		begin_bytes + problem_compose(problem, slice_of(call->id_text), (struct slice){0},
-					      text + begin_bytes, FAREWELL_MAX - begin_bytes - 1);
+	const struct problem_facts facts = {.call = slice_of(call->id_text)};
+	size_t bytes = begin_bytes + problem_compose(problem, &facts, text + begin_bytes,
+						     FAREWELL_MAX - begin_bytes - 1);
 	text[bytes++] = '\n'; /* the JSON has one already: this is the empty line */
 	return bytes;
 }

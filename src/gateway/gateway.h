@@ -155,6 +155,14 @@ void gateway_journal_synced(struct gateway *gateway);
 
 /* ---- leases: money (nano) that this node may admit calls against ---- */
 
+/* Whom a budget bounds, beside the account's balance. */
+enum gateway_level {
+	GATEWAY_LEVEL_SUBSCRIPTION,
+	GATEWAY_LEVEL_APP,
+	GATEWAY_LEVEL_ACCOUNT,
+	GATEWAY_LEVELS
+};
+
 /* Never freed before the gateway. Any thread may hold the pointer. */
 int gateway_lease_new(struct gateway *gateway, struct gateway_lease **ret_lease,
 		      struct fault *fault);
@@ -237,9 +245,9 @@ struct gateway_subscription_entry {
 	const char *account_name;
 	const char *app_name; /* "account/app" */
 	struct gateway_lease *account_lease;
-	struct gateway_lease *budget_lease; /* NULL: no budget of its own */
-	uint32_t month;                     /* of the quantities below; clock_month_of */
-	struct rating_quantities used;      /* posted so far; read at the first publish only */
+	struct gateway_lease *budget_leases[GATEWAY_LEVELS]; /* NULL: no budget at that level */
+	uint32_t month;                /* of the quantities below; clock_month_of */
+	struct rating_quantities used; /* posted so far; read at the first publish only */
 	struct rating_cloud_quantities cloud_used;
 };
 

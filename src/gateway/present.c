@@ -315,6 +315,13 @@ void present_cut(struct call *call, enum problem problem, struct slice farewell)
 	http_exchange_finish(call->exchange, trailers, put_outcome(problem, trailers, &outcome));
 }
 
+/* A lease refused, and so it is known what it has. */
+static bool is_about_money(enum problem problem)
+{
+	return problem == PROBLEM_BALANCE || problem == PROBLEM_BUDGET ||
+	       problem == PROBLEM_BUDGET_OF_APP || problem == PROBLEM_BUDGET_OF_ACCOUNT;
+}
+
 void present_problem(struct call *call, enum problem problem, uint64_t retry_after_ns)
 {
 	const struct problem_text *text = problem_text(problem);
@@ -322,6 +329,7 @@ void present_problem(struct call *call, enum problem problem, uint64_t retry_aft
 	size_t count = 0;
 	char body[PROBLEM_BODY_MAX], seconds[24], left[ALLOWANCE_LEFT_MAX];
 	char scope[SCOPE_TEXT_MAX] = "", challenge[SCOPE_TEXT_MAX + 64];
+	char money[64];
 
 	headers[count++] =
 		header_of(HTTP_CONTENT_TYPE, "Content-Type",
@@ -358,8 +366,12 @@ void present_problem(struct call *call, enum problem problem, uint64_t retry_aft
 		call->responded = true;
 		return;
 	}
-	const size_t length = problem_compose(problem, slice_of(call->id_text), slice_of(scope),
-					      body, sizeof(body));
+	struct problem_facts facts = {.call = slice_of(call->id_text), .scope = slice_of(scope)};
+	if (is_about_money(problem)) {
+		const int64_t nano = call->hold.left_nano > 0 ? call->hold.left_nano : 0;
+		facts.left = slice_make(money, present_charge(call, nano, money, sizeof(money)));
+	}
+	const size_t length = problem_compose(problem, &facts, body, sizeof(body));
 	http_exchange_respond(call->exchange, text->status, headers, count, (int64_t)length);
 	http_exchange_send(call->exchange, slice_make(body, length));
 	http_exchange_finish(call->exchange, NULL, 0);

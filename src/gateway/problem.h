@@ -49,7 +49,15 @@
 	  "to be there before it starts.")                                                         \
 	X(PROBLEM_BUDGET, 402, "budget-exhausted",                                                 \
 	  "The subscription's budget does not cover a call",                                       \
-	  "Raise the budget: `stoa subscribe ACCOUNT/APP SERVICE --budget AMOUNT`.")               \
+	  "Raise the budget: `stoa budget set ACCOUNT/APP/SERVICE AMOUNT`.")                       \
+	X(PROBLEM_BUDGET_OF_APP, 402, "app-budget-exhausted",                                      \
+	  "The app's budget does not cover a call",                                                \
+	  "It bounds all subscriptions of the app together. Raise it: "                            \
+	  "`stoa budget set ACCOUNT/APP AMOUNT`.")                                                 \
+	X(PROBLEM_BUDGET_OF_ACCOUNT, 402, "account-budget-exhausted",                              \
+	  "The account's budget does not cover a call",                                            \
+	  "It bounds all apps of the account together. Raise it: "                                 \
+	  "`stoa budget set ACCOUNT AMOUNT`.")                                                     \
 	X(PROBLEM_DIRECTORY, 503, "directory-incomplete",                                          \
 	  "The gateway does not know all keys and services now",                                   \
 	  "The call was not forwarded and costs nothing; try again soon. Whether the service, "    \
@@ -100,9 +108,15 @@ struct problem_text {
 
 const struct problem_text *problem_text(enum problem problem);
 
-/* Composes the JSON body; `call`, and the `scope` that is missing, may be empty. Returns its length
- * (below body_bytes_max). */
-size_t problem_compose(enum problem problem, struct slice call, struct slice scope, char *body,
+/* What the answer says beside the table's row; each may be empty. */
+struct problem_facts {
+	struct slice call;  /* its id */
+	struct slice scope; /* that is missing */
+	struct slice left;  /* of the money that does not suffice: "0.03 USD" */
+};
+
+/* Composes the JSON body. Returns its length (below body_bytes_max). */
+size_t problem_compose(enum problem problem, const struct problem_facts *facts, char *body,
 		       size_t body_bytes_max);
 
 /* Appends docs/problems.md. */

@@ -342,7 +342,7 @@ void rig_publish_again(struct rig *rig, const struct rig_options *options)
 		.account_name = "acme",
 		.app_name = "acme/shop",
 		.account_lease = rig->lease,
-		.budget_lease = rig->budget,
+		.budget_leases = {rig->budget},
 		.month = clock_month_of(clock_wall_ns(clock_system())),
 	};
 

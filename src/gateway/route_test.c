@@ -117,13 +117,16 @@ static void every_problem_fits_its_body_and_needs_no_escaping(void **unused)
 		const char *texts[] = {text->type, text->title, text->next};
 		for (unsigned j = 0; j < 3; j++)
 			assert_int_equal(strcspn(texts[j], "\"\\\n\r\t"), strlen(texts[j]));
-		const struct slice none = {0};
 		const struct slice call = slice_of("0199c1c8-7b1e-7000-8000-000000000000");
-		size_t length = problem_compose((enum problem)i, call, none, body, sizeof(body));
+		const struct slice left = slice_of("9223372036.854775807 ABCDEFG");
+		size_t length = problem_compose((enum problem)i,
+						&(struct problem_facts){.call = call, .left = left},
+						body, sizeof(body));
 		assert_int_equal(length, strlen(body));
 		assert_int_equal(body[length - 2], '}');
-		length = problem_compose((enum problem)i, none,
-					 slice_make(scope, SCOPE_TEXT_MAX - 1), body, sizeof(body));
+		const struct problem_facts missing = {
+			.scope = slice_make(scope, SCOPE_TEXT_MAX - 1)};
+		length = problem_compose((enum problem)i, &missing, body, sizeof(body));
 		assert_int_equal(length, strlen(body));
 		assert_int_equal(body[length - 2], '}');
 		for (unsigned j = 0; j < i; j++)

@@ -227,6 +227,11 @@ static void port_subscription_ended(void *context, const struct catalog_subscrip
 				 subscription->service);
 }
 
+static int port_budget_changed(void *context, struct billing_budget_key key, struct fault *fault)
+{
+	return publish_failed(context, publish_budget(context, key, fault), fault);
+}
+
 static int port_keys_changed(void *context, const struct account_key *keys, size_t count,
 			     struct fault *fault)
 {
@@ -268,6 +273,7 @@ static int api_begin(struct node *node, const struct node_options *options, stru
 		.ports = {.service_changed = port_service_changed,
 			  .subscription_changed = port_subscription_changed,
 			  .subscription_ended = port_subscription_ended,
+			  .budget_changed = port_budget_changed,
 			  .keys_changed = port_keys_changed,
 			  .identity_key = identity_tell,
 			  .wait_applied = port_wait_applied,
@@ -462,7 +468,8 @@ static void free_maps(struct node *node)
 {
 	free_values(&node->services);
 	free_values(&node->account_leases);
-	free_values(&node->budget_leases);
+	for (unsigned level = 0; level < BILLING_LEVELS; level++)
+		free_values(&node->budget_leases[level]);
 	map_fini(&node->instances);
 }
 
@@ -519,7 +526,8 @@ int node_serve(const struct node_options *options, struct fault *fault)
 	map_init(&node->services);
 	map_init(&node->instances);
 	map_init(&node->account_leases);
-	map_init(&node->budget_leases);
+	for (unsigned level = 0; level < BILLING_LEVELS; level++)
+		map_init(&node->budget_leases[level]);
 	sem_init(&node->workers_ready, 0, 0);
 	sem_init(&node->poster_wake.woken, 0, 0);
 	sem_init(&node->sync_wake.woken, 0, 0);

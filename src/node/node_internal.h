@@ -87,8 +87,8 @@ struct node {
 	bool signals_open;
 	struct map services;  /* service id -> node_service */
 	struct map instances; /* fleet instance id -> its service id, as a pointer-sized value */
-	struct map account_leases; /* ledger account id -> node_lease */
-	struct map budget_leases;  /* subscription id -> node_lease */
+	struct map account_leases;                /* ledger account id -> node_lease */
+	struct map budget_leases[BILLING_LEVELS]; /* id of whom it bounds -> node_lease */
 	uint32_t next_upstream;
 	struct node_leaving *leaving;
 	struct loop_timer leaving_timer;
@@ -138,6 +138,8 @@ void listening_tell(struct node *node);
 int publish_everything(struct node *node, struct fault *fault);
 int publish_service(struct node *node, struct service_id id, struct fault *fault);
 int publish_subscription(struct node *node, struct subscription_id id, struct fault *fault);
+/* Of an app or an account. */
+int publish_budget(struct node *node, struct billing_budget_key key, struct fault *fault);
 int publish_keys(struct node *node, const struct account_key *keys, size_t count,
 		 struct fault *fault);
 /* The store has what the gateway was not told: until all of it could be published again, what the

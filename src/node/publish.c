@@ -310,24 +310,52 @@ static int account_lease(struct node *node, const char *account_name,
 	return 0;
 }
 
-static int budget_lease(struct node *node, const struct catalog_subscription *subscription,
+static_assert((int)BILLING_LEVEL_SUBSCRIPTION == (int)GATEWAY_LEVEL_SUBSCRIPTION &&
+		      (int)BILLING_LEVEL_APP == (int)GATEWAY_LEVEL_APP &&
+		      (int)BILLING_LEVEL_ACCOUNT == (int)GATEWAY_LEVEL_ACCOUNT &&
+		      (int)BILLING_LEVELS == (int)GATEWAY_LEVELS,
+	      "billing and gateway know the same levels");
+
+/* *ret_lease stays NULL where the budget is none. */
+static int budget_lease(struct node *node, const struct billing_budget *budget,
 			struct gateway_lease **ret_lease, struct fault *fault)
 {
-	struct node_lease *lease = map_find(&node->budget_leases, subscription->id.value);
+	struct map *leases = &node->budget_leases[budget->key.level];
+	struct node_lease *lease = map_find(leases, budget->key.id);
 
-	*ret_lease = NULL;
-	if (subscription->budget_nano < 0)
+	if (budget->nano < 0)
 		return 0;
 	if (lease == NULL) {
-		const int code = lease_new(node, &node->budget_leases, subscription->id.value,
-					   &lease, fault);
+		const int code = lease_new(node, leases, budget->key.id, &lease, fault);
 		if (code < 0)
 			return code;
-		billing_poster_budget_add(node->poster, subscription->id, lease);
+		billing_poster_budget_add(node->poster, budget->key, lease);
 	}
-	posting_refresh(node, lease);
 	*ret_lease = lease->lease;
 	return 0;
+}
+
+static int budget_leases(struct node *node, const struct catalog_subscription *subscription,
+			 struct gateway_lease *ret_leases[GATEWAY_LEVELS], struct fault *fault)
+{
+	const uint64_t ids[BILLING_LEVELS] = {
+		[BILLING_LEVEL_SUBSCRIPTION] = subscription->id.value,
+		[BILLING_LEVEL_APP] = subscription->app.value,
+		[BILLING_LEVEL_ACCOUNT] = subscription->account.value,
+	};
+	int code = 0;
+
+	for (unsigned level = 0; code == 0 && level < BILLING_LEVELS; level++) {
+		struct billing_budget budget = {
+			.key = {(enum billing_level)level, ids[level]},
+			.nano = subscription->budget_nano,
+		};
+		if (level != BILLING_LEVEL_SUBSCRIPTION)
+			code = billing_budget_get(node->store, budget.key, &budget, fault);
+		if (code == 0)
+			code = budget_lease(node, &budget, &ret_leases[level], fault);
+	}
+	return code;
 }
 
 static int publish_found_subscription(struct node *node,
@@ -356,13 +384,20 @@ static int publish_found_subscription(struct node *node,
 	if (code == 0)
 		code = account_lease(node, account_name, &entry.account_lease, fault);
 	if (code == 0)
-		code = budget_lease(node, subscription, &entry.budget_lease, fault);
+		code = budget_leases(node, subscription, entry.budget_leases, fault);
 	if (code == 0)
 		code = billing_used(node->store, subscription->id, entry.month, &entry.used,
 				    &entry.cloud_used, fault);
 	if (code == 0)
 		code = gateway_publish_subscription(node->gateway, &entry, fault);
 	return code;
+}
+
+/* Only the one that the poster was told of: of another it would not say again that it has no
+ * more, and calls would wait for that. */
+static void refresh_budget(struct node *node, struct billing_budget_key key)
+{
+	posting_refresh(node, map_find(&node->budget_leases[key.level], key.id));
 }
 
 int publish_subscription(struct node *node, struct subscription_id id, struct fault *fault)
@@ -373,21 +408,23 @@ int publish_subscription(struct node *node, struct subscription_id id, struct fa
 	if (code < 0)
 		return code;
 	billing_poster_terms_changed(node->poster, id);
+	refresh_budget(node, (struct billing_budget_key){BILLING_LEVEL_SUBSCRIPTION, id.value});
 	return publish_found_subscription(node, &subscription, fault);
 }
 
 /* One that cannot be put in force, as its service could not, is left out. */
-static int publish_subscriptions(struct node *node, uint64_t *left_out, struct fault *fault)
+static int publish_subscriptions(struct node *node, const struct catalog_subscription_filter *which,
+				 uint64_t *left_out, struct fault *fault)
 {
-	const struct catalog_subscription_filter active = {.only_active = true};
 	struct catalog_subscription *page = calloc(PAGE, sizeof(*page));
 	struct subscription_id after = {0};
 	size_t count;
 	int code;
 
 	check(page != NULL);
+	check(which->only_active);
 	do {
-		code = catalog_subscription_list(node->store, &active, after, page, PAGE, &count,
+		code = catalog_subscription_list(node->store, which, after, page, PAGE, &count,
 						 fault);
 		for (size_t i = 0; code == 0 && i < count; i++) {
 			code = publish_found_subscription(node, &page[i], fault);
@@ -403,6 +440,20 @@ static int publish_subscriptions(struct node *node, uint64_t *left_out, struct f
 	} while (code == 0 && count == PAGE);
 	free(page);
 	return code;
+}
+
+int publish_budget(struct node *node, struct billing_budget_key key, struct fault *fault)
+{
+	struct catalog_subscription_filter bounded = {.only_active = true};
+	uint64_t left_out = 0;
+
+	if (key.level == BILLING_LEVEL_APP)
+		bounded.app.value = key.id;
+	else
+		bounded.account.value = key.id;
+	billing_poster_budget_changed(node->poster, key);
+	refresh_budget(node, key);
+	return publish_subscriptions(node, &bounded, &left_out, fault);
 }
 
 /* ---- keys ---- */
@@ -454,6 +505,7 @@ struct publishing {
 
 static int publish_view(struct store *store, void *context, struct fault *fault)
 {
+	const struct catalog_subscription_filter all = {.only_active = true};
 	struct publishing *publishing = context;
 	struct node *node = publishing->node;
 
@@ -461,7 +513,7 @@ static int publish_view(struct store *store, void *context, struct fault *fault)
 	publishing->left_out = 0;
 	int code = publish_services(node, &publishing->left_out, fault);
 	if (code == 0)
-		code = publish_subscriptions(node, &publishing->left_out, fault);
+		code = publish_subscriptions(node, &all, &publishing->left_out, fault);
 	return code < 0 ? code : publish_all_keys(node, fault);
 }
 

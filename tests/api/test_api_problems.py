@@ -140,6 +140,18 @@ BAD_BODIES = [
     ("POST", "/v1/subscriptions", {"app": "acme/shop", "service": "echo",
                                    "budget_period": "month"}, 422, "invalid-argument",
      "/budget_period", "without a budget"),
+    # budgets
+    ("POST", "/v1/budgets", {"of": "acme"}, 422, "invalid-argument", "/amount", "missing"),
+    ("POST", "/v1/budgets", {"of": "acme", "amount": "-1"}, 422, "invalid-argument", "/amount", ""),
+    ("POST", "/v1/budgets", {"of": "acme", "amount": "1", "period": "week"}, 422,
+     "invalid-argument", "/period", '"month" and "once"'),
+    ("POST", "/v1/budgets", {"of": "nobody", "amount": "1"}, 404, "not-found", "/of", "nobody"),
+    ("POST", "/v1/budgets", {"of": "acme/none", "amount": "1"}, 404, "not-found", "/of", "none"),
+    ("POST", "/v1/budgets", {"of": "acme/shop/ecko", "amount": "1"}, 404, "not-found", "/of",
+     "echo"),
+    ("POST", "/v1/budgets", {"of": "acme/shop/echo/more", "amount": "1"}, 404, "not-found", "/of",
+     "echo/more"),
+    ("POST", "/v1/budgets", {"of": "/", "amount": "1"}, 404, "not-found", "/of", ""),
 ]
 
 # method, path, status, type, parameter, words
@@ -157,6 +169,9 @@ BAD_QUERIES = [
     ("GET", "/v1/accounts?after=", 422, "invalid-argument", "after", ""),
     ("GET", "/v1/accounts?after=%zz", 422, "invalid-argument", None, "percent"),
     ("GET", "/v1/accounts?after=%00", 422, "invalid-argument", None, "percent"),
+    ("GET", "/v1/budgets", 422, "invalid-argument", "of", "missing"),
+    ("GET", "/v1/budgets?of=nobody", 404, "not-found", "of", "nobody"),
+    ("DELETE", "/v1/budgets?of=acme/none", 404, "not-found", "of", "none"),
     ("GET", "/v1/usage?step=week", 422, "invalid-argument", "step", '"hour"'),
     ("GET", "/v1/usage?from=yesterday", 422, "invalid-argument", "from", "24h"),
     ("GET", "/v1/usage?from=1h&to=2h", 422, "invalid-argument", "from", "later"),
