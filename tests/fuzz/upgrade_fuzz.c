@@ -32,10 +32,13 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	text[size] = '\0';
 	const struct slice value = slice_make(text, size);
 	const struct http_header headers[] = {
+		{.name = slice_of("Sec-WebSocket-Key"),
+		 .value = slice_of("dGhlIHNhbXBsZSBub25jZQ=="),
+		 .known = HTTP_WEBSOCKET_KEY},
 		{.name = slice_of("Upgrade"), .value = value, .known = HTTP_UPGRADE},
 		{.name = slice_of("Upgrade"), .value = value, .known = HTTP_UPGRADE}};
 	struct http_request request = {
-		.method = slice_of("GET"), .headers = headers, .header_count = 1, .upgrade = true};
+		.method = slice_of("GET"), .headers = headers, .header_count = 2, .upgrade = true};
 
 	const enum tunnel_wish wish = tunnel_wish(&request);
 	check(wish == TUNNEL_NONE || wish == TUNNEL_WANTED);
@@ -44,11 +47,11 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	request.method = slice_of("GET");
 	request.body_bytes = HTTP_LENGTH_UNKNOWN;
 	check(tunnel_wish(&request) == (wish == TUNNEL_WANTED ? TUNNEL_REFUSED : TUNNEL_NONE));
-	request.header_count = 2;
+	request.header_count = 3;
 	check(tunnel_wish(&request) == TUNNEL_NONE);
 	if (wish == TUNNEL_NONE)
 		return 0;
-	check(slice_equal(tunnel_protocol(headers, 1), value));
+	check(slice_equal(tunnel_protocol(headers, 2), value));
 	check(is_one_name(value));
 	for (size_t i = 0; i < sizeof(past) / sizeof(past[0]); i++)
 		check(!begins_with_word(value, past[i]));
