@@ -8,7 +8,7 @@
 #include "cli/cli.h"
 #include "node/node.h"
 
-#define WORKERS_MAX 64
+#define WORKERS_MAX 63
 
 /* ---- serve ---- */
 

@@ -38,6 +38,17 @@ const struct store_migration account_migrations[] = {
 	 .number = 2,
 	 .sql = "ALTER TABLE api_keys DROP COLUMN last_used_ns;"
 		"ALTER TABLE api_keys ADD COLUMN successor BIGINT NOT NULL DEFAULT 0"},
+	{.domain = "account",
+	 .number = 3,
+	 .sql = "CREATE TABLE access_tokens ("
+		" id INTEGER PRIMARY KEY,"
+		" account BIGINT NOT NULL REFERENCES accounts (id),"
+		" role TEXT NOT NULL,"
+		" digest TEXT NOT NULL UNIQUE,"
+		" last_four TEXT NOT NULL,"
+		" created_ns BIGINT NOT NULL,"
+		" expires_ns BIGINT NOT NULL,"
+		" revoked_ns BIGINT NOT NULL)"},
 };
 const size_t account_migration_count = sizeof(account_migrations) / sizeof(account_migrations[0]);
 

@@ -156,6 +156,39 @@ int account_key_revoke(struct store *store, struct key_id id, uint64_t now_ns,
 int account_key_rotate(struct store *store, struct random *random, struct key_id id,
 		       uint64_t overlap_ns, uint64_t now_ns, struct account_key_made *ret_made,
 		       struct account_key *ret_before, struct fault *fault);
+/* ---- access tokens ---- */
+
+/* What an account may do at the control plane. One role so far. */
+#define ACCOUNT_ROLE_PROVIDER "provider" /* report the usage of its services */
+
+struct account_token {
+	struct token_id id;
+	struct account_id account;
+	char account_name[ACCOUNT_NAME_MAX];
+	char role[16];
+	struct api_key_digest digest;
+	char last_four[5];
+	uint64_t created_ns;
+	uint64_t expires_ns; /* 0: never */
+	uint64_t revoked_ns; /* 0: not */
+};
+
+/* Makes a provider's token of the account, which expires after now or (0) never; its text, of the
+ * form that API keys have, is the caller's to wipe. */
+int account_token_create(struct store *store, struct random *random, struct slice account_name,
+			 uint64_t expires_ns, uint64_t now_ns, struct account_token *ret_token,
+			 char ret_text[API_KEY_TEXT_MAX], struct fault *fault);
+/* By its text's digest; FAULT_NOT_FOUND where there is none that is valid now. */
+int account_token_find(struct store *store, const struct api_key_digest *digest, uint64_t now_ns,
+		       struct account_token *ret_token, struct fault *fault);
+/* Of one account, or (0) of all. */
+int account_token_list(struct store *store, struct account_id account, struct token_id after,
+		       struct account_token *tokens, size_t most, size_t *ret_count,
+		       struct fault *fault);
+/* Once revoked stays revoked, at the first time. */
+int account_token_revoke(struct store *store, struct token_id id, uint64_t now_ns,
+			 struct account_token *ret_token, struct fault *fault);
+
 /* Whether the key may be used at now_ns. */
 static inline bool account_key_valid(const struct account_key *key, uint64_t now_ns)
 {

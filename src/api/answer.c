@@ -132,8 +132,18 @@ json_t *api_error_json(const struct api_request *request, const char *at, const 
 	return json;
 }
 
-/* `error` is what api_error_json makes; stolen. */
-static void answer_problem(struct api_request *request, enum api_problem problem, json_t *error)
+json_t *api_problem_json(enum api_problem problem, json_t *error)
+{
+	const struct api_problem_text *text = api_problem_text(problem);
+	json_t *json = json_pack("{s:s, s:s, s:i}", "type", text->type, "title", text->title,
+				 "status", (int)text->status);
+
+	json_object_update(json, error);
+	json_decref(error);
+	return json;
+}
+
+void api_answer_error(struct api_request *request, enum api_problem problem, json_t *error)
 {
 	static const struct http_header challenge = {
 		.name = {"WWW-Authenticate", 16},
@@ -142,12 +152,8 @@ static void answer_problem(struct api_request *request, enum api_problem problem
 	const struct api_problem_text *text = api_problem_text(problem);
 	struct http_header allow = {.name = slice_of("Allow")};
 	const struct http_header *more = NULL;
-	json_t *json = json_object();
+	json_t *json = api_problem_json(problem, error);
 
-	json_object_set_new(json, "type", json_string(text->type));
-	json_object_set_new(json, "title", json_string(text->title));
-	json_object_set_new(json, "status", json_integer(text->status));
-	json_object_update(json, error);
 	if (json_array_size(request->errors) > 1)
 		json_object_set(json, "errors", request->errors);
 	if (request->complaints != NULL)
@@ -155,14 +161,13 @@ static void answer_problem(struct api_request *request, enum api_problem problem
 	if (problem == API_UNAUTHORIZED)
 		more = &challenge;
 	if (problem == API_METHOD) {
-		allow.value = slice_of(json_string_value(json_object_get(error, "detail")) +
+		allow.value = slice_of(json_string_value(json_object_get(json, "detail")) +
 				       strlen(API_USE_METHODS));
 		more = &allow;
 	}
 	request->status = text->status;
 	send_json(request, json, "application/problem+json", more);
 	json_decref(json);
-	json_decref(error);
 }
 
 void api_answer_problem(struct api_request *request, enum api_problem problem, const char *at,
@@ -174,12 +179,12 @@ void api_answer_problem(struct api_request *request, enum api_problem problem, c
 	va_start(arguments, detail);
 	vsnprintf(text, sizeof(text), detail, arguments);
 	va_end(arguments);
-	answer_problem(request, problem, api_error_json(request, at, NULL, text));
+	api_answer_error(request, problem, api_error_json(request, at, NULL, text));
 }
 
 void api_answer_errors(struct api_request *request)
 {
-	answer_problem(request, API_ARGUMENT, json_incref(json_array_get(request->errors, 0)));
+	api_answer_error(request, API_ARGUMENT, json_incref(json_array_get(request->errors, 0)));
 }
 
 static enum api_problem problem_of_fault(const struct api_request *request, int code)
@@ -211,8 +216,8 @@ void api_answer_fault(struct api_request *request, const struct fault *fault)
 	if (problem == API_INTERNAL || problem == API_STORE)
 		log_event(LOG_ERROR, "api.failed", log_text("method", request->route->method),
 			  log_text("route", request->route->path), log_text("fault", fault->text));
-	answer_problem(request, problem,
-		       api_error_json(request, request->at, fault->near, fault->text));
+	api_answer_error(request, problem,
+			 api_error_json(request, request->at, fault->near, fault->text));
 }
 
 size_t api_compose_refusal(struct http_server *server, const struct http_refusal *refusal,

@@ -48,6 +48,25 @@ struct api_identity_key {
 	char secret[API_IDENTITY_SECRET_MAX];
 };
 
+/* Usage that a provider reports, on its way to a record. */
+struct api_usage {
+	struct app_id app;
+	struct service_id service;
+	struct call_id call; /* of the record */
+	uint64_t used_ns;    /* Unix */
+	int64_t units[RATING_UNITS_MAX];
+	void *held; /* the node's, from usage_hold to usage_record or usage_release */
+};
+
+enum api_usage_outcome {
+	API_USAGE_HELD,
+	API_USAGE_NO_SUBSCRIPTION,
+	API_USAGE_TOO_MUCH, /* for one report */
+	API_USAGE_BALANCE,
+	API_USAGE_BUDGET,
+	API_USAGE_BUSY, /* the ledger was asked, and did not say in time */
+};
+
 struct api;
 
 /* What the node does with what the API changed. A fault is answered as 500 and logged; the store
@@ -73,6 +92,17 @@ struct api_ports {
 	bool (*wait_applied)(void *context, uint64_t most_ns);
 	/* The account got money. */
 	void (*account_funded)(void *context, struct ledger_account_id account);
+	/* There is room for so many records of reported usage; the first one's place, the others'
+	 * are behind it. Holding waits for the ledger for some seconds from here on. */
+	int (*usage_begin)(void *context, size_t count, uint32_t *ret_stream,
+			   uint64_t *ret_position, struct fault *fault);
+	/* Holds what it can cost. The subscription is the one that is in force. */
+	enum api_usage_outcome (*usage_hold)(void *context, struct api_usage *usage);
+	void (*usage_release)(void *context, struct api_usage *usage);
+	/* Charges it and writes the next record. False: it could not be charged. */
+	bool (*usage_record)(void *context, struct api_usage *usage, int64_t *ret_charge_nano);
+	/* Until the records are on disk. */
+	int (*usage_sync)(void *context, struct fault *fault);
 	/* Members of the node's part of GET /v1/status: "version", "started", "gateway" (addresses,
 	 * io), "workers", "calls", "instances", "poster", "journal". A new reference. */
 	json_t *(*status)(void *context);
@@ -91,6 +121,7 @@ struct api_options {
 	struct billing_terms_source terms;
 	struct rating_card card;
 	uint64_t notice_least_ns; /* of a plan that gets dearer, whatever its own */
+	uint64_t usage_late_ns, usage_future_ns; /* from when to when usage may be reported */
 	const char *cloud_name;
 	const char *currency;      /* "USD" */
 	const char *folder;        /* the cloud's: logs of services are read from log/ in it */

@@ -47,24 +47,25 @@ struct api {
 
 #define API_PROBLEM_PREFIX "urn:stoa:problem:"
 
-#define API_PROBLEMS(X)                                                                       \
-	X(API_UNAUTHORIZED, 401, "admin-token-needed", "The admin token is missing or wrong") \
-	X(API_NO_ROUTE, 404, "no-such-route", "The API has no such path")                     \
-	X(API_METHOD, 405, "method-not-allowed", "The path does not know this method")        \
-	X(API_MEDIA_TYPE, 415, "media-type", "The body must be application/json")             \
-	X(API_MALFORMED, 400, "malformed-body", "The body is not what the route takes")       \
-	X(API_ARGUMENT, 422, "invalid-argument", "An argument is not allowed")                \
-	X(API_MANIFEST, 422, "invalid-manifest", "The manifest is not valid")                 \
-	X(API_NOT_FOUND, 404, "not-found", "What was named is not there")                     \
-	X(API_CONFLICT, 409, "conflict", "It is there already, and different")                \
-	X(API_KEY_REUSED, 422, "idempotency-key-reused",                                      \
-	  "The Idempotency-Key was used for another request")                                 \
-	X(API_REFUSED, 403, "refused", "A rule forbids it")                                   \
-	X(API_LIMIT, 422, "limit-reached", "A limit of the cloud is reached")                 \
-	X(API_BUSY, 503, "busy", "The store is busy; try again")                              \
-	X(API_STORE, 503, "store-unavailable",                                                \
-	  "The store cannot be read or written; GET /v1/status says more")                    \
-	X(API_INTERNAL, 500, "internal", "The cloud could not do it")                         \
+#define API_PROBLEMS(X)                                                                        \
+	X(API_UNAUTHORIZED, 401, "admin-token-needed", "The admin token is missing or wrong")  \
+	X(API_NO_ROUTE, 404, "no-such-route", "The API has no such path")                      \
+	X(API_METHOD, 405, "method-not-allowed", "The path does not know this method")         \
+	X(API_MEDIA_TYPE, 415, "media-type", "The body must be application/json")              \
+	X(API_MALFORMED, 400, "malformed-body", "The body is not what the route takes")        \
+	X(API_ARGUMENT, 422, "invalid-argument", "An argument is not allowed")                 \
+	X(API_MANIFEST, 422, "invalid-manifest", "The manifest is not valid")                  \
+	X(API_NOT_FOUND, 404, "not-found", "What was named is not there")                      \
+	X(API_CONFLICT, 409, "conflict", "It is there already, and different")                 \
+	X(API_KEY_REUSED, 422, "idempotency-key-reused",                                       \
+	  "The Idempotency-Key was used for another request")                                  \
+	X(API_REFUSED, 403, "refused", "A rule forbids it")                                    \
+	X(API_PAYMENT, 402, "payment-required", "The balance or the budget does not cover it") \
+	X(API_LIMIT, 422, "limit-reached", "A limit of the cloud is reached")                  \
+	X(API_BUSY, 503, "busy", "The store is busy; try again")                               \
+	X(API_STORE, 503, "store-unavailable",                                                 \
+	  "The store cannot be read or written; GET /v1/status says more")                     \
+	X(API_INTERNAL, 500, "internal", "The cloud could not do it")                          \
 	X(API_REQUEST, 400, "request-invalid", "The request is not valid HTTP, or beyond a limit")
 
 enum api_problem {
@@ -110,7 +111,8 @@ struct api_argument {
 
 struct api_request;
 
-/* Fills request->answer, and request->status where it is not 200. A fault becomes a problem;
+/* Fills request->answer, and request->status where it is not 200; or answers a problem itself and
+ * returns 0. A fault becomes a problem;
  * request->at says which argument is at fault, if one is. */
 typedef int (*api_handler_fn)(struct api_request *request, struct fault *fault);
 
@@ -120,6 +122,7 @@ enum api_route_flag {
 	API_METRICS = 1 << 3, /* answers a plain text; the metrics token is enough */
 	API_LISTS = 1 << 2,   /* answers a list, {"items": [...], "next": ...} */
 	API_PLAIN = 1 << 4,   /* answers a plain text */
+	API_EVENTS = 1 << 5,  /* its body is CloudEvents (event.h); a provider's token is enough */
 };
 
 struct api_route {
@@ -198,7 +201,10 @@ struct api_request {
 	struct slice query;
 	struct slice idempotency_key;
 	struct text body;
-	json_t *json; /* the parsed body */
+	json_t *json;               /* the parsed body */
+	struct account_id provider; /* whose token it has; 0: the admin token */
+	json_t *event;              /* of API_EVENTS: attributes from header fields, or NULL */
+	bool event_batch;
 	uint64_t now_ns;
 	struct api_value values[API_ARGUMENTS_MAX]; /* as the route's arguments */
 	bool answered;
@@ -276,6 +282,9 @@ void api_answer_text(struct api_request *request);
 #define API_USE_METHODS "Use "
 void api_answer_problem(struct api_request *request, enum api_problem problem, const char *at,
 			const char *detail, ...) __attribute__((format(printf, 4, 5)));
+/* The problem as it stands in answers; `error` is what api_error_json makes; stolen. */
+json_t *api_problem_json(enum api_problem problem, json_t *error);
+void api_answer_error(struct api_request *request, enum api_problem problem, json_t *error);
 /* One thing that is wrong with an argument; `at` as above. `near` is what was probably meant, or
  * NULL or "". */
 json_t *api_error_json(const struct api_request *request, const char *at, const char *near,
@@ -337,6 +346,10 @@ int api_ledger_show(struct api_request *request, struct fault *fault);
 int api_transfers_list(struct api_request *request, struct fault *fault);
 int api_ledger_hledger(struct api_request *request, struct fault *fault);
 int api_journal_list(struct api_request *request, struct fault *fault);
+int api_usage_report(struct api_request *request, struct fault *fault);
+int api_tokens_create(struct api_request *request, struct fault *fault);
+int api_tokens_list(struct api_request *request, struct fault *fault);
+int api_tokens_revoke(struct api_request *request, struct fault *fault);
 int api_usage_show(struct api_request *request, struct fault *fault);
 int api_changes_list(struct api_request *request, struct fault *fault);
 int api_accounts_bill(struct api_request *request, struct fault *fault);

@@ -473,7 +473,8 @@ bool api_arguments_read(struct api_request *request)
 	check(request->route->argument_count <= API_ARGUMENTS_MAX);
 	read_path_and_headers(request);
 	read_query(request);
-	if (api_route_takes_body(request->route) && !read_body(request))
+	if (api_route_takes_body(request->route) && (request->route->flags & API_EVENTS) == 0 &&
+	    !read_body(request))
 		return false;
 	require(request);
 	if (request->errors == NULL)

@@ -168,11 +168,17 @@ static const char *outcome_name(uint8_t outcome)
 	static const char *const names[] = {
 		[JOURNAL_ANSWERED] = "answered", [JOURNAL_ABORTED] = "aborted",
 		[JOURNAL_FAILED] = "failed",     [JOURNAL_CUT] = "cut",
-		[JOURNAL_RUNNING] = "running",
+		[JOURNAL_RUNNING] = "running",   [JOURNAL_REPORTED] = "reported",
 	};
 
-	return outcome >= JOURNAL_ANSWERED && outcome <= JOURNAL_RUNNING ? names[outcome]
-									 : "unknown";
+	return outcome >= JOURNAL_ANSWERED && outcome <= JOURNAL_REPORTED ? names[outcome]
+									  : "unknown";
+}
+
+/* Usage that was reported has neither key nor instance. */
+static json_t *id_or_null(const char *prefix, uint64_t value)
+{
+	return value == 0 ? json_null() : api_json_id(prefix, value);
 }
 
 static json_t *units_json(const struct journal_record *record, const struct names *names)
@@ -199,8 +205,8 @@ static json_t *record_json(uint32_t stream, const struct journal_record *record,
 		"call", call, "started", api_json_time(record->started_ns), "settled",
 		api_json_time(record->settled_ns), "service", names->service, "app", names->app,
 		"account", names->account, "plan", names->plan, "plan_version",
-		(int)names->plan_version, "key", api_json_id("key", record->key.value), "instance",
-		api_json_id("inst", record->instance), "status", (int)record->status, "outcome",
+		(int)names->plan_version, "key", id_or_null("key", record->key.value), "instance",
+		id_or_null("inst", record->instance), "status", (int)record->status, "outcome",
 		outcome_name(record->outcome), "billed", (record->flags & JOURNAL_BILLED) != 0,
 		"continues", !journal_record_begins_call(record), "request_bytes",
 		(json_int_t)record->request_bytes, "response_bytes",

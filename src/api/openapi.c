@@ -3,6 +3,7 @@
 
 #include <stdio.h>
 
+#include "api/event.h"
 #include "api/schemas.h"
 #include "base/check.h"
 
@@ -183,6 +184,32 @@ static json_t *body_json(const struct api_route *route)
 			 "required", required, "additionalProperties", 0);
 }
 
+/* CloudEvents in the three ways that HTTP carries them: api/event.h. */
+static json_t *events_json(void)
+{
+	json_t *data = json_pack(
+		"{s:s, s:{s:{s:s}, s:{s:s, s:{s:s, s:i, s:I}, s:i, s:i}}, s:[s, s], s:b}", "type",
+		"object", "properties", "service", "type", "string", "units", "type", "object",
+		"additionalProperties", "type", "integer", "minimum", 1, "maximum",
+		(json_int_t)API_EVENT_UNIT_MOST, "minProperties", 1, "maxProperties",
+		RATING_UNITS_MAX, "required", "service", "units", "additionalProperties", 0);
+	json_t *event = json_pack(
+		"{s:s, s:{s:{s:s}, s:{s:s}, s:{s:s, s:i}, s:{s:s, s:i}, s:{s:s, s:s}, "
+		"s:{s:s, s:s}, s:O}, s:[s, s, s, s, s, s]}",
+		"type", "object", "properties", "specversion", "const", "1.0", "type", "const",
+		API_EVENT_TYPE, "source", "type", "string", "maxLength", API_EVENT_TEXT_MAX, "id",
+		"type", "string", "maxLength", API_EVENT_TEXT_MAX, "subject", "type", "string",
+		"description", "the app, `account/app`", "time", "type", "string", "format",
+		"date-time", "data", data, "required", "specversion", "type", "source", "id",
+		"subject", "data");
+
+	return json_pack("{s:b, s:{s:{s:O}, s:{s:{s:s, s:o, s:i, s:i}}, s:{s:o}}}", "required", 1,
+			 "content", "application/cloudevents+json", "schema", event,
+			 "application/cloudevents-batch+json", "schema", "type", "array", "items",
+			 event, "minItems", 1, "maxItems", API_EVENTS_MAX, "application/json",
+			 "schema", data);
+}
+
 /* ---- answers ---- */
 
 static void set_success(json_t *answers, const struct api_route *route, const char *status,
@@ -251,7 +278,9 @@ static json_t *operation_json(const struct api_route *route)
 		json_object_set(operation, "parameters", list);
 	json_decref(list);
 	if (api_route_takes_body(route))
-		json_object_set_new(operation, "requestBody", body_json(route));
+		json_object_set_new(operation, "requestBody",
+				    (route->flags & API_EVENTS) != 0 ? events_json()
+								     : body_json(route));
 	if ((route->flags & API_OPEN) != 0)
 		json_object_set_new(operation, "security", json_array());
 	return operation;

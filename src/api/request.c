@@ -4,6 +4,7 @@
 #include <sodium.h>
 #include <string.h>
 
+#include "api/event.h"
 #include "base/check.h"
 
 static struct api_request *request_of(struct http_exchange *exchange)
@@ -20,10 +21,24 @@ static struct slice header_value(const struct http_request *request, const char 
 	return (struct slice){0};
 }
 
-static bool has_token(const struct api *api, const struct http_request *request, unsigned flags)
+/* A store that cannot be read knows no token; the request may be sent again. */
+static bool is_provider(struct api_request *request, const struct api_key_digest *digest)
 {
+	struct account_token token;
+	struct fault fault;
+
+	if (account_token_find(request->api->options.store, digest, request->now_ns, &token,
+			       &fault) < 0)
+		return false;
+	request->provider = token.account;
+	return true;
+}
+
+static bool has_token(struct api_request *request, const struct http_request *head, unsigned flags)
+{
+	const struct api *api = request->api;
 	const struct http_header *header =
-		http_header_find(request->headers, request->header_count, HTTP_AUTHORIZATION);
+		http_header_find(head->headers, head->header_count, HTTP_AUTHORIZATION);
 	const struct slice scheme = slice_of("Bearer ");
 
 	if (header == NULL || header->value.length <= scheme.length ||
@@ -31,8 +46,11 @@ static bool has_token(const struct api *api, const struct http_request *request,
 		return false;
 	const struct api_key_digest given = api_key_digest(
 		slice_trim(slice_part(header->value, scheme.length, header->value.length)));
-	return api_key_digest_equal(&given, &api->token) ||
-	       ((flags & API_METRICS) != 0 && api_key_digest_equal(&given, &api->metrics_token));
+	if (api_key_digest_equal(&given, &api->token))
+		return true;
+	if ((flags & API_METRICS) != 0)
+		return api_key_digest_equal(&given, &api->metrics_token);
+	return (flags & API_EVENTS) != 0 && is_provider(request, &given);
 }
 
 /* "application/json", with parameters or without. */
@@ -59,7 +77,7 @@ static bool admit(struct api_request *request, const struct http_request *head)
 	request->route = api_route_find(head->method, head->path, &request->arena,
 					request->segments, allowed);
 	if ((request->route == NULL || (request->route->flags & API_OPEN) == 0) &&
-	    !has_token(request->api, head, request->route == NULL ? 0 : request->route->flags))
+	    !has_token(request, head, request->route == NULL ? 0 : request->route->flags))
 		api_answer_problem(request, API_UNAUTHORIZED, NULL,
 				   "Send `Authorization: Bearer TOKEN` with the token in the "
 				   "cloud's file admin.token");
@@ -72,6 +90,8 @@ static bool admit(struct api_request *request, const struct http_request *head)
 	else if (head->body_bytes != 0 && !api_route_takes_body(request->route))
 		api_answer_problem(request, API_MALFORMED, NULL, "%s %s takes no body",
 				   request->route->method, request->route->path);
+	else if ((request->route->flags & API_EVENTS) != 0)
+		return api_event_admit(request, head);
 	else if (head->body_bytes != 0 && !is_json(head))
 		api_answer_problem(request, API_MEDIA_TYPE, NULL,
 				   "Send the body as JSON, with `Content-Type: application/json`");
@@ -131,6 +151,8 @@ static void handle(struct api_request *request)
 		return;
 	if (request->route->handler(request, &fault) < 0)
 		api_answer_fault(request, &fault);
+	else if (request->answered)
+		return; /* with a problem */
 	else if ((request->route->flags & API_METRICS) != 0)
 		api_answer_text(request);
 	else if (request->stream.next != NULL)
@@ -170,6 +192,7 @@ static void on_over(struct http_exchange *exchange)
 	if (request->has_secret && request->output.data != NULL)
 		sodium_memzero(request->output.data, request->output.length);
 	json_decref(request->json);
+	json_decref(request->event);
 	json_decref(request->answer);
 	json_decref(request->complaints);
 	json_decref(request->errors);

@@ -6,7 +6,8 @@
 
 #define COUNT_OF(array) (sizeof(array) / sizeof((array)[0]))
 
-const char *const api_change_kinds[] = {"account", "app", "key", "service", "subscription", NULL};
+const char *const api_change_kinds[] = {"account",      "app",   "key", "service",
+					"subscription", "token", NULL};
 static const char *const budget_periods[] = {"month", "once", NULL};
 
 /* Arguments that several routes have. */
@@ -217,6 +218,8 @@ static const struct api_argument receipt_arguments[] = {
 	 "the call's id, as `Stoa-Call` tells it"},
 };
 
+static const char *const token_roles[] = {ACCOUNT_ROLE_PROVIDER, NULL};
+
 const char *const api_usage_steps[] = {"minute", "hour", "day", NULL};
 
 static const struct api_argument usage_arguments[] = {
@@ -243,6 +246,24 @@ static const struct api_argument price_arguments[] = {
 	 "in their place: what this app, `account/app`, really used of the service"},
 	{"period", API_QUERY, API_MONTH, false, 0, 0, NULL,
 	 "in which calendar month (UTC) it did; last month where not given"},
+};
+
+static const struct api_argument token_create_arguments[] = {
+	{"account", API_BODY, API_TEXT, true, 1, NAME_BYTES, NULL, "the provider"},
+	{"role", API_BODY, API_CHOICE, true, 0, 0, token_roles,
+	 "what for: `provider`: to report the usage of the account's services"},
+	{"expires", API_BODY, API_EXPIRY, false, 0, 0, NULL,
+	 "a time (RFC 3339) or a duration from now (`30d`); never where not given"},
+	ONCE,
+};
+
+static const struct api_argument token_list_arguments[] = {
+	{"account", API_QUERY, API_TEXT, false, 1, NAME_BYTES, NULL, "only this account's"},
+	AFTER, LIMIT,
+};
+
+static const struct api_argument token_revoke_arguments[] = {
+	{"id", API_PATH, API_TEXT, true, 1, ID_TEXT_MAX - 1, NULL, "the token's id"},
 };
 
 #define NONE         NULL, 0
@@ -290,6 +311,14 @@ const struct api_route api_routes[] = {
 	 MAY(API_NOT_FOUND) | MAY(API_REFUSED), CALLS(keys_rotate)},
 	{"DELETE", "/v1/keys/{id}", "Revokes a key, for ever, and cuts its calls in flight.",
 	 0, TAKES(key_revoke_arguments), "KeyRevoked", MAY(API_NOT_FOUND), CALLS(keys_revoke)},
+	{"POST", "/v1/tokens",
+	 "Makes an access token of an account; its text is shown here and never again.",
+	 API_MAKES, TAKES(token_create_arguments), "TokenMade",
+	 MAY(API_NOT_FOUND), CALLS(tokens_create)},
+	{"GET", "/v1/tokens", "The access tokens, without their texts.",
+	 API_LISTS, TAKES(token_list_arguments), "Token", MAY(API_NOT_FOUND), CALLS(tokens_list)},
+	{"DELETE", "/v1/tokens/{id}", "Revokes an access token, for ever.",
+	 0, TAKES(token_revoke_arguments), "Token", MAY(API_NOT_FOUND), CALLS(tokens_revoke)},
 	{"POST", "/v1/services", "Publishes a service by its manifest, or what changed in it.",
 	 API_MAKES, TAKES(publish_arguments), "Published",
 	 MAY(API_NOT_FOUND) | MAY(API_REFUSED) | MAY(API_CONFLICT) | MAY(API_MANIFEST) |
@@ -328,6 +357,12 @@ const struct api_route api_routes[] = {
 	 0, TAKES(budget_arguments), "Budgets", MAY(API_NOT_FOUND), CALLS(budgets_remove)},
 	{"GET", "/v1/usage", "Calls, errors, bytes and latencies over time, as far as they are posted.",
 	 0, TAKES(usage_arguments), "Usage", MAY(API_NOT_FOUND), CALLS(usage_show)},
+	{"POST", "/v1/usage",
+	 "Takes usage that was not told with a call, as CloudEvents; docs/usage.md. A provider's "
+	 "token is enough, for its own services.",
+	 API_EVENTS, NONE, "UsageReport",
+	 MAY(API_NOT_FOUND) | MAY(API_CONFLICT) | MAY(API_REFUSED) | MAY(API_PAYMENT) |
+		 MAY(API_LIMIT), CALLS(usage_report)},
 	{"GET", "/v1/ledger", "The accounts of every ledger, page by page, and whether each ledger balances.",
 	 0, TAKES(page_arguments), "Ledger", 0, CALLS(ledger_show)},
 	{"GET", "/v1/ledger/{account}/transfers", "The transfers from and to an account, newest first.",
@@ -386,6 +421,8 @@ const struct api_argument *api_route_find_argument(const struct api_route *route
 
 bool api_route_takes_body(const struct api_route *route)
 {
+	if ((route->flags & API_EVENTS) != 0)
+		return true;
 	for (size_t i = 0; i < route->argument_count; i++) {
 		if (route->arguments[i].place == API_BODY)
 			return true;

@@ -116,7 +116,8 @@ static bool may_be_billed(const struct journal_record *record,
 			  const struct bill_subscription *subscription)
 {
 	return (record->flags & JOURNAL_BILLED) != 0 && record->outcome >= JOURNAL_ANSWERED &&
-	       record->outcome <= JOURNAL_RUNNING && record->outcome != JOURNAL_FAILED &&
+	       record->outcome <= JOURNAL_REPORTED && record->outcome != JOURNAL_FAILED &&
+	       (record->outcome != JOURNAL_REPORTED || !journal_record_begins_call(record)) &&
 	       (record->status < 500 || subscription->rating.bill_always);
 }
 

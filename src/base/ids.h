@@ -14,21 +14,42 @@
 
 #include "base/slice.h"
 
-struct account_id { uint64_t value; };
-struct app_id { uint64_t value; };
-struct key_id { uint64_t value; };
-struct service_id { uint64_t value; };
-struct plan_id { uint64_t value; };	    /* one version of one plan */
-struct subscription_id { uint64_t value; };
-struct instance_id { uint64_t value; };     /* unique within a node's life */
-struct ledger_account_id { uint64_t value; };
+struct account_id {
+	uint64_t value;
+};
+struct app_id {
+	uint64_t value;
+};
+struct key_id {
+	uint64_t value;
+};
+struct token_id {
+	uint64_t value;
+};
+struct service_id {
+	uint64_t value;
+};
+struct plan_id {
+	uint64_t value;
+}; /* one version of one plan */
+struct subscription_id {
+	uint64_t value;
+};
+struct instance_id {
+	uint64_t value;
+}; /* unique within a node's life */
+struct ledger_account_id {
+	uint64_t value;
+};
 
-struct call_id { uint8_t bytes[16]; };
+struct call_id {
+	uint8_t bytes[16];
+};
 
-#define ID_TEXT_MAX	 32 /* bytes, with the NUL */
+#define ID_TEXT_MAX      32 /* bytes, with the NUL */
 #define CALL_ID_TEXT_MAX 37 /* 36 and the NUL */
 
-/* "prefix_number". Prefixes: acct, app, key, svc, plan, sub, inst, ledger. */
+/* "prefix_number". Prefixes: acct, app, key, token, svc, plan, sub, inst, ledger. */
 void id_format(const char *prefix, uint64_t value, char text[ID_TEXT_MAX]);
 bool id_parse(const char *prefix, struct slice text, uint64_t *ret_value);
 

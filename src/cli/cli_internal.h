@@ -122,6 +122,7 @@ struct cli_request {
 	const char *method;
 	struct text path; /* with the query, escaped */
 	json_t *body;     /* NULL: the route takes none */
+	const char *type; /* "Content-Type: ..", where the body is no application/json */
 	char *header;     /* "Name: value"; NULL: none */
 	bool has_pages;   /* it takes `after` and `limit` */
 };
@@ -241,6 +242,10 @@ int cli_catalog_show(struct cli *cli);
 int cli_call(struct cli *cli);
 int cli_usage(struct cli *cli);
 int cli_price(struct cli *cli);
+int cli_usage_report(struct cli *cli);
+int cli_token_create(struct cli *cli);
+int cli_token_list(struct cli *cli);
+int cli_token_revoke(struct cli *cli);
 int cli_statement(struct cli *cli);
 int cli_receipt(struct cli *cli);
 int cli_verify(struct cli *cli);

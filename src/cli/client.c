@@ -144,7 +144,8 @@ static void prepare(struct cli *cli, struct exchange *exchange, const struct cli
 	if (request->body != NULL) {
 		exchange->body = json_dumps(request->body, JSON_COMPACT);
 		check(exchange->body != NULL);
-		add_header(exchange, "Content-Type: application/json");
+		add_header(exchange, request->type == NULL ? "Content-Type: application/json"
+							   : request->type);
 		add_header(exchange, "Expect:");
 		curl_easy_setopt(curl, CURLOPT_POSTFIELDSIZE_LARGE,
 				 (curl_off_t)strlen(exchange->body));

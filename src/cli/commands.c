@@ -13,7 +13,7 @@ static const struct cli_option serve_options[] = {
 	{"--gateway", "ADDR", true,
 	 "where calls come in, in place of cloud.yaml's; port 0: a free one"},
 	{"--api", "ADDR", false, "where the API listens, in place of cloud.yaml's"},
-	{"--workers", "N", false, "threads that serve calls, 1 to 64"},
+	{"--workers", "N", false, "threads that serve calls, 1 to 63"},
 	{"--io", "auto|uring|epoll", false, "how the gateway waits for the network"},
 };
 
@@ -67,8 +67,20 @@ static const struct cli_option usage_options[] = {
 	{"--to", "WHEN", false, "now where not given"},
 };
 
+static const struct cli_option report_options[] = {
+	{"--id", "EVENT", false, "the event's: the same again counts nothing more; else by chance"},
+	{"--source", "SOURCE", false, "who made the id; /stoa/cli where not given"},
+	{"--time", "TIME", false, "when it was used (2026-11-24T04:10:57Z); now where not given"},
+};
+
+static const struct cli_option token_create_options[] = {
+	{"--role", "provider", false, "what for; provider where not given"},
+	{"--expires", "WHEN", false, "a duration (30d) or a time (2027-01-31T00:00:00Z)"},
+};
+
 static const struct cli_option change_options[] = {
-	{"--kind", "account|app|key|service|subscription", false, "only of this kind of thing"},
+	{"--kind", "account|app|key|service|subscription|token", false,
+	 "only of this kind of thing"},
 	{"--name", "NAME", false, "only of what has this name; of a key its id"},
 };
 
@@ -171,6 +183,20 @@ const struct cli_command cli_commands[] = {
 	 "key_2 of acme/shop is revoked since 2026-11-24 04:10:57 UTC\n"
 	 "every worker has applied it, after 3.2 ms\n",
 	 OPTIONS(wait_options), 1, 1, cli_key_revoke},
+	{"token create", "ACCOUNT", "Make an access token of an account; it is shown once",
+	 "A provider's token opens POST /v1/usage for the account's own services, and nothing else.",
+	 "$ stoa token create globex --role provider --expires 30d\n"
+	 "stoa_Zm9v...\n",
+	 OPTIONS(token_create_options), 1, 1, cli_token_create},
+	{"token list", "[ACCOUNT]", "List the access tokens, without their texts",
+	 NULL,
+	 "$ stoa token list globex\n",
+	 NO_OPTIONS, 0, 1, cli_token_list},
+	{"token revoke", "TOKEN", "Revoke an access token, for ever",
+	 NULL,
+	 "$ stoa token revoke token_1\n"
+	 "token_1 of globex is revoked since 2026-11-24 04:10:57 UTC\n",
+	 NO_OPTIONS, 1, 1, cli_token_revoke},
 	{"publish", "FILE", "Publish a service by its manifest, or what changed in it",
 	 "The service's command runs in the manifest's folder. Publishing the same again changes\n"
 	 "nothing. What is wrong with the manifest is told as file:line:column. Who is subscribed to\n"
@@ -280,6 +306,13 @@ const struct cli_command cli_commands[] = {
 	 "SERVICE  APP        CALLS  ERRORS     P50     P90    P99       IN      OUT  TREND\n"
 	 "thumbs   acme/shop   1204       3  1.2 ms  2.5 ms  14 ms  2.1 GiB  9.4 MiB    ▁▃█▅▂\n",
 	 OPTIONS(usage_options), 0, 0, cli_usage},
+	{"usage report", "ACCOUNT/APP SERVICE UNIT=QUANTITY...",
+	 "Report usage of work that ended after its call",
+	 "It is charged as if a call had told it, within the same budget and bounds, and stands in\n"
+	 "the journal. Providers report by POST /v1/usage: see docs/usage.md.",
+	 "$ stoa usage report acme/shop render jobs=3 --id job-81 --time 2026-11-24T04:10:57Z\n"
+	 "job-81 is on record: 0.75 USD of acme/shop, record 019b0c5e-7a4e-7c6f-8a51-0d6d1f2f9f3a\n",
+	 OPTIONS(report_options), 3, 6, cli_usage_report},
 	{"statement", "ACCOUNT", "Show what an account owes and is owed for a month",
 	 "An amount below zero is owed to the account. A bill can be checked by anybody who has it\n"
 	 "and the cloud's public key: see `stoa verify`.",

@@ -86,6 +86,11 @@ static struct cli_request keys(void)
 	return route_keys_list((struct route_keys_list){.limit = NAMES_MAX});
 }
 
+static struct cli_request tokens(void)
+{
+	return route_tokens_list((struct route_tokens_list){.limit = NAMES_MAX});
+}
+
 /* By how help calls a value: "ACCOUNT/APP", "auto|uring|epoll". */
 static void offer_values(struct completing *completing, struct slice called)
 {
@@ -100,6 +105,7 @@ static void offer_values(struct completing *completing, struct slice called)
 		{"SERVICE[:PLAN]", services, "service", "summary"},
 		{"SERVICE[:METHODS[:PATH]]", services, "service", "summary"},
 		{"ID", keys, "id", "app"},
+		{"TOKEN", tokens, "id", "account"},
 	};
 
 	if (slice_starts_with(called, slice_of("FILE")))

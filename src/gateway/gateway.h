@@ -37,7 +37,7 @@
 #include "rating/rating.h"
 
 #define GATEWAY_NAME_MAX      136 /* bytes of a name, "account/app" included, with NUL */
-#define GATEWAY_WORKERS_MAX   JOURNAL_STREAMS_MAX
+#define GATEWAY_WORKERS_MAX   (JOURNAL_STREAMS_MAX - 1) /* a stream each; one is for reports */
 #define GATEWAY_LISTENERS_MAX 8
 #define GATEWAY_INSTANCES_MAX 256        /* of one service */
 #define GATEWAY_QUEUE_MAX     4096       /* calls that wait on one worker */
@@ -184,6 +184,42 @@ struct gateway_lease_state {
 struct gateway_lease_state gateway_lease_poll(struct gateway_lease *lease);
 /* Calls that wait for money look again. */
 void gateway_leases_changed(struct gateway *gateway);
+
+/* ---- usage that a service's provider reports, for work that ended after its call ---- */
+
+enum gateway_reported {
+	GATEWAY_REPORT_HELD,
+	GATEWAY_REPORT_NO_SUBSCRIPTION, /* none of the app to the service is in force */
+	GATEWAY_REPORT_TOO_MUCH,        /* more than max_units or max_charge let one report count */
+	GATEWAY_REPORT_BALANCE,         /* the account cannot pay */
+	GATEWAY_REPORT_BUDGET,          /* a budget of any level does not cover it */
+	GATEWAY_REPORT_WAIT,            /* the ledger was asked; try again */
+};
+
+struct directory_subscription;
+
+struct gateway_report {
+	struct app_id app;
+	struct service_id service;
+	struct call_id call;             /* of the record */
+	uint64_t used_ns;                /* Unix; it counts in the month in which it is recorded */
+	int64_t units[RATING_UNITS_MAX]; /* by the service's slots, none below zero */
+
+	/* the gateway's, while it is held */
+	const struct directory_subscription *subscription;
+	struct gateway_lease *account, *budgets[GATEWAY_LEVELS];
+	int64_t held_nano;
+};
+
+/* Holds the most that it can cost, from the leases that calls draw on, so that no cap is passed
+ * whoever races. Publisher, which changes no directory before the report is recorded or released.
+ */
+enum gateway_reported gateway_report_hold(struct gateway *gateway, struct gateway_report *report);
+void gateway_report_release(struct gateway_report *report);
+/* Charges it and appends its record to the stream, which has room. False where the quantities have
+ * become more than can be counted: then the record is one that is not billed. */
+bool gateway_report_record(struct gateway *gateway, struct gateway_report *report,
+			   struct journal_stream *stream, int64_t *ret_charge_nano);
 
 /* ---- publishing ---- */
 

@@ -1,8 +1,10 @@
 /*
  * journal: the append-only files of call records, one stream a gateway worker.
  *
- * A record is the fixed-size fact about one finished call, or about one part of a call that runs
- * long (all but the last are JOURNAL_RUNNING), protected by CRC32C. It is written
+ * A record is the fixed-size fact about one finished call, about one part of a call that runs
+ * long (all but the last are JOURNAL_RUNNING), or about usage that was reported without a call
+ * (JOURNAL_REPORTED: it has no key, instance, status, bytes or durations; started_ns is when the
+ * units were used), protected by CRC32C. It is written
  * into a mapped file before the answer's last byte is given to the kernel: a memory write, no
  * system call, so that a caller that received a whole answer is always on record, even when
  * the process is killed by SIGKILL in the next instruction. A power cut can lose at most the
@@ -50,12 +52,14 @@ enum journal_outcome {
 	JOURNAL_ABORTED = 2,  /* the caller went away; what was delivered counts */
 	JOURNAL_FAILED = 3,   /* the service failed after the call was forwarded */
 	JOURNAL_CUT = 4,      /* Stoa ended the call: timeout, money, revocation, shutdown */
-	JOURNAL_RUNNING = 5   /* the record is of a part of a long call, which went on */
+	JOURNAL_RUNNING = 5,  /* the record is of a part of a long call, which went on */
+	JOURNAL_REPORTED = 6  /* no call: units that the service's provider reported afterwards */
 };
 
 enum journal_flag {
 	JOURNAL_BILLED = 1 << 0,   /* counts for quantities and charges */
-	JOURNAL_CONTINUES = 1 << 1 /* a part behind a call's first: it counts no call of its own */
+	JOURNAL_CONTINUES = 1 << 1 /* it counts no call of its own: a part behind a call's first, or
+				      JOURNAL_REPORTED */
 };
 
 /* Of a plan's max_charge, what a call's earlier records left; what is more is told as this. */

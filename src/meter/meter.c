@@ -31,6 +31,13 @@ const struct store_migration meter_migrations[] = {
 		" key BIGINT NOT NULL, month BIGINT NOT NULL,"
 		" calls BIGINT NOT NULL, last_minute BIGINT NOT NULL,"
 		" PRIMARY KEY (key, month))"},
+	{.domain = "meter",
+	 .number = 3,
+	 .sql = "CREATE TABLE meter_reported ("
+		" key TEXT NOT NULL PRIMARY KEY, digest TEXT NOT NULL, call TEXT NOT NULL,"
+		" stream BIGINT NOT NULL, position BIGINT NOT NULL, at_ns BIGINT NOT NULL,"
+		" UNIQUE (stream, position));"
+		"CREATE INDEX meter_reported_at ON meter_reported (at_ns)"},
 };
 const size_t meter_migration_count = sizeof(meter_migrations) / sizeof(meter_migrations[0]);
 

@@ -7,6 +7,7 @@
  *	cloud	the same for the running cost and the fee, one row for each rate card that was in
  *		force in the month, so that every charge can be recomputed from its own prices
  *	key	how often an API key called in a calendar month, and the minute of its last call
+ *	reported	which events that report usage were taken, and where their records stand
  *	minute	a roll-up of a subscription's calls in one minute: counts, bytes, a histogram of
  *		latencies
  *
@@ -97,6 +98,33 @@ int meter_key_save(struct store *store, const struct meter_key *use, struct faul
 /* The calls of one month, and the minute of the last call ever; 0 where there was none. */
 int meter_key_used(struct store *store, struct key_id key, uint32_t month, uint64_t *ret_calls,
 		   uint64_t *ret_last_minute, struct fault *fault);
+
+/* ---- events that report usage ---- */
+
+#define METER_DIGEST_BYTES 32
+
+/* That an event was taken. Written before its record, which gets this place: the record alone
+ * says that it counts. */
+struct meter_reported {
+	uint8_t key[METER_DIGEST_BYTES];    /* of who reported it and what it is called */
+	uint8_t digest[METER_DIGEST_BYTES]; /* of what it says */
+	struct call_id call;
+	uint32_t stream;
+	uint64_t position;
+	uint64_t at_ns; /* Unix */
+};
+
+int meter_reported_find(struct store *store, const uint8_t key[METER_DIGEST_BYTES], bool *ret_found,
+			struct meter_reported *ret_reported, struct fault *fault);
+/* Neither its key nor its place may be there. */
+int meter_reported_save(struct store *store, const struct meter_reported *reported,
+			struct fault *fault);
+/* Forgets those of a stream from this position on: their records were never written, or lost by a
+ * power cut, and nobody was told that they were taken. Before the stream goes on. */
+int meter_reported_forget_lost(struct store *store, uint32_t stream, uint64_t position,
+			       struct fault *fault);
+/* Forgets those that were taken before. */
+int meter_reported_forget_old(struct store *store, uint64_t before_ns, struct fault *fault);
 
 /* ---- latencies ---- */
 

@@ -29,7 +29,7 @@ void meter_minute_add(struct meter_minute *minute, const struct journal_record *
 
 	/* A call of several records counts with its first, and is judged by its last. */
 	const bool begins = journal_record_begins_call(record);
-	const bool ends = record->outcome != JOURNAL_RUNNING;
+	const bool ends = record->outcome != JOURNAL_RUNNING && record->outcome != JOURNAL_REPORTED;
 
 	counts->calls += begins;
 	counts->billed_calls += begins && (record->flags & JOURNAL_BILLED) != 0;

@@ -65,7 +65,7 @@ static const char *const durability_choices[] = {"interval", "answer", NULL};
 	  "Where the API listens; keep it on loopback or a Unix socket")                           \
 	X(TEXT, store, "store", "", NULL, "255", NULL,                                             \
 	  "Where accounts, catalog and ledger are kept (sqlite:PATH); empty: store.db here")       \
-	X(COUNT, workers, "workers", "0", "0", "64", NULL,                                         \
+	X(COUNT, workers, "workers", "0", "0", "63", NULL,                                         \
 	  "Threads that serve calls; 0: one a core, less one for the instances")                   \
 	X(ENUM, io, "io", "auto", NULL, NULL, io_choices, "How the kernel tells of events")        \
 	X(ENUM, durability, "durability", "interval", NULL, NULL, durability_choices,              \
@@ -101,6 +101,10 @@ static const char *const durability_choices[] = {"interval", "answer", NULL};
 	  "An upgraded connection is cut after so long, or after its plan's timeout if less")      \
 	X(DURATION, settle_interval, "settle_interval", "5s", "100ms", "1h", NULL,                 \
 	  "A call that runs longer is charged and on record each time so much has passed")         \
+	X(DURATION, usage_late, "usage.late", "6h", "1m", "30d", NULL,                             \
+	  "Usage that a provider reports later than so long after its time is refused")            \
+	X(DURATION, usage_future, "usage.future", "5m", "0s", "1h", NULL,                          \
+	  "And what is of a time so far ahead: its clock is wrong")                                \
 	X(BYTES, head_bytes, "http.head_bytes", "32KiB", "1KiB", "64KiB", NULL,                    \
 	  "Largest head of a request or an answer")                                                \
 	X(BYTES, body_bytes, "http.body_bytes", "1GiB", "0", "1TiB", NULL,                         \
@@ -239,6 +243,8 @@ static void take_values(const struct values *values, struct config *config)
 	config->tunnel_idle_ns = values->tunnel_idle_timeout;
 	config->tunnel_lifetime_ns = values->tunnel_lifetime;
 	config->settle_ns = values->settle_interval / CLOCK_NS_PER_MS * CLOCK_NS_PER_MS;
+	config->usage_late_ns = values->usage_late;
+	config->usage_future_ns = values->usage_future;
 	http_limits_default(&config->limits);
 	config->limits.head_bytes_max = (uint32_t)values->head_bytes;
 	config->limits.body_bytes_max = values->body_bytes;

@@ -60,6 +60,7 @@ struct config {
 	uint32_t waiting_max;
 	struct gateway_ejection ejection;
 	uint64_t tunnel_idle_ns, tunnel_lifetime_ns, settle_ns;
+	uint64_t usage_late_ns, usage_future_ns;
 	enum log_level log_level;
 	enum log_format log_format;
 	char log_file[CONFIG_ADDRESS_MAX]; /* "": standard error */

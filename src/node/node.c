@@ -265,6 +265,8 @@ static int api_begin(struct node *node, const struct node_options *options, stru
 		.terms = billing_terms_of_catalog(),
 		.card = node->config.card,
 		.notice_least_ns = node->config.notice_least_ns,
+		.usage_late_ns = node->config.usage_late_ns,
+		.usage_future_ns = node->config.usage_future_ns,
 		.cloud_name = node->config.name,
 		.currency = node->config.currency,
 		.folder = node->folder,
@@ -278,6 +280,11 @@ static int api_begin(struct node *node, const struct node_options *options, stru
 			  .identity_key = identity_tell,
 			  .wait_applied = port_wait_applied,
 			  .account_funded = port_account_funded,
+			  .usage_begin = reporting_begin,
+			  .usage_hold = reporting_hold,
+			  .usage_release = reporting_release,
+			  .usage_record = reporting_record,
+			  .usage_sync = reporting_sync,
 			  .status = status_compose,
 			  .metrics = metrics_compose,
 			  .context = node},
@@ -420,6 +427,8 @@ static int node_start(struct node *node, const struct node_options *options, str
 	if (code == 0)
 		code = journal_begin(node, fault);
 	if (code == 0)
+		code = reporting_recover(node, fault);
+	if (code == 0)
 		code = auditing_open(node, fault);
 	if (code == 0)
 		code = posting_open(node, fault);
@@ -531,6 +540,7 @@ int node_serve(const struct node_options *options, struct fault *fault)
 	sem_init(&node->workers_ready, 0, 0);
 	sem_init(&node->poster_wake.woken, 0, 0);
 	sem_init(&node->sync_wake.woken, 0, 0);
+	sem_init(&node->report_wake.woken, 0, 0);
 	sem_init(&node->audit_stop, 0, 0);
 	troubles_init(&node->troubles);
 	process_prepare();
@@ -573,6 +583,7 @@ int node_serve(const struct node_options *options, struct fault *fault)
 	sem_destroy(&node->workers_ready);
 	sem_destroy(&node->poster_wake.woken);
 	sem_destroy(&node->sync_wake.woken);
+	sem_destroy(&node->report_wake.woken);
 	sem_destroy(&node->audit_stop);
 	troubles_fini(&node->troubles);
 	free(node);

@@ -121,6 +121,11 @@ struct node {
 	struct node_wake poster_wake, sync_wake;
 	_Atomic bool stopping;
 
+	/* usage that is reported: the control thread's */
+	struct journal_stream *report_stream; /* NULL: nothing was reported yet */
+	uint64_t report_due_ns;               /* until then a request may wait for the ledger */
+	struct node_wake report_wake;         /* leases changed, or the journal was synced */
+
 	/* audit */
 	struct audit_signer signer;
 	struct audit_logs *logs;
@@ -159,6 +164,17 @@ int posting_open(struct node *node, struct fault *fault);
 int posting_start(struct node *node, struct fault *fault);
 void posting_wake(void *node);      /* any thread */
 void posting_wake_sync(void *node); /* any thread */
+/* Until it is woken, by the machine's clock. One thread. */
+void posting_wait(struct node_wake *wake, uint64_t most_ns);
+/* reporting.c: usage that is reported. At start, before anything is recorded: what was put down and
+ * never recorded is forgotten. Then the API's ports (api.h). Control thread. */
+int reporting_recover(struct node *node, struct fault *fault);
+int reporting_begin(void *node, size_t count, uint32_t *ret_stream, uint64_t *ret_position,
+		    struct fault *fault);
+enum api_usage_outcome reporting_hold(void *node, struct api_usage *usage);
+void reporting_release(void *node, struct api_usage *usage);
+bool reporting_record(void *node, struct api_usage *usage, int64_t *ret_charge_nano);
+int reporting_sync(void *node, struct fault *fault);
 /* The ledger has, or may have, more for the lease: calls wait for the poster's word. Control
  * thread; NULL is allowed. */
 void posting_refresh(struct node *node, struct node_lease *lease);

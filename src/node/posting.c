@@ -12,6 +12,13 @@
 #define TURN_INTERVAL_NS  (100 * CLOCK_NS_PER_MS)
 #define FAULT_INTERVAL_NS (200 * CLOCK_NS_PER_MS)
 
+/* Any thread. */
+static void wake(struct node_wake *wake)
+{
+	if (!atomic_exchange(&wake->told, true))
+		sem_post(&wake->woken);
+}
+
 /* ---- the gateway's leases, as billing sees them ---- */
 
 static struct billing_lease_state port_poll(void *context, void *handle)
@@ -60,6 +67,7 @@ static void port_changed(void *context)
 
 	if (node->gateway != NULL)
 		gateway_leases_changed(node->gateway);
+	wake(&node->report_wake);
 }
 
 void posting_refresh(struct node *node, struct node_lease *lease)
@@ -72,12 +80,6 @@ void posting_refresh(struct node *node, struct node_lease *lease)
 }
 
 /* ---- threads ---- */
-
-static void wake(struct node_wake *wake)
-{
-	if (!atomic_exchange(&wake->told, true))
-		sem_post(&wake->woken);
-}
 
 void posting_wake(void *context)
 {
@@ -94,7 +96,7 @@ void posting_wake_sync(void *context)
 }
 
 /* Waits on the machine's clock whatever the node's: this paces work, it decides nothing. */
-static void wait_for_wake(struct node_wake *wake, uint64_t most_ns)
+void posting_wait(struct node_wake *wake, uint64_t most_ns)
 {
 	const uint64_t due_ns = clock_monotonic_ns(clock_system()) + most_ns;
 	const struct timespec due = {.tv_sec = (time_t)(due_ns / CLOCK_NS_PER_S),
@@ -116,12 +118,12 @@ static void *run_poster(void *context)
 		if (billing_poster_turn(node->poster, &posted, &fault) < 0) {
 			troubles_note(&node->troubles, TROUBLE_POSTER, clock_wall_ns(node->clock),
 				      &fault);
-			wait_for_wake(&node->poster_wake, FAULT_INTERVAL_NS);
+			posting_wait(&node->poster_wake, FAULT_INTERVAL_NS);
 			continue;
 		}
 		troubles_note(&node->troubles, TROUBLE_POSTER, clock_wall_ns(node->clock), NULL);
 		if (posted < BILLING_TURN_RECORDS)
-			wait_for_wake(&node->poster_wake, TURN_INTERVAL_NS);
+			posting_wait(&node->poster_wake, TURN_INTERVAL_NS);
 	}
 	return NULL;
 }
@@ -136,6 +138,7 @@ static void maintain(struct node *node)
 		      failed ? &fault : NULL);
 	if (node->gateway != NULL) /* a start may fail before there is one */
 		gateway_journal_synced(node->gateway);
+	wake(&node->report_wake);
 }
 
 static void *run_sync(void *context)
@@ -144,7 +147,7 @@ static void *run_sync(void *context)
 
 	while (!atomic_load(&node->stopping)) {
 		maintain(node);
-		wait_for_wake(&node->sync_wake, node->config.sync_interval_ns);
+		posting_wait(&node->sync_wake, node->config.sync_interval_ns);
 	}
 	return NULL;
 }

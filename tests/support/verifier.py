@@ -380,8 +380,9 @@ def check_belongs(bill, record, subscription):
     demand(bill["account"] in (subscription["account"]["name"], subscription["provider"]["name"],
                                "operator"), "a subscription is none of the account's")
     demand(month_of(record.settled_ns) == bill["period"], "a record is of another month")
-    demand(record.flags & 1 and record.outcome in (1, 2, 4, 5)
+    demand(record.flags & 1 and record.outcome in (1, 2, 4, 5, 6)
            and (record.status < 500 or subscription["bill_always"]), "a record is not billed")
+    demand(record.outcome != 6 or record.flags & 2, "what was reported counts no call")
     demand(record.path < len(PATHS) and record.charge_nano >= 0 and
            max(record.request_bytes + record.response_bytes, record.memory_mib_us,
                record.cpu_milli_us, *record.units) < 1 << 63, "a quantity is no number")
