@@ -171,12 +171,27 @@ static int change_terms(struct directory *directory, struct directory_subscripti
 	return refresh_hold(directory, subscription, fault);
 }
 
+/* Goes on from what was used so far, whose list usage is that of the version in force then. */
+static int init_admission(struct directory_subscription *subscription,
+			  const struct gateway_subscription_entry *entry, struct fault *fault)
+{
+	const struct directory_plan *plan =
+		directory_plan_at(subscription, clock_month_start_ns(entry->month));
+	int64_t list_nano;
+
+	if (!rating_plan_list(&plan->admit.rating, &entry->used, &list_nano))
+		return fault_set(fault, FAULT_LIMIT,
+				 "app %s: its usage exceeds what can be counted", entry->app_name);
+	admit_state_init(&subscription->admit, entry->month, &entry->used, &entry->cloud_used,
+			 list_nano);
+	return 0;
+}
+
 int directory_put_subscription(struct directory *directory,
 			       const struct gateway_subscription_entry *entry, struct fault *fault)
 {
 	struct directory_service *service = directory_service_by_id(directory, entry->service);
 	const struct directory_plan *plan = directory_plan_by_id(directory, entry->plan);
-	int64_t list_nano;
 
 	check(entry->account_lease != NULL);
 	sweep_subscriptions(directory);
@@ -189,9 +204,6 @@ int directory_put_subscription(struct directory *directory,
 	if (subscription != NULL && subscription->id.value == entry->id.value)
 		return change_terms(directory, subscription, plan, entry->budget_leases, fault);
 
-	if (!rating_plan_list(&plan->admit.rating, &entry->used, &list_nano))
-		return fault_set(fault, FAULT_LIMIT,
-				 "app %s: its usage exceeds what can be counted", entry->app_name);
 	subscription = aligned_alloc(64, sizeof(*subscription));
 	if (subscription == NULL)
 		return fault_set(fault, FAULT_SYSTEM, "no memory for a subscription");
@@ -203,15 +215,18 @@ int directory_put_subscription(struct directory *directory,
 	subscription->account_lease = entry->account_lease;
 	put_budgets(subscription, entry->budget_leases);
 	atomic_store(&subscription->plan, plan);
-	admit_state_init(&subscription->admit, entry->month, &entry->used, &entry->cloud_used,
-			 list_nano);
+	int code = init_admission(subscription, entry, fault);
+	if (code < 0) {
+		free(subscription);
+		return code;
+	}
 	if (!directory_copy_name(subscription->account_name, entry->account_name) ||
 	    !directory_copy_name(subscription->app_name, entry->app_name)) {
 		free(subscription);
 		return fault_set(fault, FAULT_LIMIT, "app %s: the name does not fit",
 				 entry->app_name);
 	}
-	const int code = refresh_hold(directory, subscription, fault);
+	code = refresh_hold(directory, subscription, fault);
 	if (code < 0) {
 		free(subscription);
 		return code;

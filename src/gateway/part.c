@@ -119,6 +119,16 @@ static int64_t plan_most(const struct call *call, uint64_t duration_us)
 	return most_then > most_now ? most_then : most_now;
 }
 
+/* The most that the first use of a meter can bring, also under a version to come. */
+static int64_t first_most(const struct call *call)
+{
+	const int64_t now_nano = admit_first_nano(&call->subscription->admit, &call->plan->admit,
+						  loop_wall_ns(call->worker->loop));
+	const int64_t then_nano = version_to_come(call)->admit.first_nano;
+
+	return version_to_come(call) != call->plan && then_nano > now_nano ? then_nano : now_nano;
+}
+
 static bool cloud_most(const struct call *call, uint64_t duration_us, uint64_t bytes,
 		       int64_t *ret_nano)
 {
@@ -135,8 +145,7 @@ static enum admit_outcome hold_next(struct call *call)
 	const struct call_parts *parts = call->parts;
 	const uint64_t now_ns = loop_now_ns(call->worker->loop);
 	int64_t usage_nano = plan_most(call, parts->covered_us + part_us(call));
-	const int64_t first_nano = admit_first_nano(&call->subscription->admit, &call->plan->admit,
-						    loop_wall_ns(call->worker->loop));
+	const int64_t first_nano = first_most(call);
 	int64_t cloud_nano;
 
 	if (fills_a_record(call))

@@ -320,24 +320,6 @@ static void the_parts_of_a_call_are_one_call_and_its_charge_their_sum(void **unu
 	end(&talk);
 }
 
-/* Another version of the rig's plan, published as its next. */
-static void publish_next(struct rig *rig, const struct rating_plan *plan, int64_t call_most_nano,
-			 uint64_t begins_ns)
-{
-	struct fault fault;
-	const struct gateway_plan_entry entry = {
-		.id = {2},
-		.name = "payg",
-		.rating = *plan,
-		.call_most_nano = call_most_nano,
-		.limits = {.quota_calls = -1, .timeout_ns = 60 * CLOCK_NS_PER_S}};
-
-	assert_int_equal(gateway_publish_plan(rig->gateway, &entry, &fault), 0);
-	assert_int_equal(gateway_publish_move(rig->gateway, (struct plan_id){1},
-					      (struct plan_id){2}, begins_ns, &fault),
-			 0);
-}
-
 static void each_record_of_a_call_is_charged_by_the_version_of_its_moment(void **unused)
 {
 	(void)unused;
@@ -352,7 +334,7 @@ static void each_record_of_a_call_is_charged_by_the_version_of_its_moment(void *
 	begin(&talk, &options, "", sse);
 	rig_wait_until(read_records(&talk.rig, records) >= 2);
 	const uint64_t begins_ns = clock_wall_ns(clock_system()) + 2 * PART_NS;
-	publish_next(&talk.rig, &next, options.call_most_nano, begins_ns);
+	rig_publish_next(&talk.rig, &next, options.call_most_nano, begins_ns);
 	rig_wait_until((count = read_records(&talk.rig, records)) > 0 &&
 		       records[count - 1].plan.value == 2);
 	send_text(talk.service, "a\r\ndata: 22\n\n\r\n0\r\n\r\n");
@@ -370,55 +352,6 @@ static void each_record_of_a_call_is_charged_by_the_version_of_its_moment(void *
 	}
 	assert_in_range(changed, 1, count - 2);
 	end(&talk);
-}
-
-static void a_call_over_the_change_holds_for_both_and_is_charged_by_the_next(void **unused)
-{
-	(void)unused;
-	struct journal_record record;
-	struct rig_options options = rig_options_default(CALL_NANO);
-	struct rating_plan next = options.plan;
-	struct rig rig;
-	char answer[4096];
-	struct fault fault;
-
-	next.prices[0].rate.nano = 1000;
-	options.lease_nano = 1000 + CALL_NANO;
-	rig_begin(&rig, &options);
-	const int client = rig_connect(&rig);
-	/* Days away: the hold is the plan's own, and the charge. */
-	const uint64_t now_ns = clock_wall_ns(clock_system());
-	publish_next(&rig, &next, 1000, now_ns + 3 * 86400 * CLOCK_NS_PER_S);
-	assert_int_equal(rig_get(&rig, client, "/echo/a", answer, sizeof(answer)), 200);
-	rig_records(&rig, &record);
-	assert_int_equal(record.charge_nano, CALL_NANO);
-	assert_int_equal(record.plan.value, 1);
-	/* Near: 1000 are there, which is what it holds, and its charge by the plan of its moment.
-	 */
-	publish_next(&rig, &next, 1000, now_ns + 86400 * CLOCK_NS_PER_S);
-	assert_int_equal(rig_get(&rig, client, "/echo/b", answer, sizeof(answer)), 200);
-	rig_records(&rig, &record);
-	assert_int_equal(record.charge_nano, CALL_NANO);
-	/* By now they are not. */
-	assert_int_equal(rig_get(&rig, client, "/echo/c", answer, sizeof(answer)), 402);
-	/* Taken back. */
-	assert_int_equal(gateway_publish_move(rig.gateway, (struct plan_id){1}, (struct plan_id){0},
-					      0, &fault),
-			 0);
-	assert_int_equal(rig_get(&rig, client, "/echo/d", answer, sizeof(answer)), 200);
-	rig_records(&rig, &record);
-	assert_int_equal(record.plan.value, 1);
-	/* Begun: the new price is not there, and then it is, to the last nano. */
-	publish_next(&rig, &next, 1000, now_ns - 1);
-	assert_int_equal(rig_get(&rig, client, "/echo/e", answer, sizeof(answer)), 402);
-	gateway_lease_grant(rig.lease, 2 * CALL_NANO, UINT64_MAX);
-	assert_int_equal(rig_get(&rig, client, "/echo/f", answer, sizeof(answer)), 200);
-	rig_records(&rig, &record);
-	assert_int_equal(record.charge_nano, 1000);
-	assert_int_equal(record.plan.value, 2);
-	assert_int_equal(gateway_lease_poll(rig.lease).available_nano, 0);
-	close(client);
-	rig_end(&rig);
 }
 
 static void what_cannot_be_charged_yet_is_settled_later(void **unused)
@@ -558,7 +491,6 @@ int main(void)
 		cmocka_unit_test(a_websocket_within_a_frame_gets_none),
 		cmocka_unit_test(the_parts_of_a_call_are_one_call_and_its_charge_their_sum),
 		cmocka_unit_test(each_record_of_a_call_is_charged_by_the_version_of_its_moment),
-		cmocka_unit_test(a_call_over_the_change_holds_for_both_and_is_charged_by_the_next),
 		cmocka_unit_test(what_cannot_be_charged_yet_is_settled_later),
 		cmocka_unit_test(what_a_service_fails_later_leaves_what_was_settled),
 		cmocka_unit_test(max_charge_holds_for_all_parts_together),

@@ -353,6 +353,23 @@ void rig_publish_again(struct rig *rig, const struct rig_options *options)
 	check_equal(gateway_publish_subscription(rig->gateway, &subscription, &fault), 0);
 }
 
+void rig_publish_next(struct rig *rig, const struct rating_plan *plan, int64_t call_most_nano,
+		      uint64_t begins_ns)
+{
+	struct fault fault;
+	const struct gateway_plan_entry entry = {
+		.id = {2},
+		.name = "payg",
+		.rating = *plan,
+		.call_most_nano = call_most_nano,
+		.limits = {.quota_calls = -1, .timeout_ns = 60 * CLOCK_NS_PER_S}};
+
+	check_equal(gateway_publish_plan(rig->gateway, &entry, &fault), 0);
+	check_equal(gateway_publish_move(rig->gateway, (struct plan_id){1}, (struct plan_id){2},
+					 begins_ns, &fault),
+		    0);
+}
+
 static void publish(struct rig *rig, const struct rig_options *options)
 {
 	struct fault fault;

@@ -91,6 +91,9 @@ int rig_service_listen(struct rig *rig);
 
 /* Publishes plan, service, instance and subscription once more, as they are. */
 void rig_publish_again(struct rig *rig, const struct rig_options *options);
+/* Another version of the plan, as its next from begins_ns (Unix) on. */
+void rig_publish_next(struct rig *rig, const struct rating_plan *plan, int64_t call_most_nano,
+		      uint64_t begins_ns);
 /* Makes a key of the rig's app; NULL scopes: all, 0: never. Its text is told. */
 void rig_publish_key(struct rig *rig, uint64_t id, const char *scopes, uint64_t expires_ns,
 		     char text[RIG_KEY_TEXT_MAX]);
