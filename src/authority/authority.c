@@ -10,9 +10,11 @@
 #include <unistd.h>
 
 #include "base/check.h"
+#include "base/clock.h"
 #include "base/disk.h"
 
 #define DAY_S     86400
+#define DAY_NS    (DAY_S * CLOCK_NS_PER_S)
 #define LABEL_MAX 63
 #define ON_DEMAND ".localhost" /* RFC 6761 6.3: always this machine */
 
@@ -63,7 +65,7 @@ static int load_key(const char *path, EVP_PKEY **ret_key, struct fault *fault)
 	return 0;
 }
 
-static int load_certificate(const char *path, X509 **ret_certificate, struct fault *fault)
+int authority_certificate_load(const char *path, X509 **ret_certificate, struct fault *fault)
 {
 	char *text;
 	size_t length;
@@ -129,7 +131,7 @@ static int make(struct authority *authority, const char *cloud, uint64_t now_ns,
 					    .common_name = name,
 					    .subject = authority->key,
 					    .now_ns = now_ns,
-					    .days = AUTHORITY_OWN_DAYS},
+					    .ends_ns = now_ns + AUTHORITY_OWN_DAYS * DAY_NS},
 		NULL, authority->key);
 	if (authority->certificate == NULL)
 		return fault_set(fault, FAULT_INPUT,
@@ -148,7 +150,7 @@ static int load(struct authority *authority, uint64_t now_ns, struct fault *faul
 	int code = load_key(path, &authority->key, fault);
 	path_of(authority, "ca.pem", path);
 	if (code == 0)
-		code = load_certificate(path, &authority->certificate, fault);
+		code = authority_certificate_load(path, &authority->certificate, fault);
 	if (code < 0)
 		return code;
 	ERR_clear_error();
@@ -209,7 +211,7 @@ static X509 *issue(const struct authority *authority, const char *const *names, 
 					    .name_count = count,
 					    .subject = authority->server_key,
 					    .now_ns = now_ns,
-					    .days = days},
+					    .ends_ns = now_ns + days * DAY_NS},
 		authority->certificate, authority->key);
 }
 
@@ -232,7 +234,7 @@ static bool is_good(const struct authority *authority, const char *path, const c
 	struct fault unread;
 	X509 *held = NULL;
 
-	if (load_certificate(path, &held, &unread) < 0)
+	if (authority_certificate_load(path, &held, &unread) < 0)
 		return false;
 	const bool good = X509_check_private_key(held, authority->server_key) == 1 &&
 			  X509_verify(held, authority->key) == 1 &&

@@ -9,10 +9,12 @@
  *   host certificate     for one host, over the same key, made when a client asks for it: no
  *                        certificate can stand for all of *.localhost (a wildcard directly below
  *                        the top is believed by nobody), and services come and go
+ *   client certificate   an app's, over a key that its owner made and keeps; it names the app by
+ *                        the URI stoa://ACCOUNT/APP
  *
- * Invariants: the authority signs servers and nothing that signs in turn; a serial number is 127
- * random bits and never used twice; private keys are P-256, are written with mode 0600, are
- * never told, and are refused where others may read them.
+ * Invariants: the authority signs servers and clients and nothing that signs in turn; a serial
+ * number is 127 random bits and never used twice; private keys are P-256, are written with mode
+ * 0600, are never told, and are refused where others may read them.
  *
  * Threads: authority_certify may be called by any thread, the rest by one at a time.
  * Time:    Unix nanoseconds, handed in.
@@ -35,6 +37,9 @@
 #define AUTHORITY_RENEW_DAYS  30 /* before its end a certificate is renewed */
 #define AUTHORITY_HOST_DAYS   7
 #define AUTHORITY_TEXT_MAX    (64 * 1024) /* of a file of certificates or a key */
+#define AUTHORITY_REQUEST_MAX (8 * 1024)  /* of a client's request, in PEM */
+#define AUTHORITY_PEM_MAX     8192        /* of one certificate, with NUL */
+#define AUTHORITY_SERIAL_MAX  33          /* hexadecimal, with NUL */
 
 struct authority;
 
@@ -54,6 +59,33 @@ int authority_server_ensure(struct authority *authority, const char *const *name
  * the host is none that this authority vouches for on demand: LABEL.localhost. */
 size_t authority_certify(const struct authority *authority, const char *host, uint64_t now_ns,
 			 uint8_t *der, size_t der_bytes_max);
+
+/* What an app shows in place of a key. */
+struct authority_client {
+	char certificate[AUTHORITY_PEM_MAX]; /* in PEM */
+	uint8_t fingerprint[32];             /* SHA-256 of it in DER */
+	char serial[AUTHORITY_SERIAL_MAX];
+	uint64_t ends_ns; /* its last second, Unix */
+};
+
+/* For `app`, "account/app", until ends_ns. `request` is a certificate request (PKCS #10, RFC 2986)
+ * in PEM: its signature proves who has the key, and nothing but the public key is taken from it.
+ * FAULT_INPUT: a request or a time that is not allowed. Any thread. */
+int authority_client_issue(const struct authority *authority, struct slice request, const char *app,
+			   uint64_t now_ns, uint64_t ends_ns, struct authority_client *ret_client,
+			   struct fault *fault);
+
+#define AUTHORITY_FACT_MAX 512 /* with NUL; longer ones are cut */
+
+/* What the first certificate of a file says. Names are whatever its issuer wrote. */
+struct authority_facts {
+	char subject[AUTHORITY_FACT_MAX], issuer[AUTHORITY_FACT_MAX]; /* RFC 2253 */
+	size_t name_count;
+	char names[AUTHORITY_NAMES_MAX][AUTHORITY_NAME_MAX];
+	uint64_t ends_ns; /* Unix */
+};
+
+int authority_facts_read(const char *path, struct authority_facts *ret_facts, struct fault *fault);
 
 /* A private key's file: whole, and of nobody's but its owner's to read. To be freed; wipe it. */
 int authority_key_read(const char *path, char **ret_text, size_t *ret_length, struct fault *fault);

@@ -14,18 +14,22 @@ struct authority {
 	EVP_PKEY *server_key; /* NULL before authority_server_ensure */
 };
 
+/* authority.c: the first certificate of a file. */
+int authority_certificate_load(const char *path, X509 **ret_certificate, struct fault *fault);
+
 /* ---- certificate.c: making one ---- */
 
-enum authority_use { AUTHORITY_USE_AUTHORITY, AUTHORITY_USE_SERVER };
+enum authority_use { AUTHORITY_USE_AUTHORITY, AUTHORITY_USE_SERVER, AUTHORITY_USE_CLIENT };
 
 struct authority_request {
 	enum authority_use use;
 	const char *common_name;
-	const char *const *names; /* subject alternative names: hosts and addresses */
+	/* Subject alternative names: a server's hosts and addresses, a client's URIs. */
+	const char *const *names;
 	size_t name_count;
 	EVP_PKEY *subject; /* the key that it is about */
 	uint64_t now_ns;
-	unsigned days;
+	uint64_t ends_ns; /* to the second */
 };
 
 EVP_PKEY *authority_key_new(void);

@@ -82,7 +82,7 @@ static X509 *held(const struct rig *rig, const char *file)
 	return certificate;
 }
 
-/* X509_V_OK, or what the verifier has against it as the server `host`. */
+/* X509_V_OK, or what the verifier has against it as the server `host`; NULL: as a client. */
 static int verified(const struct rig *rig, X509 *certificate, const char *host, uint64_t now_ns)
 {
 	X509 *authority = held(rig, "ca.pem");
@@ -91,11 +91,12 @@ static int verified(const struct rig *rig, X509 *certificate, const char *host, 
 
 	X509_STORE_add_cert(store, authority);
 	X509_STORE_CTX_init(context, store, certificate, NULL);
-	X509_STORE_CTX_set_purpose(context, X509_PURPOSE_SSL_SERVER);
+	X509_STORE_CTX_set_purpose(context, host != NULL ? X509_PURPOSE_SSL_SERVER
+							 : X509_PURPOSE_SSL_CLIENT);
 	X509_STORE_CTX_set_time(context, 0, (time_t)(now_ns / CLOCK_NS_PER_S));
 	X509_VERIFY_PARAM *param = X509_STORE_CTX_get0_param(context);
 	X509_VERIFY_PARAM_set_flags(param, X509_V_FLAG_X509_STRICT);
-	if (X509_VERIFY_PARAM_set1_ip_asc(param, host) != 1)
+	if (host != NULL && X509_VERIFY_PARAM_set1_ip_asc(param, host) != 1)
 		X509_VERIFY_PARAM_set1_host(param, host, 0);
 	X509_verify_cert(context);
 	const int result = X509_STORE_CTX_get_error(context);
@@ -196,6 +197,104 @@ static void a_host_below_localhost_is_certified_and_nothing_else(void **state)
 	assert_int_equal(authority_certify(rig->authority, "thumbs.localhost", NOW_NS, der, 16), 0);
 }
 
+/* A request for `key`, signed by `signer`. */
+static char *request_new(EVP_PKEY *key, EVP_PKEY *signer)
+{
+	X509_REQ *request = X509_REQ_new();
+	BIO *text = BIO_new(BIO_s_mem());
+	char *pem = calloc(1, AUTHORITY_PEM_MAX);
+
+	X509_REQ_set_pubkey(request, key);
+	X509_NAME_add_entry_by_txt(X509_REQ_get_subject_name(request), "CN", MBSTRING_ASC,
+				   (const unsigned char *)"stoa://globex/other", -1, -1, 0);
+	assert_true(X509_REQ_sign(request, signer, EVP_sha256()) > 0);
+	assert_int_equal(PEM_write_bio_X509_REQ(text, request), 1);
+	assert_true(BIO_read(text, pem, AUTHORITY_PEM_MAX - 1) > 0);
+	BIO_free(text);
+	X509_REQ_free(request);
+	return pem;
+}
+
+static void a_clients_certificate_names_its_app_and_nothing_that_was_asked(void **state)
+{
+	struct rig *rig = *state;
+	EVP_PKEY *key = EVP_EC_gen("P-256");
+	char *request = request_new(key, key);
+	struct authority_client client;
+	uint8_t fingerprint[32];
+	struct fault fault;
+
+	assert_int_equal(authority_client_issue(rig->authority, slice_of(request), "acme/shop",
+						NOW_NS, NOW_NS + 90 * DAY_NS + 7, &client, &fault),
+			 0);
+	assert_int_equal(client.ends_ns, NOW_NS + 90 * DAY_NS);
+	BIO *text = BIO_new_mem_buf(client.certificate, -1);
+	X509 *certificate = PEM_read_bio_X509(text, NULL, NULL, NULL);
+	assert_non_null(certificate);
+	assert_int_equal(verified(rig, certificate, NULL, NOW_NS), X509_V_OK);
+	assert_int_equal(verified(rig, certificate, NULL, client.ends_ns + 2 * CLOCK_NS_PER_S),
+			 X509_V_ERR_CERT_HAS_EXPIRED);
+	assert_int_equal(verified(rig, certificate, "localhost", NOW_NS),
+			 X509_V_ERR_INVALID_PURPOSE);
+	assert_int_equal(EVP_PKEY_eq(X509_get0_pubkey(certificate), key), 1);
+	GENERAL_NAMES *held = X509_get_ext_d2i(certificate, NID_subject_alt_name, NULL, NULL);
+	assert_int_equal(sk_GENERAL_NAME_num(held), 1);
+	const GENERAL_NAME *name = sk_GENERAL_NAME_value(held, 0);
+	assert_int_equal(name->type, GEN_URI);
+	assert_string_equal((const char *)ASN1_STRING_get0_data(name->d.uniformResourceIdentifier),
+			    "stoa://acme/shop");
+	X509_digest(certificate, EVP_sha256(), fingerprint, NULL);
+	assert_memory_equal(client.fingerprint, fingerprint, sizeof(fingerprint));
+	assert_int_equal(strlen(client.serial), AUTHORITY_SERIAL_MAX - 1);
+	GENERAL_NAMES_free(held);
+	X509_free(certificate);
+	BIO_free(text);
+	EVP_PKEY_free(key);
+	free(request);
+}
+
+static void assert_not_issued(struct rig *rig, const char *request, uint64_t ends_ns,
+			      const char *why)
+{
+	struct authority_client client;
+	struct fault fault;
+
+	assert_int_equal(authority_client_issue(rig->authority, slice_of(request), "acme/shop",
+						NOW_NS, ends_ns, &client, &fault),
+			 FAULT_INPUT);
+	if (strstr(fault.text, why) == NULL)
+		fail_msg("%s", fault.text);
+}
+
+static void a_request_that_is_not_sound_gets_no_certificate(void **state)
+{
+	struct rig *rig = *state;
+	const uint64_t ends_ns = NOW_NS + DAY_NS;
+	EVP_PKEY *key = EVP_EC_gen("P-256"), *other = EVP_EC_gen("P-256");
+	EVP_PKEY *weak = EVP_RSA_gen(1024), *odd = EVP_EC_gen("secp256k1");
+	char *good = request_new(key, key), *stolen = request_new(key, other);
+	char *short_rsa = request_new(weak, weak), *odd_curve = request_new(odd, odd);
+	char *locked = calloc(1, AUTHORITY_PEM_MAX + 128);
+	char *long_one = calloc(1, AUTHORITY_REQUEST_MAX + 2);
+
+	memset(long_one, 'A', AUTHORITY_REQUEST_MAX + 1);
+	snprintf(locked, AUTHORITY_PEM_MAX + 128,
+		 "-----BEGIN CERTIFICATE REQUEST-----\nProc-Type: 4,ENCRYPTED\n"
+		 "DEK-Info: AES-256-CBC,00112233445566778899AABBCCDDEEFF\n\n%s",
+		 strchr(good, '\n') + 1);
+	assert_not_issued(rig, "", ends_ns, "none in PEM");
+	assert_not_issued(rig, "hello", ends_ns, "none in PEM");
+	assert_not_issued(rig, locked, ends_ns, "none in PEM");
+	assert_not_issued(rig, long_one, ends_ns, "longer");
+	assert_not_issued(rig, stolen, ends_ns, "not signed");
+	assert_not_issued(rig, short_rsa, ends_ns, "not allowed");
+	assert_not_issued(rig, odd_curve, ends_ns, "not allowed");
+	assert_not_issued(rig, good, NOW_NS, "in the past");
+	assert_not_issued(rig, good, NOW_NS + (AUTHORITY_OWN_DAYS + 1) * DAY_NS, "behind");
+	EVP_PKEY_free(key), EVP_PKEY_free(other), EVP_PKEY_free(weak), EVP_PKEY_free(odd);
+	free(good), free(stolen), free(short_rsa), free(odd_curve), free(locked), free(long_one);
+}
+
 static void files_that_do_not_belong_together_are_refused(void **state)
 {
 	struct rig *rig = *state;
@@ -220,6 +319,8 @@ int main(void)
 		TEST(keys_are_their_owners_alone),
 		TEST(it_is_the_same_after_a_start_and_renews_in_time),
 		TEST(a_host_below_localhost_is_certified_and_nothing_else),
+		TEST(a_clients_certificate_names_its_app_and_nothing_that_was_asked),
+		TEST(a_request_that_is_not_sound_gets_no_certificate),
 		TEST(files_that_do_not_belong_together_are_refused),
 #undef TEST
 	};

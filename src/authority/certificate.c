@@ -38,10 +38,10 @@ static void set_serial(X509 *certificate)
 static void set_times(X509 *certificate, const struct authority_request *request)
 {
 	time_t now_s = (time_t)(request->now_ns / CLOCK_NS_PER_S);
-	const long end_s = (long)request->days * SECONDS_A_DAY;
+	time_t end_s = (time_t)(request->ends_ns / CLOCK_NS_PER_S);
 
 	check(X509_time_adj(X509_getm_notBefore(certificate), -EARLIER_S, &now_s) != NULL);
-	check(X509_time_adj(X509_getm_notAfter(certificate), end_s, &now_s) != NULL);
+	check(X509_time_adj(X509_getm_notAfter(certificate), 0, &end_s) != NULL);
 }
 
 static void add(X509 *certificate, X509V3_CTX *context, int kind, const char *value)
@@ -60,10 +60,10 @@ static ASN1_OCTET_STRING *address_of(const char *name)
 	return a2i_IPADDRESS(name);
 }
 
-static GENERAL_NAME *name_new(const char *name)
+static GENERAL_NAME *name_new(enum authority_use use, const char *name)
 {
 	GENERAL_NAME *general = GENERAL_NAME_new();
-	ASN1_OCTET_STRING *address = address_of(name);
+	ASN1_OCTET_STRING *address = use == AUTHORITY_USE_SERVER ? address_of(name) : NULL;
 
 	check(general != NULL);
 	if (address != NULL) {
@@ -73,7 +73,7 @@ static GENERAL_NAME *name_new(const char *name)
 	ASN1_IA5STRING *text = ASN1_IA5STRING_new();
 	check(text != NULL);
 	check(ASN1_STRING_set(text, name, (int)strlen(name)) == 1);
-	GENERAL_NAME_set0_value(general, GEN_DNS, text);
+	GENERAL_NAME_set0_value(general, use == AUTHORITY_USE_SERVER ? GEN_DNS : GEN_URI, text);
 	return general;
 }
 
@@ -83,14 +83,14 @@ static void add_names(X509 *certificate, const struct authority_request *request
 
 	check(names != NULL);
 	for (size_t i = 0; i < request->name_count; i++)
-		check(sk_GENERAL_NAME_push(names, name_new(request->names[i])) > 0);
+		check(sk_GENERAL_NAME_push(names, name_new(request->use, request->names[i])) > 0);
 	check(X509_add1_ext_i2d(certificate, NID_subject_alt_name, names, 0, 0) == 1);
 	sk_GENERAL_NAME_pop_free(names, GENERAL_NAME_free);
 }
 
 static bool is_same_name(const GENERAL_NAME *general, const char *name)
 {
-	GENERAL_NAME *wanted = name_new(name);
+	GENERAL_NAME *wanted = name_new(AUTHORITY_USE_SERVER, name);
 	const bool same = GENERAL_NAME_cmp((GENERAL_NAME *)(uintptr_t)general, wanted) == 0;
 
 	GENERAL_NAME_free(wanted);
@@ -153,7 +153,8 @@ X509 *authority_certificate_new(const struct authority_request *request, X509 *i
 	add(certificate, &context, NID_subject_key_identifier, "hash");
 	add(certificate, &context, NID_authority_key_identifier, "keyid:always");
 	if (!is_authority) {
-		add(certificate, &context, NID_ext_key_usage, "serverAuth");
+		add(certificate, &context, NID_ext_key_usage,
+		    request->use == AUTHORITY_USE_SERVER ? "serverAuth" : "clientAuth");
 		add_names(certificate, request);
 	}
 	check(X509_sign(certificate, issuer_key, EVP_sha256()) > 0);

@@ -214,6 +214,22 @@ enum http_tls_reason {
 /* Static. */
 const char *http_tls_reason_name(enum http_tls_reason reason);
 
+#define HTTP_TLS_PEER_NAMES_MAX 16
+
+struct http_tls_name {
+	bool is_uri;       /* else a DNS name */
+	struct slice text; /* any bytes: the authority that signed them may have been careless */
+};
+
+/* Who a client is by its certificate, which one of the listener's authorities vouches for. */
+struct http_tls_peer {
+	uint8_t fingerprint[32]; /* SHA-256 of the certificate in DER */
+	uint64_t ends_ns;        /* its last second, Unix; 0: not known */
+	/* The first of its subject alternative names that are DNS names or URIs. */
+	size_t name_count;
+	struct http_tls_name names[HTTP_TLS_PEER_NAMES_MAX];
+};
+
 /* ------------------------------- server side ------------------------------- */
 
 struct http_server;
@@ -270,6 +286,10 @@ struct http_server_options {
 	bool half_close_aborts;
 	/* A connection ends since its peer broke TLS, or its handshake's terms; may be NULL. */
 	void (*on_tls_refused)(void *owner, const char *why);
+	/* The handshake is over and the client has shown a certificate that holds, anew or (in a
+	 * session that is resumed) before; between on_connection_opened and any exchange. `peer`
+	 * lives until it returns. May be NULL. */
+	void (*on_tls_peer)(void *owner, void *connection_state, const struct http_tls_peer *peer);
 };
 
 int http_server_new(struct loop *loop, const struct http_server_options *options,

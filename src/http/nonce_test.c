@@ -23,6 +23,7 @@ struct speech {
 	bool tls;
 	const char *expected; /* the service's name as callers have it; NULL: its own */
 	bool holds;           /* each answer's end is held for a while; one caller at a time */
+	bool shown;           /* callers show a certificate, which the service believes */
 };
 
 static const struct speech plain_1 = {HTTP_PROTOCOL_1, false}, plain_2 = {HTTP_PROTOCOL_2, false},
@@ -82,11 +83,17 @@ static void tls_make(struct http_tls **ret_server, struct http_tls **ret_client,
 		.certificates_name = "certificate",
 		.key_name = "key",
 	};
-	const struct http_tls_options server = {.is_server = true,
-						.identities = &identity,
-						.identity_count = 1,
-						.http_2 = speech->protocol == HTTP_PROTOCOL_2};
+	const struct http_tls_options server = {
+		.is_server = true,
+		.identities = &identity,
+		.identity_count = 1,
+		.authorities = speech->shown ? slice_of(credentials.certificate) : slice_of(""),
+		.authorities_name = "certificate",
+		.client_required = speech->shown,
+		.http_2 = speech->protocol == HTTP_PROTOCOL_2};
 	const struct http_tls_options client = {
+		.identities = speech->shown ? &identity : NULL,
+		.identity_count = speech->shown,
 		.authorities = slice_of(credentials.certificate),
 		.authorities_name = "certificate",
 		.http_2 = speech->protocol == HTTP_PROTOCOL_2,
@@ -102,7 +109,27 @@ struct service {
 	struct loop *loop;
 	int requests;
 	bool holds, held; /* an answer is finished, and held */
+	bool shown;
 };
+
+/* Of a connection. */
+struct visitor {
+	bool is_known;
+};
+
+static void on_tls_peer(void *owner, void *connection_state, const struct http_tls_peer *peer)
+{
+	const struct service *service = owner;
+	struct visitor *visitor = connection_state;
+
+	check(service->shown);
+	check_equal(peer->name_count, 1);
+	check(!peer->names[0].is_uri);
+	check(slice_equal(peer->names[0].text, slice_of(NAME)));
+	check(peer->ends_ns > 0);
+	check(!visitor->is_known);
+	visitor->is_known = true;
+}
 
 struct echo {
 	char nonce[NONCE_MAX];
@@ -121,6 +148,9 @@ static void service_request(struct http_exchange *exchange, const struct http_re
 	struct echo *echo = http_exchange_state(exchange);
 	const bool known = request->body_bytes != HTTP_LENGTH_UNKNOWN;
 
+	const struct visitor *visitor = http_exchange_connection_state(exchange);
+
+	check_equal(visitor->is_known, service_of(exchange)->shown);
 	echo->nonce_length = request->query.length;
 	check_at_most(echo->nonce_length, NONCE_MAX);
 	service_of(exchange)->requests++;
@@ -367,7 +397,8 @@ static void crowd_begin(struct crowd *crowd, const char *where, uint64_t seed,
 	if (speech->tls)
 		tls_make(&crowd->server_tls, &crowd->client_tls, speech);
 	crowd->calls = speech->expected != NULL || speech->holds ? CALLERS : CALLS;
-	crowd->service = (struct service){.loop = crowd->loop, .holds = speech->holds};
+	crowd->service = (struct service){
+		.loop = crowd->loop, .holds = speech->holds, .shown = speech->shown};
 	random_seeded_init(&crowd->random, seed);
 	http_limits_default(&limits);
 	limits.output_bytes_high = 16 * 1024;
@@ -377,11 +408,13 @@ static void crowd_begin(struct crowd *crowd, const char *where, uint64_t seed,
 	assert_int_equal(loop_listener_open(crowd->loop, &crowd->listener, &address, &fault), 0);
 	loop_listener_address(&crowd->listener, &address);
 	assert_int_equal(http_server_new(crowd->loop,
-					 &(struct http_server_options){.limits = limits,
-								       .events = &service_events,
-								       .owner = &crowd->service,
-								       .exchange_state_bytes =
-									       sizeof(struct echo)},
+					 &(struct http_server_options){
+						 .limits = limits,
+						 .events = &service_events,
+						 .owner = &crowd->service,
+						 .connection_state_bytes = sizeof(struct visitor),
+						 .on_tls_peer = on_tls_peer,
+						 .exchange_state_bytes = sizeof(struct echo)},
 					 &crowd->server, &fault),
 			 0);
 	assert_int_equal(http_client_new(crowd->loop,
@@ -471,6 +504,15 @@ static void an_answer_that_is_held_does_not_end(void **state)
 	run_over(LOOP_IO_EPOLL, &speech);
 }
 
+/* Anew or resumed, each connection is the same client's. */
+static void a_client_that_shows_a_certificate_is_known(void **state)
+{
+	struct speech speech = *(const struct speech *)*state;
+
+	speech.shown = true;
+	run_over(LOOP_IO_EPOLL, &speech);
+}
+
 /* Pieces of any size, delays, resets and refusals, in virtual time. Broken connections fail their
  * calls; no call is forgotten and none gets another's answer. */
 static void run_simulated(uint32_t breaks_per_million, const struct speech *speech)
@@ -546,6 +588,8 @@ int main(void)
 		NONCE_TEST(an_answer_that_is_held_does_not_end, plain_2),
 		NONCE_TEST(an_answer_that_is_held_does_not_end, tls_1),
 		NONCE_TEST(an_answer_that_is_held_does_not_end, tls_2),
+		NONCE_TEST(a_client_that_shows_a_certificate_is_known, tls_1),
+		NONCE_TEST(a_client_that_shows_a_certificate_is_known, tls_2),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -21,6 +21,14 @@ static struct http_connection *of_stream(struct loop_stream *stream)
 
 /* ---- the server ---- */
 
+static void on_tls_peer(struct http_wire *wire, const struct http_tls_peer *peer)
+{
+	struct http_connection *connection = (struct http_connection *)wire;
+	const struct http_server_options *options = &connection->server->options;
+
+	options->on_tls_peer(options->owner, connection->states, peer);
+}
+
 int http_server_new(struct loop *loop, const struct http_server_options *options,
 		    struct http_server **ret_server, struct fault *fault)
 {
@@ -35,6 +43,7 @@ int http_server_new(struct loop *loop, const struct http_server_options *options
 		server->options.connections_max = HTTP_CONNECTIONS_DEFAULT;
 	server->drained.run = server_drained;
 	server->tls.on_refused = options->on_tls_refused;
+	server->tls.on_peer = options->on_tls_peer != NULL ? on_tls_peer : NULL;
 	server->tls.owner = options->owner;
 	const int code = http_h2_server_new(&server->h2, fault);
 	if (code != 0) {

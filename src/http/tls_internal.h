@@ -57,6 +57,8 @@ struct http_tls_kit {
 	uint64_t turn_ns; /* what the next one counts */
 	uint32_t shakes;
 	void (*on_refused)(void *owner, const char *why); /* NULL: nobody asks */
+	/* A server's: the client has shown a certificate that holds; NULL: nobody asks. */
+	void (*on_peer)(struct http_wire *wire, const struct http_tls_peer *peer);
 	void *owner;
 };
 
@@ -103,6 +105,10 @@ const char *http_tls_why(const SSL *ssl);
 enum http_tls_reason http_tls_reason_of(const struct http_tls_session *session);
 /* For SSL_CTX_set_cert_cb of a client. */
 int http_tls_cert_asked(SSL *ssl, void *argument);
+
+/* tls_peer.c: tells the kit's on_peer, where there is something to tell. Once, after a server's
+ * handshake. */
+void http_tls_tell_peer(struct http_tls_session *session);
 
 /* How sessions read and write; of a struct http_tls. NULL: no memory. */
 BIO_METHOD *http_tls_method_new(void);

@@ -289,6 +289,8 @@ static bool shake(struct http_tls_session *session)
 			return false;
 		}
 		session->established = true;
+		if (session->tls->is_server)
+			http_tls_tell_peer(session);
 	}
 	http_tls_flush(session->wire, 0);
 	if (result == 1 && !session->tls->is_server)
