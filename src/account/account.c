@@ -49,6 +49,11 @@ const struct store_migration account_migrations[] = {
 		" created_ns BIGINT NOT NULL,"
 		" expires_ns BIGINT NOT NULL,"
 		" revoked_ns BIGINT NOT NULL)"},
+	/* Client certificates stand beside keys: enum account_key_kind. */
+	{.domain = "account",
+	 .number = 4,
+	 .sql = "ALTER TABLE api_keys ADD COLUMN kind BIGINT NOT NULL DEFAULT 0;"
+		"ALTER TABLE api_keys ADD COLUMN name TEXT NOT NULL DEFAULT ''"},
 };
 const size_t account_migration_count = sizeof(account_migrations) / sizeof(account_migrations[0]);
 

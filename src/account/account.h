@@ -7,6 +7,11 @@
  * cloud owner, is made by account_operator_ensure only; `outside` is the ledger's word for where
  * money comes from, and nobody's name.
  *
+ * An app may also be known by a client certificate of TLS: one that the cloud issued, by its
+ * fingerprint, or one from elsewhere by a name in it that was mapped to the app. Each is a key
+ * (enum account_key_kind) without a text: it is listed, revoked and expires as keys do, and call
+ * records name it. What a certificate may do is all that its app may.
+ *
  * A key's text is shown once, by account_key_create, and never stored: what is stored finds it
  * (SHA-256), names it to people (prefix and last four characters) and limits it (scopes, expiry,
  * revocation). Keys are never deleted, since call records name them.
@@ -27,6 +32,7 @@
 #include <stdint.h>
 
 #include "base/api_key.h"
+#include "base/client_name.h"
 #include "base/fault.h"
 #include "base/ids.h"
 #include "base/random.h"
@@ -57,13 +63,23 @@ struct account_app {
 	uint64_t created_ns;
 };
 
+enum account_key_kind {
+	ACCOUNT_KEY_TEXT,        /* an API key */
+	ACCOUNT_KEY_CERTIFICATE, /* a client certificate that the cloud issued */
+	ACCOUNT_KEY_NAME         /* a name in client certificates from elsewhere */
+};
+
 struct account_key {
 	struct key_id id;
+	enum account_key_kind kind;
 	struct app_id app;
 	struct account_id account;
+	/* Of a certificate in DER, of a name as base/client_name.h has it. */
 	struct api_key_digest digest;
-	char prefix[API_KEY_MARK_CHARS + 8 + 1]; /* "stoa_" and eight characters more */
+	char prefix[API_KEY_MARK_CHARS + 8 +
+		    1]; /* "stoa_" and eight characters more; "" of others */
 	char last_four[5];
+	char name[CLIENT_NAME_MAX]; /* a certificate's serial number, or the name; "" of a text */
 	char scopes[ACCOUNT_SCOPES_BYTES]; /* as base/scope.h, a space between; "": all */
 	uint64_t created_ns;
 	uint64_t expires_ns;     /* 0: never */
@@ -152,7 +168,8 @@ int account_key_count(struct store *store, uint64_t *ret_count, struct fault *fa
 int account_key_revoke(struct store *store, struct key_id id, uint64_t now_ns,
 		       struct account_key *ret_key, struct fault *fault);
 /* Makes a key with the app, the scopes and the expiry of `id`, which now expires after overlap_ns
- * (0: at once), or earlier as before. FAULT_REFUSED where it is not valid, or was rotated. */
+ * (0: at once), or earlier as before. FAULT_REFUSED where it is not valid, was rotated, or is a
+ * certificate. */
 int account_key_rotate(struct store *store, struct random *random, struct key_id id,
 		       uint64_t overlap_ns, uint64_t now_ns, struct account_key_made *ret_made,
 		       struct account_key *ret_before, struct fault *fault);
@@ -188,6 +205,22 @@ int account_token_list(struct store *store, struct account_id account, struct to
 /* Once revoked stays revoked, at the first time. */
 int account_token_revoke(struct store *store, struct token_id id, uint64_t now_ns,
 			 struct account_token *ret_token, struct fault *fault);
+
+/* ---- client certificates ---- */
+
+/* A certificate of the app that was issued: its fingerprint, its serial number, its end. */
+int account_certificate_add(struct store *store, struct app_id app,
+			    const struct api_key_digest *fingerprint, const char *serial,
+			    uint64_t ends_ns, uint64_t now_ns, struct account_key *ret_key,
+			    struct fault *fault);
+/* Certificates from elsewhere that hold the name (see base/client_name.h) are the app's, until
+ * expires_ns (0: for ever). FAULT_CONFLICT while the name is another mapping's. */
+int account_name_map(struct store *store, struct app_id app, struct slice name, uint64_t expires_ns,
+		     uint64_t now_ns, struct account_key *ret_key, struct fault *fault);
+/* As account_key_list, without API keys. */
+int account_certificate_list(struct store *store, struct app_id app, bool only_valid,
+			     uint64_t now_ns, struct key_id after, struct account_key *keys,
+			     size_t most, size_t *ret_count, struct fault *fault);
 
 /* Whether the key may be used at now_ns. */
 static inline bool account_key_valid(const struct account_key *key, uint64_t now_ns)

@@ -14,7 +14,7 @@
 #define KEY_COLUMNS                                                                       \
 	"api_keys.id, api_keys.app, apps.account, api_keys.digest, api_keys.prefix,"      \
 	" api_keys.last_four, api_keys.scopes, api_keys.created_ns, api_keys.expires_ns," \
-	" api_keys.revoked_ns, api_keys.successor"
+	" api_keys.revoked_ns, api_keys.successor, api_keys.kind, api_keys.name"
 #define KEY_TABLES "api_keys JOIN apps ON apps.id = api_keys.app"
 
 static void read_key(const struct store_statement *statement, void *row)
@@ -33,7 +33,10 @@ static void read_key(const struct store_statement *statement, void *row)
 	key->expires_ns = (uint64_t)store_column_int64(statement, 8);
 	key->revoked_ns = (uint64_t)store_column_int64(statement, 9);
 	key->successor.value = (uint64_t)store_column_int64(statement, 10);
+	key->kind = (enum account_key_kind)store_column_int64(statement, 11);
+	account_column_copy(statement, 12, key->name, sizeof(key->name));
 	check(key->id.value > 0);
+	check(key->kind <= ACCOUNT_KEY_NAME);
 }
 
 /* ---- making ---- */
@@ -70,8 +73,9 @@ static int key_insert(struct store *store, const struct account_key *key, struct
 	char digest[DIGEST_TEXT];
 	const int code = store_prepare(store,
 				       "INSERT INTO api_keys (id, app, digest, prefix, last_four,"
-				       " scopes, created_ns, expires_ns, revoked_ns, successor)"
-				       " VALUES ($1, $2, $3, $4, $5, $6, $7, $8, 0, 0)",
+				       " scopes, created_ns, expires_ns, kind, name, revoked_ns,"
+				       " successor)"
+				       " VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, 0, 0)",
 				       &insert, fault);
 
 	if (code < 0)
@@ -85,7 +89,20 @@ static int key_insert(struct store *store, const struct account_key *key, struct
 	store_bind_text(insert, 6, slice_of(key->scopes));
 	store_bind_int64(insert, 7, (int64_t)key->created_ns);
 	store_bind_int64(insert, 8, (int64_t)key->expires_ns);
+	store_bind_int64(insert, 9, (int64_t)key->kind);
+	store_bind_text(insert, 10, slice_of(key->name));
 	return store_execute(insert, fault);
+}
+
+int account_key_add(struct store *store, struct account_key *key, struct fault *fault)
+{
+	int64_t id;
+	const int code = store_sequence_take(store, "api_keys", 1, &id, fault);
+
+	if (code < 0)
+		return code;
+	key->id.value = (uint64_t)id;
+	return key_insert(store, key, fault);
 }
 
 static void key_make(struct random *random, struct account_key_made *made)
@@ -170,14 +187,17 @@ int account_key_get(struct store *store, struct key_id id, struct account_key *r
 	" AND (api_keys.expires_ns = 0 OR api_keys.expires_ns > $4)))"
 #define KEYS_PAGE " ORDER BY api_keys.id LIMIT $2"
 
-int account_key_list(struct store *store, struct app_id app, bool only_valid, uint64_t now_ns,
-		     struct key_id after, struct account_key *keys, size_t most, size_t *ret_count,
-		     struct fault *fault)
+#define KEYS_OF_KINDS " AND api_keys.kind >= $5"
+#define KEYS_ALL(more)        \
+	"SELECT " KEY_COLUMNS \
+	" FROM " KEY_TABLES KEYS_BEHIND more KEYS_VALID KEYS_OF_KINDS KEYS_PAGE
+
+int account_key_page(struct store *store, enum account_key_filter filter, struct app_id app,
+		     bool only_valid, uint64_t now_ns, struct key_id after,
+		     struct account_key *keys, size_t most, size_t *ret_count, struct fault *fault)
 {
-	static const char all[] =
-		"SELECT " KEY_COLUMNS " FROM " KEY_TABLES KEYS_BEHIND KEYS_VALID KEYS_PAGE;
-	static const char of_app[] = "SELECT " KEY_COLUMNS " FROM " KEY_TABLES KEYS_BEHIND
-				     " AND api_keys.app = $5" KEYS_VALID KEYS_PAGE;
+	static const char all[] = KEYS_ALL("");
+	static const char of_app[] = KEYS_ALL(" AND api_keys.app = $6");
 	STORE_STATEMENT select = NULL;
 	const int code = store_prepare(store, app.value == 0 ? all : of_app, &select, fault);
 
@@ -187,9 +207,19 @@ int account_key_list(struct store *store, struct app_id app, bool only_valid, ui
 	store_bind_int64(select, 2, (int64_t)most);
 	store_bind_int64(select, 3, only_valid);
 	store_bind_int64(select, 4, (int64_t)now_ns);
+	store_bind_int64(select, 5,
+			 filter == ACCOUNT_KEYS_ALL ? ACCOUNT_KEY_TEXT : ACCOUNT_KEY_CERTIFICATE);
 	if (app.value != 0)
-		store_bind_int64(select, 5, (int64_t)app.value);
+		store_bind_int64(select, 6, (int64_t)app.value);
 	return account_read_page(select, read_key, keys, sizeof(*keys), most, ret_count, fault);
+}
+
+int account_key_list(struct store *store, struct app_id app, bool only_valid, uint64_t now_ns,
+		     struct key_id after, struct account_key *keys, size_t most, size_t *ret_count,
+		     struct fault *fault)
+{
+	return account_key_page(store, ACCOUNT_KEYS_ALL, app, only_valid, now_ns, after, keys, most,
+				ret_count, fault);
 }
 
 static void read_right(const struct store_statement *statement, struct account_key *key)
@@ -292,6 +322,12 @@ static int may_rotate(const struct account_key *key, uint64_t now_ns, struct fau
 	char id[ID_TEXT_MAX], successor[ID_TEXT_MAX];
 
 	id_format("key", key->id.value, id);
+	if (key->kind != ACCOUNT_KEY_TEXT)
+		return fault_set(
+			fault, FAULT_REFUSED,
+			"%s is a client certificate's; instead of rotating it issue another "
+			"one with `stoa tls client`, and revoke this one later",
+			id);
 	if (!account_key_valid(key, now_ns))
 		return fault_set(fault, FAULT_REFUSED,
 				 "%s is %s; make a new key instead of rotating it", id,
