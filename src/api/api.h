@@ -67,6 +67,17 @@ enum api_usage_outcome {
 	API_USAGE_BUSY, /* the ledger was asked, and did not say in time */
 };
 
+#define API_CERTIFICATE_MAX 8192 /* bytes with the NUL, in PEM */
+#define API_SERIAL_MAX      33   /* hexadecimal, with the NUL */
+
+/* A client's, issued by the cloud's authority. */
+struct api_certificate {
+	char text[API_CERTIFICATE_MAX];
+	uint8_t fingerprint[32]; /* SHA-256 of it in DER */
+	char serial[API_SERIAL_MAX];
+	uint64_t ends_ns; /* Unix */
+};
+
 struct api;
 
 /* What the node does with what the API changed. A fault is answered as 500 and logged; the store
@@ -87,6 +98,15 @@ struct api_ports {
 	/* The service's key of that number; wiped by the caller. */
 	void (*identity_key)(void *context, struct service_id service, uint32_t number,
 			     struct api_identity_key *ret_key);
+	/* A certificate for the app "account/app" from a request in PEM. FAULT_REFUSED: the cloud
+	 * has no authority. */
+	int (*certificate_issue)(void *context, struct slice request, const char *app,
+				 uint64_t ends_ns, struct api_certificate *ret_certificate,
+				 struct fault *fault);
+	/* The answer to GET /v1/tls. A new reference. */
+	json_t *(*tls_show)(void *context);
+	/* Looks at the files of certificates now. Negative: one cannot be used. */
+	int (*tls_reload)(void *context, bool *ret_changed, struct fault *fault);
 	/* Until every worker of the gateway has applied what changed so far; false after most_ns.
 	 */
 	bool (*wait_applied)(void *context, uint64_t most_ns);
@@ -142,3 +162,7 @@ int api_listen(struct api *api, const struct loop_address *address,
 void api_stop(struct api *api, void (*on_stopped)(void *context), void *context);
 /* After on_stopped. */
 void api_free(struct api *api);
+
+/* Bytes that somebody else wrote: what is not UTF-8, or a control character but tab, is shown as
+ * U+FFFD. A new reference. */
+json_t *api_json_shown(struct slice bytes);

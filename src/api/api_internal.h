@@ -310,9 +310,6 @@ json_t *api_json_amount(int64_t nano);
 json_t *api_json_wide_amount(__int128 nano);
 json_t *api_json_time(uint64_t ns); /* 0: null */
 json_t *api_json_month(uint32_t month);
-/* Bytes that somebody else wrote: what is not UTF-8, or a control character but tab, is shown as
- * U+FFFD. */
-json_t *api_json_shown(struct slice bytes);
 
 /* ---- resources ---- */
 
@@ -329,6 +326,11 @@ int api_keys_create(struct api_request *request, struct fault *fault);
 int api_keys_list(struct api_request *request, struct fault *fault);
 int api_keys_rotate(struct api_request *request, struct fault *fault);
 int api_keys_revoke(struct api_request *request, struct fault *fault);
+int api_certificates_create(struct api_request *request, struct fault *fault);
+int api_certificates_map(struct api_request *request, struct fault *fault);
+int api_certificates_list(struct api_request *request, struct fault *fault);
+int api_tls_show(struct api_request *request, struct fault *fault);
+int api_tls_reload(struct api_request *request, struct fault *fault);
 int api_services_publish(struct api_request *request, struct fault *fault);
 int api_services_list(struct api_request *request, struct fault *fault);
 int api_services_show(struct api_request *request, struct fault *fault);

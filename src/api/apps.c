@@ -3,6 +3,15 @@
 #include <stdlib.h>
 
 #include "base/check.h"
+#include "api/schemas.h"
+
+const struct api_member api_app_members[] = {
+	{"id", API_IS_ID, 0, NULL, "of the app"},
+	{"app", API_IS_TEXT, 0, NULL, "`account/app`"},
+	{"account", API_IS_TEXT, 0, NULL, "the account's name"},
+	{"name", API_IS_TEXT, 0, NULL, "a DNS label, unique in the account"},
+	{"created", API_IS_TIME, 0, NULL, "when it was made"},
+};
 
 static json_t *app_json(const struct account_app *app)
 {

@@ -1,4 +1,4 @@
-#include "api/api_internal.h"
+#include "api/keys.h"
 
 #include <sodium.h>
 #include <stdlib.h>
@@ -20,16 +20,13 @@ static json_t *scopes_json(const struct account_key *key)
 
 #define MINUTE_NS (60 * CLOCK_NS_PER_S)
 
-/* What it did: meter's, in the month at hand. */
-struct key_use {
-	uint64_t calls;
-	uint64_t last_minute;
-};
+static const char *const kinds[] = {"key", "certificate", "name"};
 
-static json_t *key_json(const struct account_key *key, const char *app, const struct key_use *use)
+json_t *api_key_json(const struct account_key *key, const char *app, const struct api_key_use *use)
 {
-	return json_pack("{s:o, s:s, s:s, s:s, s:o, s:o, s:o, s:o, s:o, s:o, s:I}", "id",
-			 api_json_id("key", key->id.value), "app", app, "prefix", key->prefix,
+	return json_pack("{s:o, s:s, s:s, s:s?, s:s, s:s, s:o, s:o, s:o, s:o, s:o, s:o, s:I}", "id",
+			 api_json_id("key", key->id.value), "app", app, "kind", kinds[key->kind],
+			 "name", key->name[0] != '\0' ? key->name : NULL, "prefix", key->prefix,
 			 "last_four", key->last_four, "scopes", scopes_json(key), "created",
 			 api_json_time(key->created_ns), "expires", api_json_time(key->expires_ns),
 			 "revoked", api_json_time(key->revoked_ns), "successor",
@@ -40,10 +37,10 @@ static json_t *key_json(const struct account_key *key, const char *app, const st
 }
 
 /* For a key that is new. */
-static const struct key_use unused = {0};
+static const struct api_key_use unused = {0};
 
 static int find_use(const struct api_request *request, struct store *store, struct key_id key,
-		    struct key_use *ret_use, struct fault *fault)
+		    struct api_key_use *ret_use, struct fault *fault)
 {
 	return meter_key_used(store, key, clock_month_of(request->now_ns), &ret_use->calls,
 			      &ret_use->last_minute, fault);
@@ -80,7 +77,7 @@ static json_t *made_json(const struct making *making, bool with_texts)
 
 	for (size_t i = 0; i < making->count; i++) {
 		const struct account_key_made *made = &making->made[i];
-		json_t *item = key_json(&made->key, making->app.path, &unused);
+		json_t *item = api_key_json(&made->key, making->app.path, &unused);
 		json_object_set_new(item, "key",
 				    with_texts ? json_string(made->text) : json_null());
 		json_object_set(item, "warnings", making->warnings);
@@ -204,15 +201,21 @@ static int find_app(struct store *store, struct app_id id, struct account_app *a
 	return account_app_get_by_id(store, id, app, fault);
 }
 
+struct listing {
+	struct api_request *request;
+	api_key_list_fn list;
+};
+
 static int list(struct store *store, void *context, struct fault *fault)
 {
-	struct api_request *request = context;
+	const struct listing *listing = context;
+	struct api_request *request = listing->request;
 	const struct api_value *path = api_argument(request, "app");
 	const size_t limit = api_limit(request);
 	struct account_app app = {0};
 	struct account_key *keys = calloc(limit, sizeof(*keys));
 	json_t *items = json_array();
-	struct key_use use;
+	struct api_key_use use;
 	struct key_id after;
 	size_t count = 0;
 	int code = api_after(request, "key", &after.value, fault);
@@ -221,14 +224,14 @@ static int list(struct store *store, void *context, struct fault *fault)
 	if (code == 0 && path->given)
 		code = api_at(request, "app", account_app_get(store, path->text, &app, fault));
 	if (code == 0)
-		code = account_key_list(store, app.id, false, request->now_ns, after, keys, limit,
-					&count, fault);
+		code = listing->list(store, app.id, false, request->now_ns, after, keys, limit,
+				     &count, fault);
 	for (size_t i = 0; code == 0 && i < count; i++) {
 		code = find_app(store, keys[i].app, &app, fault);
 		if (code == 0)
 			code = find_use(request, store, keys[i].id, &use, fault);
 		if (code == 0)
-			json_array_append_new(items, key_json(&keys[i], app.path, &use));
+			json_array_append_new(items, api_key_json(&keys[i], app.path, &use));
 	}
 	if (code == 0) {
 		const uint64_t last = count > 0 ? keys[count - 1].id.value : 0;
@@ -239,9 +242,16 @@ static int list(struct store *store, void *context, struct fault *fault)
 	return code;
 }
 
+int api_keys_answer(struct api_request *request, api_key_list_fn list_keys, struct fault *fault)
+{
+	struct listing listing = {.request = request, .list = list_keys};
+
+	return store_transaction_read(request->api->options.store, list, &listing, fault);
+}
+
 int api_keys_list(struct api_request *request, struct fault *fault)
 {
-	return store_transaction_read(request->api->options.store, list, request, fault);
+	return api_keys_answer(request, account_key_list, fault);
 }
 
 /* ---- rotating ---- */
@@ -258,15 +268,15 @@ struct rotating {
 };
 
 /* With the new key's text, or as it may be given again. */
-static json_t *rotated_json(const struct rotating *rotating, const struct key_use *use,
+static json_t *rotated_json(const struct rotating *rotating, const struct api_key_use *use,
 			    bool with_text)
 {
 	const char *app = rotating->app.path;
-	json_t *answer = key_json(&rotating->made.key, app, &unused);
+	json_t *answer = api_key_json(&rotating->made.key, app, &unused);
 
 	json_object_set_new(answer, "key",
 			    with_text ? json_string(rotating->made.text) : json_null());
-	json_object_set_new(answer, "replaces", key_json(&rotating->before, app, use));
+	json_object_set_new(answer, "replaces", api_key_json(&rotating->before, app, use));
 	return answer;
 }
 
@@ -285,7 +295,7 @@ static int rotate(struct store *store, void *context, struct fault *fault)
 {
 	struct rotating *rotating = context;
 	struct api_request *request = rotating->request;
-	struct key_use use;
+	struct api_key_use use;
 	int code = api_at(request, "id",
 			  account_key_rotate(store, request->api->options.random, rotating->id,
 					     rotating->overlap_ns, request->now_ns, &rotating->made,
@@ -365,7 +375,7 @@ static int revoke(struct store *store, void *context, struct fault *fault)
 {
 	struct revoking *revoking = context;
 	struct api_request *request = revoking->request;
-	struct key_use use;
+	struct api_key_use use;
 	int code = api_at(
 		request, "id",
 		account_key_revoke(store, revoking->id, request->now_ns, &revoking->key, fault));
@@ -377,7 +387,7 @@ static int revoke(struct store *store, void *context, struct fault *fault)
 		return code;
 	if (revoking->key.revoked_ns == request->now_ns)
 		tell_revoked(revoking);
-	request->answer = key_json(&revoking->key, revoking->app.path, &use);
+	request->answer = api_key_json(&revoking->key, revoking->app.path, &use);
 	json_object_set_new(request->answer, "applied_us", json_null());
 	return 0;
 }

@@ -6,6 +6,16 @@
 #include <stdlib.h>
 
 #include "base/check.h"
+#include "api/schemas.h"
+
+const struct api_member api_funding_members[] = {
+	{"account", API_IS_TEXT, 0, NULL, "the account's name"},
+	{"amount", API_IS_AMOUNT, 0, NULL, "what was put in"},
+	{"currency", API_IS_TEXT, 0, NULL, "of the amounts"},
+	{"created", API_IS_FLAG, 0, NULL, "false where the same key had funded it already"},
+	{"balance", API_IS_AMOUNT, 0, NULL, "the account's, now"},
+	{"owed", API_IS_AMOUNT, 0, NULL, "charges that it could not pay yet"},
+};
 
 /* ---- funding ---- */
 

@@ -103,6 +103,24 @@ static const struct api_argument key_rotate_arguments[] = {
 	ONCE,
 };
 
+static const struct api_argument certificate_create_arguments[] = {
+	{"app", API_BODY, API_TEXT, true, 1, PATH_BYTES, NULL, "`account/app`"},
+	{"request", API_BODY, API_TEXT, true, 1, 8192, NULL,
+	 "a certificate request (PKCS #10) in PEM: of it the public key is taken, nothing else"},
+	{"expires", API_BODY, API_EXPIRY, false, 0, 0, NULL,
+	 "a time (RFC 3339) or a duration from now (`30d`); 90 days where not given"},
+	ONCE,
+};
+
+static const struct api_argument certificate_map_arguments[] = {
+	{"name", API_BODY, API_TEXT, true, 1, CLIENT_NAME_MAX - 1, NULL,
+	 "`dns:HOST` or `uri:URI`, as certificates have it among their subject alternative names"},
+	{"app", API_BODY, API_TEXT, true, 1, PATH_BYTES, NULL, "`account/app`, whose they are"},
+	{"expires", API_BODY, API_EXPIRY, false, 0, 0, NULL,
+	 "a time (RFC 3339) or a duration from now (`30d`); never where not given"},
+	ONCE,
+};
+
 static const struct api_argument publish_arguments[] = {
 	{"account", API_BODY, API_TEXT, true, 1, NAME_BYTES, NULL, "the provider"},
 	{"file", API_BODY, API_TEXT, false, 1, CATALOG_VALUE_MAX, NULL,
@@ -302,14 +320,14 @@ const struct api_route api_routes[] = {
 	{"POST", "/v1/keys", "Makes API keys of an app; their texts are shown here and never again.",
 	 API_MAKES | API_LISTS, TAKES(key_create_arguments), "KeyMade",
 	 MAY(API_NOT_FOUND), CALLS(keys_create)},
-	{"GET", "/v1/keys", "The keys, without their texts.",
+	{"GET", "/v1/keys", "The keys without their texts, client certificates among them.",
 	 API_LISTS, TAKES(key_list_arguments), "Key", MAY(API_NOT_FOUND), CALLS(keys_list)},
 	{"POST", "/v1/keys/{id}/rotate",
 	 "Makes a key like another, which ends after an overlap; its text is shown here and never "
 	 "again.",
 	 API_MAKES, TAKES(key_rotate_arguments), "KeyRotated",
 	 MAY(API_NOT_FOUND) | MAY(API_REFUSED), CALLS(keys_rotate)},
-	{"DELETE", "/v1/keys/{id}", "Revokes a key, for ever, and cuts its calls in flight.",
+	{"DELETE", "/v1/keys/{id}", "Revokes a key, a client certificate or a mapped name, for ever, and cuts its calls in flight.",
 	 0, TAKES(key_revoke_arguments), "KeyRevoked", MAY(API_NOT_FOUND), CALLS(keys_revoke)},
 	{"POST", "/v1/tokens",
 	 "Makes an access token of an account; its text is shown here and never again.",
@@ -319,6 +337,21 @@ const struct api_route api_routes[] = {
 	 API_LISTS, TAKES(token_list_arguments), "Token", MAY(API_NOT_FOUND), CALLS(tokens_list)},
 	{"DELETE", "/v1/tokens/{id}", "Revokes an access token, for ever.",
 	 0, TAKES(token_revoke_arguments), "Token", MAY(API_NOT_FOUND), CALLS(tokens_revoke)},
+	{"POST", "/v1/certificates",
+	 "Issues a client certificate of an app, which it may show in place of a key.",
+	 API_MAKES, TAKES(certificate_create_arguments), "CertificateMade",
+	 MAY(API_NOT_FOUND) | MAY(API_REFUSED), CALLS(certificates_create)},
+	{"POST", "/v1/certificates/names",
+	 "Maps a name in client certificates from elsewhere to an app.",
+	 API_MAKES, TAKES(certificate_map_arguments), "Key",
+	 MAY(API_NOT_FOUND) | MAY(API_CONFLICT), CALLS(certificates_map)},
+	{"GET", "/v1/certificates",
+	 "The client certificates that were issued, and the names that were mapped.",
+	 API_LISTS, TAKES(key_list_arguments), "Key", MAY(API_NOT_FOUND), CALLS(certificates_list)},
+	{"GET", "/v1/tls", "The gateway's listeners of TLS, their certificates, and when those end.",
+	 0, NONE, "Tls", 0, CALLS(tls_show)},
+	{"POST", "/v1/tls/reload", "Looks at the files of certificates now, as SIGHUP does.",
+	 0, NONE, "TlsReloaded", 0, CALLS(tls_reload)},
 	{"POST", "/v1/services", "Publishes a service by its manifest, or what changed in it.",
 	 API_MAKES, TAKES(publish_arguments), "Published",
 	 MAY(API_NOT_FOUND) | MAY(API_REFUSED) | MAY(API_CONFLICT) | MAY(API_MANIFEST) |

@@ -50,15 +50,6 @@ static const struct api_member account_members[] = {
 	{"owed", API_IS_AMOUNT, 0, NULL, "charges that it could not pay yet"},
 };
 
-static const struct api_member funding_members[] = {
-	{"account", API_IS_TEXT, 0, NULL, "the account's name"},
-	{"amount", API_IS_AMOUNT, 0, NULL, "what was put in"},
-	{"currency", API_IS_TEXT, 0, NULL, "of the amounts"},
-	{"created", API_IS_FLAG, 0, NULL, "false where the same key had funded it already"},
-	{"balance", API_IS_AMOUNT, 0, NULL, "the account's, now"},
-	{"owed", API_IS_AMOUNT, 0, NULL, "charges that it could not pay yet"},
-};
-
 static const struct api_member statement_members[] = {
 	{"account", API_IS_TEXT, 0, NULL, "the account's name"},
 	{"currency", API_IS_TEXT, 0, NULL, "of the amounts"},
@@ -83,18 +74,14 @@ static const struct api_member statement_line_members[] = {
 	{"amount", API_IS_AMOUNT, 0, NULL, "what it costs"},
 };
 
-static const struct api_member app_members[] = {
-	{"id", API_IS_ID, 0, NULL, "of the app"},
-	{"app", API_IS_TEXT, 0, NULL, "`account/app`"},
-	{"account", API_IS_TEXT, 0, NULL, "the account's name"},
-	{"name", API_IS_TEXT, 0, NULL, "a DNS label, unique in the account"},
-	{"created", API_IS_TIME, 0, NULL, "when it was made"},
-};
-
 #define KEY_MEMBERS                                                                               \
 	{"id", API_IS_ID, 0, NULL, "of the key"},                                                 \
 	{"app", API_IS_TEXT, 0, NULL, "`account/app`"},                                           \
-	{"prefix", API_IS_TEXT, 0, NULL, "how the key begins"},                                   \
+	{"kind", API_IS_CHOICE, 0, "key|certificate|name",                                        \
+	 "an API key, a client certificate of the cloud, a name in those from elsewhere"},        \
+	{"name", API_IS_TEXT, API_OR_NULL, NULL,                                                  \
+	 "a certificate's serial number, or the mapped name; null of an API key"},                \
+	{"prefix", API_IS_TEXT, 0, NULL, "how the key begins; empty where it has no text"},       \
 	{"last_four", API_IS_TEXT, 0, NULL, "how it ends"},                                       \
 	{"scopes", API_IS_TEXT, API_LIST_OF, NULL, "what it may do; empty: all that the app may"},\
 	{"created", API_IS_TIME, 0, NULL, "when it was made"},                                    \
@@ -117,6 +104,11 @@ static const struct api_member key_rotated_members[] = {
 	KEY_MEMBERS,
 	{"key", API_IS_TEXT, API_OR_NULL, NULL, "its text, shown once: null where given again"},
 	{"replaces", API_IS_OBJECT, 0, "Key", "the key before, with the end that it has now"},
+};
+
+static const struct api_member certificate_made_members[] = {
+	KEY_MEMBERS,
+	{"certificate", API_IS_TEXT, 0, NULL, "in PEM"},
 };
 
 #define APPLIED_MEMBER                                                                            \
@@ -533,7 +525,7 @@ const struct api_schema api_schemas[] = {
 	SCHEMA("Stream", api_stream_members, "One of the journal's streams."),
 	SCHEMA("Instance", api_instance_members, "A running copy of a service."),
 	SCHEMA("Account", account_members, "A billing party: provider, consumer, or both."),
-	SCHEMA("Funding", funding_members, "Money that was put into an account."),
+	SCHEMA("Funding", api_funding_members, "Money that was put into an account."),
 	SCHEMA("Statement", statement_members, "What an account owes and is owed for a month."),
 	SCHEMA("StatementLine", statement_line_members, "One line of a statement."),
 	SCHEMA("Bill", bill_members, "A month's statement that anybody can check (receipts.md)."),
@@ -548,10 +540,15 @@ const struct api_schema api_schemas[] = {
 	SCHEMA("BillLine", bill_line_members, "One line of a bill."),
 	SCHEMA("BillStream", bill_stream_members, "The bill's calls in one stream of the journal."),
 	SCHEMA("BillLate", bill_late_members, "A record that waited for its terms."),
-	SCHEMA("App", app_members, "A consumer's program."),
+	SCHEMA("App", api_app_members, "A consumer's program."),
 	SCHEMA("Key", key_members, "An API key, without its text."),
 	SCHEMA("KeyMade", key_made_members, "An API key that was just made."),
 	SCHEMA("KeyRotated", key_rotated_members, "An API key that replaces another."),
+	SCHEMA("CertificateMade", certificate_made_members, "A client certificate that was issued."),
+	SCHEMA("Tls", api_tls_members, "How the gateway speaks TLS."),
+	SCHEMA("TlsListener", api_tls_listener_members, "A listener of the gateway that speaks TLS."),
+	SCHEMA("TlsCertificate", api_tls_certificate_members, "A certificate that the node holds."),
+	SCHEMA("TlsReloaded", api_tls_reloaded_members, "What looking at the files came to."),
 	SCHEMA("KeyRevoked", key_revoked_members, "An API key that was revoked."),
 	SCHEMA("Published", published_members, "What publishing a manifest changed."),
 	SCHEMA("PlanChange", plan_change_members, "What became of a plan."),

@@ -53,6 +53,10 @@ extern const struct api_member api_budgets_members[2], api_budget_members[7];
 extern const struct api_member api_identity_members[3], api_identity_key_members[3];
 extern const struct api_member api_token_members[7], api_token_made_members[8],
 	api_usage_report_members[5], api_usage_result_members[6];
+extern const struct api_member api_app_members[5];
+extern const struct api_member api_funding_members[6];
+extern const struct api_member api_tls_members[3], api_tls_listener_members[3],
+	api_tls_certificate_members[5], api_tls_reloaded_members[2];
 extern const struct api_member api_status_members[16], api_trouble_members[5],
 	api_journal_state_members[2], api_stream_members[3], api_instance_members[12];
 

@@ -36,6 +36,16 @@ static const struct cli_option wait_options[] = {
 	{"--wait", NULL, false, "until every worker has applied it"},
 };
 
+static const struct cli_option tls_client_options[] = {
+	{"--expires", "WHEN", false,
+	 "a duration (30d) or a time (2027-01-31T00:00:00Z); 90d where not given"},
+	{"--out", "DIR", false, "where the files go; the current folder where not given"},
+};
+
+static const struct cli_option tls_map_options[] = {
+	{"--expires", "WHEN", false, "a duration (30d) or a time (2027-01-31T00:00:00Z)"},
+};
+
 static const struct cli_option publish_options[] = {
 	{"--as", "ACCOUNT", false, "the provider's account; it is needed"},
 	{"--dry-run", NULL, false, "check, and tell what would change, and change nothing"},
@@ -197,6 +207,41 @@ const struct cli_command cli_commands[] = {
 	 "$ stoa token revoke token_1\n"
 	 "token_1 of globex is revoked since 2026-11-24 04:10:57 UTC\n",
 	 NO_OPTIONS, 1, 1, cli_token_revoke},
+	{"tls client", "ACCOUNT/APP", "Issue a client certificate, which an app shows in place of a key",
+	 "The key is made here and goes nowhere; the cloud's authority signs for it. The gateway asks\n"
+	 "for certificates where a listener has `,clients=optional` or `,clients=required`.",
+	 "$ stoa tls client acme/shop --expires 30d\n"
+	 "./acme-shop.key\n"
+	 "./acme-shop.pem\n"
+	 "$ curl --cacert cloud/tls/ca.pem --cert acme-shop.pem --key acme-shop.key \\\n"
+	 "    https://thumbs.localhost:8443/\n",
+	 OPTIONS(tls_client_options), 1, 1, cli_tls_client},
+	{"tls map", "NAME ACCOUNT/APP", "Take client certificates from elsewhere with a name for an app's",
+	 "NAME is dns:HOST or uri:URI, as it stands among a certificate's subject alternative names.\n"
+	 "A listener believes those authorities that its `,ca=FILE` holds.",
+	 "$ stoa tls map dns:shop.partner.example acme/shop\n"
+	 "certificates with dns:shop.partner.example are acme/shop's (key_4)\n",
+	 OPTIONS(tls_map_options), 2, 2, cli_tls_map},
+	{"tls list", "[ACCOUNT/APP]", "List client certificates and mapped names with what they did",
+	 "Calls are those of this calendar month (UTC); the last one is known to the minute.",
+	 "$ stoa tls list acme/shop\n",
+	 NO_OPTIONS, 0, 1, cli_tls_list},
+	{"tls revoke", "ID", "Revoke a client certificate or a mapped name, and cut its calls in flight",
+	 NULL,
+	 "$ stoa tls revoke key_4 --wait\n"
+	 "key_4 of acme/shop is revoked since 2026-11-24 04:10:57 UTC\n"
+	 "every worker has applied it, after 3.2 ms\n",
+	 OPTIONS(wait_options), 1, 1, cli_key_revoke},
+	{"tls show", "", "Show the gateway's listeners of TLS, its certificates, and when those end",
+	 NULL,
+	 "$ stoa tls show\n",
+	 NO_OPTIONS, 0, 0, cli_tls_show},
+	{"tls reload", "", "Take files of certificates that have changed, at once",
+	 "The node looks at them every ten seconds by itself. One that cannot be used is told, and\n"
+	 "what was in force goes on.",
+	 "$ stoa tls reload\n"
+	 "other certificates than before are in force\n",
+	 NO_OPTIONS, 0, 0, cli_tls_reload},
 	{"publish", "FILE", "Publish a service by its manifest, or what changed in it",
 	 "The service's command runs in the manifest's folder. Publishing the same again changes\n"
 	 "nothing. What is wrong with the manifest is told as file:line:column. Who is subscribed to\n"

@@ -110,7 +110,9 @@ static void print_list(const json_t *items)
 		cli_table_add(&table, cli_text(item, "app"));
 		snprintf(shown, sizeof(shown), "%s...%s", cli_text(item, "prefix"),
 			 cli_text(item, "last_four"));
-		cli_table_add(&table, shown);
+		/* Of a client certificate its serial number, or the name that is mapped. */
+		cli_table_add(&table,
+			      cli_text(item, "name")[0] != '\0' ? cli_text(item, "name") : shown);
 		cli_table_add(&table, scopes_text(item, &text));
 		cli_table_add_number(&table, cli_number(item, "calls"));
 		cli_table_add(&table, cli_time(item, "last_used", time));

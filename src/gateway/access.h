@@ -31,7 +31,8 @@ struct access_entry {
 	struct call_id id;                  /* zeros: not admitted */
 	char trace_id[TRACE_ID_TEXT_BYTES]; /* "": it has none */
 	const char *service, *plan;         /* of the directory; NULL: not known */
-	struct key_id key;                  /* 0: not known */
+	struct key_id key;                  /* 0: not known, or none was sent */
+	struct key_id certificate;          /* 0: none was shown */
 	const char *protocol;               /* static; NULL: not known */
 	uint64_t request_bytes, response_bytes;
 	int64_t charge_nano;

@@ -2,7 +2,7 @@
 
 #include "base/check.h"
 
-#define FIELDS_MAX 20
+#define FIELDS_MAX 21
 
 static const char *const outcomes[] = {
 	[0] = "refused",
@@ -24,7 +24,8 @@ size_t access_line(const struct access_entry *entry, enum log_format format,
 {
 	const bool refused = entry->outcome == 0;
 	const char *at = entry->text;
-	char call[CALL_ID_TEXT_MAX], key[ID_TEXT_MAX], charge[AMOUNT_TEXT_MAX];
+	char call[CALL_ID_TEXT_MAX], key[ID_TEXT_MAX], certificate[ID_TEXT_MAX];
+	char charge[AMOUNT_TEXT_MAX];
 	struct log_field fields[FIELDS_MAX];
 	size_t count = 0;
 
@@ -47,6 +48,10 @@ size_t access_line(const struct access_entry *entry, enum log_format format,
 	if (entry->key.value != 0) {
 		id_format("key", entry->key.value, key);
 		fields[count++] = log_text("key", key);
+	}
+	if (entry->certificate.value != 0) {
+		id_format("key", entry->certificate.value, certificate);
+		fields[count++] = log_text("certificate", certificate);
 	}
 	if (entry->plan != NULL)
 		fields[count++] = log_text("plan", entry->plan);

@@ -98,6 +98,19 @@ static void a_settled_call_is_told_whole(void **state)
 		"\"charge\":\"0.050012\",\"instance\":2}\n");
 }
 
+static void a_certificate_stands_beside_the_key_or_in_its_place(void **state)
+{
+	(void)state;
+	struct access_entry entry = answered();
+
+	entry.certificate.value = 9;
+	assert_non_null(strstr(line_of(&entry, LOG_FORMAT_LOGFMT),
+			       "app=acme/shop key=key_3 certificate=key_9 plan=payg "));
+	entry.key.value = 0;
+	assert_non_null(strstr(line_of(&entry, LOG_FORMAT_LOGFMT),
+			       "app=acme/shop certificate=key_9 plan=payg "));
+}
+
 static void what_is_not_known_is_left_out(void **state)
 {
 	(void)state;
@@ -326,6 +339,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(a_settled_call_is_told_whole),
+		cmocka_unit_test(a_certificate_stands_beside_the_key_or_in_its_place),
 		cmocka_unit_test(what_is_not_known_is_left_out),
 		cmocka_unit_test(no_path_makes_another_line_or_field),
 		cmocka_unit_test(every_entry_that_was_taken_is_a_line),

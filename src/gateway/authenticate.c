@@ -1,4 +1,4 @@
-/* The key behind a call: found, valid, allowed; and when it ends. */
+/* The key or the certificate behind a call: found, valid, allowed; and when it ends. */
 #include "gateway/call.h"
 
 #include "base/api_key.h"
@@ -63,49 +63,123 @@ static const uint8_t *digest_of(struct call *call, struct slice key)
 }
 
 /* Expiry is a time of day, what a call waits for is a span. */
-static void set_key_end(struct call *call, uint64_t expires_us)
+static uint64_t end_of(const struct call *call, uint64_t expires_us)
 {
 	const uint64_t started_us = call->started_wall_ns / CLOCK_NS_PER_US;
 
-	call->key_ends_ns = UINT64_MAX;
-	if (expires_us != UINT64_MAX)
-		call->key_ends_ns =
-			call->started_ns + (expires_us <= started_us
-						    ? 0
-						    : (expires_us - started_us) * CLOCK_NS_PER_US);
+	if (expires_us == UINT64_MAX)
+		return UINT64_MAX;
+	return call->started_ns +
+	       (expires_us <= started_us ? 0 : (expires_us - started_us) * CLOCK_NS_PER_US);
+}
+
+/* Unix microseconds; UINT64_MAX: never. */
+static uint64_t expiry_of(const struct directory_key *key)
+{
+	return key->expires_us == 0 ? UINT64_MAX : key->expires_us;
+}
+
+/* The key ends then, and the call with it, unless the certificate has ended it before. */
+static void end_by(struct call *call, uint64_t ends_ns)
+{
+	if (ends_ns >= call->key_ends_ns)
+		return;
+	call->key_ends_ns = ends_ns;
+	call->certificate_ends = false;
+}
+
+/* The key that the request holds. NULL: none is there, or it is refused and *ret_problem says why;
+ * PROBLEM_COUNT: the directory does not have it. */
+static const struct directory_key *find_key(struct call *call, enum problem *ret_problem)
+{
+	struct slice text = {0};
+
+	if (!find_key_text(call, &text, ret_problem))
+		return NULL;
+	*ret_problem = PROBLEM_KEY_INVALID;
+	const uint8_t *digest = digest_of(call, text);
+	if (digest == NULL)
+		return NULL;
+	const struct directory_key *key =
+		directory_find_key(&call->worker->gateway->directory, digest);
+	if (key == NULL)
+		*ret_problem = PROBLEM_COUNT;
+	else if (call->started_wall_ns / CLOCK_NS_PER_US >= expiry_of(key))
+		return NULL;
+	return key;
+}
+
+/* What a certificate that the client has shown stands for; one that stands for nothing is refused
+ * whatever else the request holds. */
+static bool certify(struct call *call, struct certificate *shown,
+		    const struct directory_key **ret_certificate)
+{
+	const struct directory_key *certificate =
+		certificate_find(shown, &call->worker->gateway->directory);
+
+	if (certificate == NULL) {
+		call_refuse_unknown(call, PROBLEM_CERTIFICATE);
+		return false;
+	}
+	const uint64_t own_us = shown->ends_us, mapped_us = expiry_of(certificate);
+	const uint64_t expires_us = own_us < mapped_us ? own_us : mapped_us;
+	if (call->started_wall_ns / CLOCK_NS_PER_US >= expires_us) {
+		call_refuse(call, PROBLEM_CERTIFICATE, 0);
+		return false;
+	}
+	call->certificate = certificate->id;
+	call->certificate_ends = true;
+	call->key_ends_ns = end_of(call, expires_us);
+	*ret_certificate = certificate;
+	return true;
 }
 
 enum call_step call_authenticate(struct call *call)
 {
 	struct directory *directory = &call->worker->gateway->directory;
-	struct slice text = {0};
+	struct call_connection *connection = http_exchange_connection_state(call->exchange);
+	const struct directory_key *certificate = NULL;
 	enum problem problem;
 
-	if (!find_key_text(call, &text, &problem))
-		return call_refuse(call, problem, 0);
-	const uint8_t *digest = digest_of(call, text);
-	if (digest == NULL)
-		return call_refuse(call, PROBLEM_KEY_INVALID, 0);
-	const struct directory_key *key = directory_find_key(directory, digest);
+	call->key_ends_ns = UINT64_MAX;
+	if (connection->certificate != NULL &&
+	    !certify(call, connection->certificate, &certificate))
+		return CALL_OVER;
+	const struct directory_key *key = find_key(call, &problem);
+	if (key == NULL && certificate != NULL && problem == PROBLEM_KEY_MISSING)
+		key = certificate;
 	if (key == NULL)
-		return call_refuse_unknown(call, PROBLEM_KEY_INVALID);
-	if (key->expires_us != 0 && call->started_wall_ns / CLOCK_NS_PER_US >= key->expires_us)
-		return call_refuse(call, PROBLEM_KEY_INVALID, 0);
+		return problem == PROBLEM_COUNT ? call_refuse_unknown(call, PROBLEM_KEY_INVALID)
+						: call_refuse(call, problem, 0);
+	if (certificate != NULL && certificate->app.value != key->app.value)
+		return call_refuse(call, PROBLEM_KEY_OTHER_APP, 0);
 	if (key->scope_bytes > 0 &&
 	    !scope_allows(directory_key_scopes(key), slice_of(call->service->name),
 			  call->request->method, call->target))
 		return call_refuse(call, PROBLEM_SCOPE, 0);
 	call->key = key->id;
-	set_key_end(call, key->expires_us == 0 ? UINT64_MAX : key->expires_us);
+	if (key != certificate)
+		end_by(call, end_of(call, expiry_of(key)));
 	call->subscription = directory_find_subscription(directory, key->app, call->service);
 	if (call->subscription == NULL)
 		return call_refuse_unknown(call, PROBLEM_NO_SUBSCRIPTION);
 	return CALL_ADMIT;
 }
 
+enum problem call_problem_of_key_end(const struct call *call)
+{
+	return call->certificate_ends ? PROBLEM_CERTIFICATE : PROBLEM_KEY_INVALID;
+}
+
 void call_key_expires(struct call *call, uint64_t expires_us)
 {
-	set_key_end(call, expires_us);
+	const uint64_t ends_ns = end_of(call, expires_us);
+
+	/* With both, the first of them ends the call. */
+	if (call->certificate.value == 0)
+		call->key_ends_ns = ends_ns;
+	else
+		end_by(call, ends_ns);
 	if (call->deadline_ns > call->key_ends_ns)
 		call->deadline_ns = call->key_ends_ns;
 	if (call->wait_due_ns > call->key_ends_ns)

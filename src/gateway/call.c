@@ -330,7 +330,7 @@ static enum problem problem_of_waiting(const struct call *call)
 	struct directory_instances *instances = atomic_load(&call->service->instances);
 
 	if (is_key_over(call))
-		return PROBLEM_KEY_INVALID;
+		return call_problem_of_key_end(call);
 	if (call->callers_deadline && loop_now_ns(call->worker->loop) >= call->deadline_ns)
 		return PROBLEM_TIMEOUT;
 	if (call->step == CALL_HOLD)
@@ -358,7 +358,7 @@ static void call_on_time(struct loop_timer *timer)
 		waiting_remove(call);
 		call->step = call_refuse(call, problem, 0);
 	} else if (call->step == CALL_ANSWER && is_key_over(call)) {
-		call_end(call, PROBLEM_KEY_INVALID);
+		call_end(call, call_problem_of_key_end(call));
 	} else if (call->step == CALL_ANSWER && loop_now_ns(worker->loop) >= call->deadline_ns) {
 		/* A caller that is slow to send its request, or hasty, is none of the instance's;
 		 * one that set its own deadline leaves with it. */

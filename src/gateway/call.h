@@ -14,6 +14,7 @@
 #pragma once
 
 #include "gateway/admit.h"
+#include "gateway/certificate.h"
 #include "gateway/directory.h"
 #include "gateway/forwarded.h"
 #include "gateway/keep.h"
@@ -26,7 +27,7 @@
 #define CALL_STEPS(X)                                                                     \
 	X(CALL_ROUTE, call_route, "find the service that host or path names")             \
 	X(CALL_AUTHENTICATE, call_authenticate,                                           \
-	  "find the app behind the key, whether its scopes allow, its subscription")      \
+	  "find the app behind key or certificate, what it may, its subscription")        \
 	X(CALL_ADMIT, call_admit, "rate, concurrency, quota; keep the request")           \
 	X(CALL_HOLD, call_hold, "hold the most that it can cost, or wait for the ledger") \
 	X(CALL_BALANCE, call_balance, "choose an instance, or wait for one")              \
@@ -46,8 +47,9 @@ enum call_step {
 /* What a worker remembers of a client connection: who it is, the digest of the key it sent last. */
 struct call_connection {
 	struct forwarded_peer peer;
-	bool encrypted; /* it came by TLS */
-	bool proxy;     /* a trusted one: proxied.h */
+	bool encrypted;                  /* it came by TLS */
+	bool proxy;                      /* a trusted one: proxied.h */
+	struct certificate *certificate; /* that the client has shown; NULL: none */
 	uint32_t key_bytes;
 	char key[GATEWAY_KEY_TEXT_MAX];
 	uint8_t digest[32];
@@ -70,14 +72,15 @@ struct call {
 	struct loop_timer timer;
 	struct admit_hold hold;
 	struct call_id id;
-	char id_text[CALL_ID_TEXT_MAX]; /* "": not admitted */
-	char trace[TRACE_BYTES];        /* set when the request is presented */
-	struct key_id key;
+	char id_text[CALL_ID_TEXT_MAX];                 /* "": not admitted */
+	char trace[TRACE_BYTES];                        /* set when the request is presented */
+	struct key_id key;                              /* without one the certificate's */
+	struct key_id certificate;                      /* 0: none was shown */
 	struct call *admitted_next, *admitted_previous; /* while `entered` */
 	enum call_step step;
 	uint64_t started_ns, started_wall_ns;
 	uint64_t forwarded_ns;   /* 0: no service has seen it */
-	uint64_t key_ends_ns;    /* UINT64_MAX: never */
+	uint64_t key_ends_ns;    /* the key or the certificate does; UINT64_MAX: never */
 	uint64_t deadline_ns;    /* the plan's timeout, or the key's end */
 	uint64_t wait_due_ns;    /* while it waits: until when */
 	uint64_t replaced_by_ns; /* 0, or until when it waits for the one in `missed`'s place */
@@ -99,7 +102,8 @@ struct call {
 	bool may_be_seen : 1; /* an instance may have got it, though it never answered */
 	bool probe : 1;       /* the one that tries an ejected instance */
 	bool key_in_authorization : 1;
-	bool target_bare : 1; /* a '/' belongs before `target` */
+	bool certificate_ends : 1; /* it is the certificate that ends at key_ends_ns */
+	bool target_bare : 1;      /* a '/' belongs before `target` */
 	bool accepts_trailers : 1;
 	bool head_only : 1;       /* the request's method is HEAD */
 	bool trailers_wanted : 1; /* the answer goes out chunked */
@@ -137,6 +141,8 @@ enum call_step call_authenticate(struct call *call);
 /* What is not in the directory is refused with `problem`; as long as the directory is not complete
  * nobody knows. Returns CALL_OVER. */
 enum call_step call_refuse_unknown(struct call *call, enum problem problem);
+/* The problem when that end has come. */
+enum problem call_problem_of_key_end(const struct call *call);
 /* The call's key expires at another time than it knows. */
 void call_key_expires(struct call *call, uint64_t expires_us);
 

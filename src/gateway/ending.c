@@ -14,7 +14,7 @@ struct told {
 };
 
 struct ending {
-	struct key_id key;                   /* this one's calls, */
+	struct key_id key;                   /* this one's calls (it may be a certificate's), */
 	struct subscription_id subscription; /* or this one's */
 	uint64_t expires_us;                 /* the key's; 0: it has ended */
 	uint32_t open;                       /* workers that have still to apply it */
@@ -28,7 +28,8 @@ static void end_call(const struct ending *ending, struct call *call)
 	if (ending->subscription.value != 0)
 		call_end(call, PROBLEM_NO_SUBSCRIPTION);
 	else if (ending->expires_us == 0)
-		call_end(call, PROBLEM_KEY_INVALID);
+		call_end(call, call->certificate.value == ending->key.value ? PROBLEM_CERTIFICATE
+									    : PROBLEM_KEY_INVALID);
 	else
 		call_key_expires(call, ending->expires_us);
 }
@@ -44,7 +45,8 @@ static void on_told(struct loop_message *message)
 		struct call *next = call->admitted_next;
 		if (ending->subscription.value != 0
 			    ? call->subscription->id.value == ending->subscription.value
-			    : call->key.value == ending->key.value)
+			    : call->key.value == ending->key.value ||
+				      call->certificate.value == ending->key.value)
 			end_call(ending, call);
 		call = next;
 	}

@@ -117,7 +117,10 @@ static void put_call(const struct call *call, struct access_entry *entry)
 	entry->protocol = http_exchange_protocol(call->exchange);
 	entry->service = call->service == NULL ? NULL : call->service->name;
 	entry->plan = call->plan == NULL ? NULL : call->plan->name;
+	entry->certificate = call->certificate;
 	entry->key = call->key;
+	if (call->key.value == call->certificate.value) /* no key was sent */
+		entry->key.value = 0;
 	entry->request_bytes = call->request_bytes;
 	entry->response_bytes = call->response_bytes;
 	entry->duration_us = (loop_now_ns(worker->loop) - call->started_ns) / CLOCK_NS_PER_US;

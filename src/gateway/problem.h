@@ -26,6 +26,14 @@
 	X(PROBLEM_KEY_INVALID, 401, "key-invalid", "The key is not valid",                         \
 	  "The key is unknown, revoked or expired. Check for missing characters, or make a new "   \
 	  "one with `stoa key create ACCOUNT/APP`.")                                               \
+	X(PROBLEM_CERTIFICATE, 401, "certificate-invalid",                                         \
+	  "The client certificate stands for no app",                                              \
+	  "It is revoked or expired, or no name in it is mapped to an app. Issue one with "        \
+	  "`stoa tls client ACCOUNT/APP`, map one from elsewhere with `stoa tls map`, or connect " \
+	  "without a certificate where the listener allows that.")                                 \
+	X(PROBLEM_KEY_OTHER_APP, 403, "key-of-another-app",                                        \
+	  "The key is of another app than the client certificate",                                 \
+	  "Send a key of the certificate's app, or none: the certificate is enough.")              \
 	X(PROBLEM_KEY_AMBIGUOUS, 400, "key-ambiguous", "More than one key",                        \
 	  "Send exactly one key, in one Authorization or one X-API-Key field.")                    \
 	X(PROBLEM_SCOPE, 403, "scope-missing", "The key's scopes do not allow the call",           \

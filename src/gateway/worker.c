@@ -93,12 +93,21 @@ static void on_connection_opened(void *owner, void *connection_state, int descri
 	connection->encrypted = encrypted;
 }
 
+static void on_tls_peer(void *owner, void *connection_state, const struct http_tls_peer *peer)
+{
+	struct call_connection *connection = connection_state;
+
+	(void)owner;
+	connection->certificate = certificate_new(peer);
+}
+
 static void on_connection_closed(void *owner, void *connection_state)
 {
 	struct worker *worker = owner;
 	struct call_connection *connection = connection_state;
 
 	explicit_bzero(connection->key, sizeof(connection->key));
+	certificate_free(connection->certificate);
 	atomic_fetch_sub(&worker->connections, 1);
 }
 
@@ -369,6 +378,7 @@ static int worker_open(struct worker *worker, struct fault *fault)
 		.on_connection_opened = on_connection_opened,
 		.on_connection_closed = on_connection_closed,
 		.on_tls_refused = on_tls_refused,
+		.on_tls_peer = on_tls_peer,
 	};
 	code = http_server_new(worker->loop, &server_options, &worker->server, fault);
 	if (code < 0)

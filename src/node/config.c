@@ -50,7 +50,9 @@ static const char *const durability_choices[] = {"interval", "answer", NULL};
 	  "where it is longer")                                                                    \
 	X(OTHER, gateway, "gateway", NULL, NULL, NULL, NULL,                                       \
 	  "Where calls come in: an address or a list of them (127.0.0.1:8080, unix:/path, "        \
-	  "tls:127.0.0.1:8443). Without it 127.0.0.1:8080, and tls:127.0.0.1:8443 unless taken")   \
+	  "tls:127.0.0.1:8443). Without it 127.0.0.1:8080, and tls:127.0.0.1:8443 unless taken. "  \
+	  "Behind a tls: address `,clients=optional` or `,clients=required` asks clients for "     \
+	  "certificates, of the cloud's authority or of `,ca=FILE` in PEM")                        \
 	X(OTHER, tls_certificates, "tls.certificates", NULL, NULL, NULL, NULL,                     \
 	  "Of the tls: listeners: a list of {certificate: FILE, key: FILE} in PEM, from the "      \
 	  "cloud's folder; the cloud's own is always behind them")                                 \
@@ -156,8 +158,7 @@ static int read_listeners(const struct yaml *yaml, const struct yaml_node *node,
 			  struct config *config, struct fault *fault)
 {
 	const struct yaml_node *item = node;
-	struct loop_address address;
-	bool is_tls;
+	struct config_listener listener;
 
 	if (node == NULL) {
 		snprintf(config->gateways[0], CONFIG_ADDRESS_MAX, "127.0.0.1:8080");
@@ -171,7 +172,7 @@ static int read_listeners(const struct yaml *yaml, const struct yaml_node *node,
 	for (; item != NULL; item = node->kind == YAML_SEQUENCE ? item->next : NULL) {
 		struct fault why = {0};
 		if (item->kind != YAML_SCALAR ||
-		    config_listener_parse(item->scalar, &address, &is_tls, &why) < 0)
+		    config_listener_parse(item->scalar, &listener, &why) < 0)
 			return yaml_fault(yaml, item, fault,
 					  "gateway: an address such as 127.0.0.1:8080, "
 					  "unix:/path or tls:127.0.0.1:8443 is needed%s%s",

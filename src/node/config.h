@@ -30,6 +30,18 @@ struct config_identity {
 	char certificate[CONFIG_ADDRESS_MAX], key[CONFIG_ADDRESS_MAX]; /* files */
 };
 
+/* What a listener of TLS asks of clients: config_clients_texts. */
+enum config_clients { CONFIG_CLIENTS_NONE, CONFIG_CLIENTS_OPTIONAL, CONFIG_CLIENTS_REQUIRED };
+extern const char *const config_clients_texts[];
+
+/* Where the gateway listens. */
+struct config_listener {
+	struct loop_address address;
+	bool tls;
+	enum config_clients clients;
+	char authorities[CONFIG_ADDRESS_MAX]; /* a file; "": the cloud's own */
+};
+
 struct config {
 	char name[CONFIG_NAME_MAX];
 	char currency[8]; /* ISO 4217: three capital letters */
@@ -89,8 +101,9 @@ int config_check(const char *path, config_show_fn show, void *context, struct fa
 int config_read(const char *path, struct slice text, config_show_fn show, void *context,
 		struct config *config, struct fault *fault);
 
-/* Where the gateway listens: what loop_address_parse takes, with "tls:" before it for TLS. */
-int config_listener_parse(struct slice text, struct loop_address *ret_address, bool *ret_tls,
+/* What loop_address_parse takes; for TLS with "tls:" before it and, where clients are asked for a
+ * certificate, ",clients=optional" or ",clients=required" behind it, and ",ca=FILE". */
+int config_listener_parse(struct slice text, struct config_listener *ret_listener,
 			  struct fault *fault);
 
 /* config_proxies.c: the list `trusted_proxies`; NULL where the file has none. */

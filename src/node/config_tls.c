@@ -6,25 +6,65 @@
 
 #define TLS_PREFIX "tls:"
 
-int config_listener_parse(struct slice text, struct loop_address *ret_address, bool *ret_tls,
+const char *const config_clients_texts[] = {"none", "optional", "required"};
+
+/* "clients=required" or "ca=FILE". */
+static int read_demand(struct slice text, struct config_listener *listener, struct fault *fault)
+{
+	const struct slice clients = slice_of("clients="), authorities = slice_of("ca=");
+	char shown[TEXT_SHOWN_MAX];
+
+	if (slice_starts_with(text, clients)) {
+		const struct slice value = slice_part(text, clients.length, text.length);
+		for (int i = CONFIG_CLIENTS_OPTIONAL; i <= CONFIG_CLIENTS_REQUIRED; i++) {
+			if (slice_equal(value, slice_of(config_clients_texts[i]))) {
+				listener->clients = (enum config_clients)i;
+				return 0;
+			}
+		}
+	}
+	const struct slice file = slice_starts_with(text, authorities)
+					  ? slice_part(text, authorities.length, text.length)
+					  : slice_make(NULL, 0);
+	if (file.length > 0 && slice_to_text(file, listener->authorities, CONFIG_ADDRESS_MAX))
+		return 0;
+	return fault_set(fault, FAULT_INPUT,
+			 "\"%s\" behind a tls: address: clients=optional, clients=required and "
+			 "ca=FILE are allowed",
+			 text_show(text, shown));
+}
+
+int config_listener_parse(struct slice text, struct config_listener *ret_listener,
 			  struct fault *fault)
 {
 	const struct slice prefix = slice_of(TLS_PREFIX);
-	const bool is_tls = slice_equal(slice_part(text, 0, prefix.length), prefix);
-	const int code = loop_address_parse(
-		is_tls ? slice_part(text, prefix.length, text.length) : text, ret_address, fault);
+	struct config_listener listener = {.tls = slice_starts_with(text, prefix)};
+	struct slice address = text, demands = slice_make(NULL, 0), demand;
 
+	if (listener.tls) {
+		const size_t comma = slice_find_byte(text, ',', 0);
+		address = slice_part(text, prefix.length, comma);
+		demands = slice_part(text, comma < text.length ? comma + 1 : comma, text.length);
+	}
+	int code = loop_address_parse(address, &listener.address, fault);
+	if (code == 0 && listener.tls && slice_ends_with(text, slice_of(",")))
+		code = read_demand(demands, &listener, fault);
+	while (code == 0 && slice_cut(&demands, ',', &demand))
+		code = read_demand(demand, &listener, fault);
+	if (code == 0 && listener.authorities[0] != '\0' && listener.clients == CONFIG_CLIENTS_NONE)
+		code = fault_set(fault, FAULT_INPUT,
+				 "ca=%s needs clients=optional or clients=required beside it",
+				 listener.authorities);
 	if (code == 0)
-		*ret_tls = is_tls;
+		*ret_listener = listener;
 	return code;
 }
 
 int node_listener_check(const char *text, struct fault *fault)
 {
-	struct loop_address address;
-	bool is_tls;
+	struct config_listener listener;
 
-	return config_listener_parse(slice_of(text), &address, &is_tls, fault);
+	return config_listener_parse(slice_of(text), &listener, fault);
 }
 
 /* ---- certificates ---- */

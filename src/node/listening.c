@@ -8,21 +8,25 @@ int listening_begin(struct node *node, const struct node_options *options, struc
 	const struct config *config = &node->config;
 	const bool by_options = options->gateway_count > 0;
 	const uint32_t count = by_options ? options->gateway_count : config->gateway_count;
+	struct config_listener listeners[GATEWAY_LISTENERS_MAX] = {0};
 	int code = 0;
 
-	for (uint32_t i = 0; code == 0 && i < count; i++) {
-		struct gateway_listener listener = {
-			.may_fail = !by_options && config->gateways_are_default && i > 0};
-		bool is_tls;
+	if (count > GATEWAY_LISTENERS_MAX)
+		return fault_set(fault, FAULT_LIMIT, "more than %d gateway listeners",
+				 GATEWAY_LISTENERS_MAX);
+	for (uint32_t i = 0; code == 0 && i < count; i++)
 		code = config_listener_parse(
 			slice_of(by_options ? options->gateways[i] : config->gateways[i]),
-			&listener.address, &is_tls, fault);
-		if (code == 0 && is_tls && node->tls.current == NULL)
-			code = tls_open(&node->tls, node->folder, config, node->clock, node->random,
-					fault);
-		listener.tls = code == 0 && is_tls ? node->tls.current : NULL;
-		if (code == 0)
-			code = gateway_listen(node->gateway, &listener, fault);
+			&listeners[i], fault);
+	if (code == 0)
+		code = tls_open(&node->tls, node->folder, config, listeners, count, node->clock,
+				node->random, fault);
+	for (uint32_t i = 0; code == 0 && i < count; i++) {
+		const struct gateway_listener listener = {
+			.address = listeners[i].address,
+			.tls = listeners[i].tls ? node->tls.listeners[i]->current : NULL,
+			.may_fail = !by_options && config->gateways_are_default && i > 0};
+		code = gateway_listen(node->gateway, &listener, fault);
 	}
 	return code;
 }
@@ -61,7 +65,7 @@ void listening_tell(struct node *node)
 	if (!print_listeners(node, false, ""))
 		print_listeners(node, true, "tls:");
 	printf(" api=%s", api);
-	if (node->tls.current != NULL) {
+	if (node->tls.authority != NULL) {
 		printf(" tls=");
 		print_listeners(node, true, "");
 	}

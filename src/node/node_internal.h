@@ -139,6 +139,12 @@ int listening_begin(struct node *node, const struct node_options *options, struc
 /* Prints the ready line, and logs that the node is. */
 void listening_tell(struct node *node);
 
+/* tls_tell.c: the API's ports about TLS. */
+int tls_issue(void *node, struct slice request, const char *app, uint64_t ends_ns,
+	      struct api_certificate *ret_certificate, struct fault *fault);
+json_t *tls_compose(void *node);
+int tls_reload_now(void *node, bool *ret_changed, struct fault *fault);
+
 /* publish.c: from the store to the gateway. Control thread. */
 int publish_everything(struct node *node, struct fault *fault);
 int publish_service(struct node *node, struct service_id id, struct fault *fault);

@@ -24,7 +24,7 @@ struct identity_files {
 	char certificate[TLS_FOLDER_MAX], key[TLS_FOLDER_MAX];
 };
 
-static void place(const char *folder, const char *file, char path[TLS_FOLDER_MAX])
+void tls_place(const char *folder, const char *file, char path[TLS_FOLDER_MAX])
 {
 	const bool whole = file[0] == '/';
 
@@ -41,12 +41,21 @@ static size_t list_files(const struct node_tls *tls,
 
 	for (; count < tls->config->identity_count; count++) {
 		const struct config_identity *identity = &tls->config->identities[count];
-		place(tls->cloud, identity->certificate, files[count].certificate);
-		place(tls->cloud, identity->key, files[count].key);
+		tls_place(tls->cloud, identity->certificate, files[count].certificate);
+		tls_place(tls->cloud, identity->key, files[count].key);
 	}
-	place(tls->folder, "server.pem", files[count].certificate);
-	place(tls->folder, "server.key", files[count].key);
+	tls_place(tls->folder, "server.pem", files[count].certificate);
+	tls_place(tls->folder, "server.key", files[count].key);
 	return count + 1;
+}
+
+bool tls_certificate_path(const struct node_tls *tls, size_t index, char path[TLS_FOLDER_MAX])
+{
+	if (index < tls->config->identity_count)
+		tls_place(tls->cloud, tls->config->identities[index].certificate, path);
+	else
+		tls_place(tls->folder, "server.pem", path);
+	return index <= tls->config->identity_count;
 }
 
 static void digest_file(crypto_generichash_state *state, const char *path)
@@ -73,6 +82,10 @@ static uint64_t digest_files(const struct node_tls *tls)
 	for (size_t i = 0; i < count; i++) {
 		digest_file(&state, files[i].certificate);
 		digest_file(&state, files[i].key);
+	}
+	for (uint32_t i = 0; i < tls->listener_count; i++) {
+		if (tls->listeners[i] != NULL && tls->listeners[i]->clients != CONFIG_CLIENTS_NONE)
+			digest_file(&state, tls->listeners[i]->authorities);
 	}
 	crypto_generichash_final(&state, digest, sizeof(digest));
 	memcpy(&seen, digest, sizeof(seen));
@@ -119,33 +132,63 @@ static void free_identities(struct http_tls_identity *identities, size_t count)
 	}
 }
 
-/* A new one from all files; `current` stays where one of them cannot be used. */
+static int make(struct node_tls *tls, const struct node_tls_listener *listener,
+		const struct http_tls_identity *identities, size_t count, struct http_tls **ret_tls,
+		struct fault *fault)
+{
+	struct http_tls_options options = {.is_server = true,
+					   .http_2 = true,
+					   .identities = identities,
+					   .identity_count = count,
+					   .keys = &tls->keys,
+					   .certify = certify,
+					   .owner = tls};
+	char *authorities = NULL;
+	size_t length;
+	int code = 0;
+
+	if (listener->clients != CONFIG_CLIENTS_NONE) {
+		code = disk_read_file(listener->authorities, AUTHORITY_TEXT_MAX, &authorities,
+				      &length, fault);
+		if (code < 0)
+			return code;
+		options.authorities = slice_make(authorities, length);
+		options.authorities_name = listener->authorities;
+		options.client_required = listener->clients == CONFIG_CLIENTS_REQUIRED;
+	}
+	code = http_tls_new(&options, ret_tls, fault);
+	free(authorities);
+	return code;
+}
+
+/* New ones from all files; each `current` stays where one of them cannot be used. */
 static int load(struct node_tls *tls, struct fault *fault)
 {
 	struct identity_files files[HTTP_TLS_IDENTITIES_MAX];
 	struct http_tls_identity identities[HTTP_TLS_IDENTITIES_MAX] = {0};
 	const size_t count = list_files(tls, files);
-	struct http_tls *made = NULL;
+	struct http_tls *made[GATEWAY_LISTENERS_MAX] = {0};
 	int code = 0;
 
 	tls->seen = digest_files(tls);
 	for (size_t i = 0; code == 0 && i < count; i++)
 		code = read_identity(&files[i], &identities[i], fault);
-	if (code == 0)
-		code = http_tls_new(&(struct http_tls_options){.is_server = true,
-							       .http_2 = true,
-							       .identities = identities,
-							       .identity_count = count,
-							       .keys = &tls->keys,
-							       .certify = certify,
-							       .owner = tls},
-				    &made, fault);
+	for (uint32_t i = 0; code == 0 && i < tls->listener_count; i++) {
+		if (tls->listeners[i] != NULL)
+			code = make(tls, tls->listeners[i], identities, count, &made[i], fault);
+	}
 	free_identities(identities, count);
-	if (code < 0)
-		return code;
-	http_tls_unref(tls->current);
-	tls->current = made;
-	return 0;
+	if (code == 0)
+		tls->held = tls->seen;
+	for (uint32_t i = 0; i < tls->listener_count; i++) {
+		if (code < 0 || made[i] == NULL) {
+			http_tls_unref(made[i]);
+			continue;
+		}
+		http_tls_unref(tls->listeners[i]->current);
+		tls->listeners[i]->current = made[i];
+	}
+	return code;
 }
 
 /* ---- tickets ---- */
@@ -176,16 +219,40 @@ static int ensure_own(struct node_tls *tls, bool *ret_issued, struct fault *faul
 				       ret_issued, fault);
 }
 
+static void take_listener(struct node_tls *tls, uint32_t index,
+			  const struct config_listener *listener)
+{
+	struct node_tls_listener *taken = calloc(1, sizeof(*taken));
+
+	check(taken != NULL);
+	taken->clients = listener->clients;
+	if (listener->authorities[0] != '\0')
+		tls_place(tls->cloud, listener->authorities, taken->authorities);
+	else
+		tls_place(tls->folder, "ca.pem", taken->authorities);
+	tls->listeners[index] = taken;
+}
+
 int tls_open(struct node_tls *tls, const char *cloud, const struct config *config,
+	     const struct config_listener *listeners, uint32_t listener_count,
 	     const struct clock *clock, struct random *random, struct fault *fault)
 {
-	bool issued;
+	bool issued, any = false;
 
+	check(listener_count <= GATEWAY_LISTENERS_MAX);
 	tls->config = config;
 	tls->clock = clock;
 	tls->random = random;
 	tls->cloud = cloud;
 	snprintf(tls->folder, sizeof(tls->folder), "%.4096s/tls", cloud);
+	tls->listener_count = listener_count;
+	for (uint32_t i = 0; i < listener_count; i++) {
+		any = any || listeners[i].tls;
+		if (listeners[i].tls)
+			take_listener(tls, i, &listeners[i]);
+	}
+	if (!any)
+		return 0;
 	if (mkdir(tls->folder, 0700) < 0 && errno != EEXIST)
 		return fault_set_errno(fault, errno, "make the folder %s", tls->folder);
 	int code = authority_open(tls->folder, config->name, clock_wall_ns(clock), &tls->authority,
@@ -207,7 +274,7 @@ int tls_authority_read(const struct node_tls *tls, char **ret_text, size_t *ret_
 		return fault_set(fault, FAULT_REFUSED,
 				 "tls: {ca: cloud} needs the cloud's own authority, which it has "
 				 "with its first listener of TLS: `gateway: [tls:ADDRESS]`");
-	place(tls->folder, "ca.pem", path);
+	tls_place(tls->folder, "ca.pem", path);
 	return disk_read_file(path, AUTHORITY_TEXT_MAX, ret_text, ret_length, fault);
 }
 
@@ -215,24 +282,40 @@ int tls_authority_read(const struct node_tls *tls, char **ret_text, size_t *ret_
 
 static void publish(struct node_tls *tls)
 {
-	for (uint32_t i = 0; i < GATEWAY_LISTENERS_MAX; i++) {
+	for (uint32_t i = 0; i < tls->listener_count; i++) {
 		if (gateway_listener_is_tls(tls->gateway, i))
-			gateway_set_tls(tls->gateway, i, tls->current);
+			gateway_set_tls(tls->gateway, i, tls->listeners[i]->current);
 	}
 }
 
-static void reload(struct node_tls *tls)
+static int reload(struct node_tls *tls, struct fault *fault)
 {
-	struct fault fault;
+	const int code = load(tls, fault);
 
-	if (load(tls, &fault) < 0) {
-		log_event(LOG_ERROR, "tls.refused", log_text("fault", fault.text),
+	if (code < 0) {
+		log_event(LOG_ERROR, "tls.refused", log_text("fault", fault->text),
 			  log_text("holds", "what was there before"));
-		return;
+		return code;
 	}
 	publish(tls);
 	log_event(LOG_INFO, "tls.changed",
 		  log_number("certificates", tls->config->identity_count + 1));
+	return 0;
+}
+
+int tls_reload(struct node_tls *tls, bool *ret_changed, struct fault *fault)
+{
+	const uint64_t held = tls->held;
+	bool issued;
+
+	*ret_changed = false;
+	if (tls->authority == NULL)
+		return 0;
+	int code = ensure_own(tls, &issued, fault);
+	if (code == 0)
+		code = reload(tls, fault);
+	*ret_changed = tls->held != held;
+	return code;
 }
 
 void tls_look(struct node_tls *tls)
@@ -250,7 +333,7 @@ void tls_look(struct node_tls *tls)
 	if (old_keys)
 		new_ticket_key(tls);
 	if (old_keys || digest_files(tls) != tls->seen)
-		reload(tls);
+		reload(tls, &fault);
 }
 
 static void on_due(struct loop_timer *timer)
@@ -280,7 +363,11 @@ void tls_stop(struct node_tls *tls)
 
 void tls_close(struct node_tls *tls)
 {
-	http_tls_unref(tls->current);
+	for (uint32_t i = 0; i < tls->listener_count; i++) {
+		if (tls->listeners[i] != NULL)
+			http_tls_unref(tls->listeners[i]->current);
+		free(tls->listeners[i]);
+	}
 	if (tls->authority != NULL)
 		authority_close(tls->authority);
 	sodium_memzero(&tls->keys, sizeof(tls->keys));

@@ -22,6 +22,13 @@
 #define TLS_LOOK_NS    (10 * CLOCK_NS_PER_S)
 #define TLS_TICKET_NS  (12 * 3600 * CLOCK_NS_PER_S)
 
+/* What a listener asks of clients, and what its connections to come are encrypted with. */
+struct node_tls_listener {
+	enum config_clients clients;
+	char authorities[TLS_FOLDER_MAX]; /* a file, in PEM */
+	struct http_tls *current;
+};
+
 struct node_tls {
 	const struct config *config;
 	const struct clock *clock;
@@ -32,16 +39,20 @@ struct node_tls {
 	struct http_tls_ticket_keys keys;
 	uint64_t keys_ns; /* monotonic: when the first was made */
 	uint64_t seen;    /* a digest of what the files' inodes said when they were read last */
-	struct http_tls *current;
+	uint64_t held;    /* the same, of when those in force were read */
+	uint32_t listener_count;
+	struct node_tls_listener
+		*listeners[GATEWAY_LISTENERS_MAX]; /* as the gateway's; NULL: plain */
 
 	struct gateway *gateway;
 	struct loop *loop;
 	struct loop_timer timer;
 };
 
-/* Before the gateway is: `current` is made for its listeners. The folder, config, clock and random
- * must outlive it. */
+/* Before the gateway is: `current` is made for all of `listeners`, which are copied. Where none of
+ * them speaks TLS nothing is opened. The folder, config, clock and random must outlive it. */
 int tls_open(struct node_tls *tls, const char *cloud, const struct config *config,
+	     const struct config_listener *listeners, uint32_t listener_count,
 	     const struct clock *clock, struct random *random, struct fault *fault);
 /* The certificate of the cloud's own authority, in PEM. To be freed. A cloud that never had a
  * listener of TLS has none. */
@@ -51,6 +62,13 @@ int tls_authority_read(const struct node_tls *tls, char **ret_text, size_t *ret_
 void tls_start(struct node_tls *tls, struct gateway *gateway, struct loop *loop);
 /* Looks now. */
 void tls_look(struct node_tls *tls);
+/* Reads all files now, changed or not. Negative, with the file that cannot be used: what was in
+ * force goes on. */
+int tls_reload(struct node_tls *tls, bool *ret_changed, struct fault *fault);
+/* PATH of FILE in the folder, or FILE where that begins at the root. */
+void tls_place(const char *folder, const char *file, char path[TLS_FOLDER_MAX]);
+/* Of certificate `index`, in the order in which they are tried. False: there are not so many. */
+bool tls_certificate_path(const struct node_tls *tls, size_t index, char path[TLS_FOLDER_MAX]);
 /* Before the loop and after the gateway is gone. */
 void tls_stop(struct node_tls *tls);
 void tls_close(struct node_tls *tls);
