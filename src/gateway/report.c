@@ -43,7 +43,9 @@ enum gateway_reported gateway_report_hold(struct gateway *gateway, struct gatewa
 
 	if (subscription == NULL)
 		return GATEWAY_REPORT_NO_SUBSCRIPTION;
-	const struct rating_plan *plan = &atomic_load(&subscription->plan)->admit.rating;
+	const uint64_t wall_ns = clock_wall_ns(gateway->options.clock);
+	const struct admit_plan *terms = &directory_plan_at(subscription, wall_ns)->admit;
+	const struct rating_plan *plan = &terms->rating;
 	const struct rating_left left = left_of(plan);
 	const struct rating_quantities used = quantities_of(report);
 	struct rating_quantities counted = used;
@@ -54,7 +56,9 @@ enum gateway_reported gateway_report_hold(struct gateway *gateway, struct gatewa
 		hold.budgets[level] = atomic_load(&subscription->budget_leases[level]);
 	rating_part_cap(plan, &left, &counted);
 	if (memcmp(&counted, &used, sizeof(used)) != 0 ||
-	    !rating_part_most(plan, &left, &used, &most_nano))
+	    !rating_part_most(plan, &left, &used, &most_nano) ||
+	    __builtin_add_overflow(
+		    most_nano, admit_first_nano(&subscription->admit, terms, wall_ns), &most_nano))
 		return GATEWAY_REPORT_TOO_MUCH;
 	switch (admit_extend(&hold, most_nano, clock_monotonic_ns(gateway->options.clock))) {
 	case ADMIT_DONE:
@@ -101,7 +105,7 @@ bool gateway_report_record(struct gateway *gateway, struct gateway_report *repor
 	const uint64_t now_ns = clock_wall_ns(gateway->options.clock);
 
 	check(subscription == report->subscription);
-	const struct directory_plan *plan = atomic_load(&subscription->plan);
+	const struct directory_plan *plan = directory_plan_at(subscription, now_ns);
 	const struct rating_left left = left_of(&plan->admit.rating);
 	const bool billed =
 		admit_settle(&subscription->admit, &plan->admit, &gateway->directory.card, now_ns,

@@ -89,6 +89,21 @@ def test_what_is_reported_is_billed_once_and_proved(clouds, upstreams, tmp_path)
     assert usage["calls"] == 10 and usage["units"] == {"jobs": 7} and usage["errors"] == 0
 
 
+def test_the_least_that_a_month_costs_comes_with_a_report_too(clouds, upstreams):
+    cloud = clouds(CONFIG)
+    jobs_price = {"meter": "jobs", "model": "unit", "price": 0.25, "minimum": "2.00"}
+    plans = {"payg": {"prices": [jobs_price], "max_units": {"jobs": 16}}}
+    _, globex = market(cloud, upstreams(), amount="2.75", plans=plans)
+    told = [report(cloud, [jobs(number, count)], globex)["results"][0]
+            for number, count in enumerate([1, 3, 3, 3, 1, 1])]
+    assert [result.get("charge") for result in told] == [
+        "2.00", "0.00", "0.00", "0.50", "0.25", None]
+    assert told[-1]["status"] == "refused"
+    settle(cloud)
+    assert balance(cloud, "acme") == 0
+    check_books(cloud)
+
+
 def test_what_is_wrong_is_told_all_at_once_and_costs_nothing(clouds, upstreams):
     cloud = clouds()
     _, globex = market(cloud, upstreams())
