@@ -98,11 +98,11 @@ struct api_ports {
 	/* The service's key of that number; wiped by the caller. */
 	void (*identity_key)(void *context, struct service_id service, uint32_t number,
 			     struct api_identity_key *ret_key);
-	/* A certificate for the app "account/app" from a request in PEM. FAULT_REFUSED: the cloud
-	 * has no authority. */
+	/* A certificate for the app "account/app" from a request in PEM, with an end behind now_ns.
+	 * FAULT_REFUSED: the cloud has no authority. */
 	int (*certificate_issue)(void *context, struct slice request, const char *app,
-				 uint64_t ends_ns, struct api_certificate *ret_certificate,
-				 struct fault *fault);
+				 uint64_t now_ns, uint64_t ends_ns,
+				 struct api_certificate *ret_certificate, struct fault *fault);
 	/* The answer to GET /v1/tls. A new reference. */
 	json_t *(*tls_show)(void *context);
 	/* Looks at the files of certificates now. Negative: one cannot be used. */

@@ -96,7 +96,7 @@ static int issue(struct store *store, void *context, struct fault *fault)
 		code = api_at(request, "request",
 			      ports->certificate_issue(
 				      ports->context, api_argument(request, "request")->text,
-				      issuing->app.path,
+				      issuing->app.path, request->now_ns,
 				      api_argument_number(request, "expires",
 							  request->now_ns + EXPIRES_NS),
 				      certificate, fault));

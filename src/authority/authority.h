@@ -65,7 +65,7 @@ struct authority_client {
 	char certificate[AUTHORITY_PEM_MAX]; /* in PEM */
 	uint8_t fingerprint[32];             /* SHA-256 of it in DER */
 	char serial[AUTHORITY_SERIAL_MAX];
-	uint64_t ends_ns; /* its last second, Unix */
+	uint64_t ends_ns; /* its last second, Unix; behind now */
 };
 
 /* For `app`, "account/app", until ends_ns. `request` is a certificate request (PKCS #10, RFC 2986)

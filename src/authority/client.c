@@ -90,14 +90,16 @@ int authority_client_issue(const struct authority *authority, struct slice reque
 			   struct fault *fault)
 {
 	const int64_t own_left_s = authority_certificate_left_s(authority->certificate, now_ns);
+	/* A certificate knows whole seconds. */
+	const uint64_t last_ns = ends_ns / CLOCK_NS_PER_S * CLOCK_NS_PER_S;
 	X509_REQ *read = NULL;
 	char uri[URI_MAX];
 	const char *name = uri;
 
-	if (own_left_s <= 0 || ends_ns <= now_ns ||
+	if (own_left_s <= 0 || last_ns <= now_ns ||
 	    (ends_ns - now_ns) / CLOCK_NS_PER_S >= (uint64_t)own_left_s)
 		return fault_set(fault, FAULT_INPUT,
-				 "the certificate would end in the past or behind the cloud's "
+				 "the certificate would end within a second or behind the cloud's "
 				 "authority, which has %lld days left",
 				 (long long)own_left_s / 86400);
 	check((size_t)snprintf(uri, sizeof(uri), "stoa://%s", app) < sizeof(uri));
@@ -111,12 +113,12 @@ int authority_client_issue(const struct authority *authority, struct slice reque
 					    .name_count = 1,
 					    .subject = X509_REQ_get0_pubkey(read),
 					    .now_ns = now_ns,
-					    .ends_ns = ends_ns},
+					    .ends_ns = last_ns},
 		authority->certificate, authority->key);
 	X509_REQ_free(read);
 	check(certificate != NULL);
 	tell(certificate, ret_client);
-	ret_client->ends_ns = ends_ns / CLOCK_NS_PER_S * CLOCK_NS_PER_S;
+	ret_client->ends_ns = last_ns;
 	X509_free(certificate);
 	return 0;
 }

@@ -140,7 +140,7 @@ int listening_begin(struct node *node, const struct node_options *options, struc
 void listening_tell(struct node *node);
 
 /* tls_tell.c: the API's ports about TLS. */
-int tls_issue(void *node, struct slice request, const char *app, uint64_t ends_ns,
+int tls_issue(void *node, struct slice request, const char *app, uint64_t now_ns, uint64_t ends_ns,
 	      struct api_certificate *ret_certificate, struct fault *fault);
 json_t *tls_compose(void *node);
 int tls_reload_now(void *node, bool *ret_changed, struct fault *fault);

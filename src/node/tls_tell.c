@@ -5,8 +5,8 @@
 #include "base/check.h"
 #include "node/node_internal.h"
 
-int tls_issue(void *context, struct slice request, const char *app, uint64_t ends_ns,
-	      struct api_certificate *ret_certificate, struct fault *fault)
+int tls_issue(void *context, struct slice request, const char *app, uint64_t now_ns,
+	      uint64_t ends_ns, struct api_certificate *ret_certificate, struct fault *fault)
 {
 	const struct node *node = context;
 	struct authority_client client;
@@ -16,9 +16,8 @@ int tls_issue(void *context, struct slice request, const char *app, uint64_t end
 				 "this cloud has no certificate authority, since no listener of it "
 				 "speaks TLS: add one to `gateway` in cloud.yaml, such as "
 				 "tls:0.0.0.0:8443,clients=optional");
-	const int code =
-		authority_client_issue(node->tls.authority, request, app,
-				       clock_wall_ns(node->clock), ends_ns, &client, fault);
+	const int code = authority_client_issue(node->tls.authority, request, app, now_ns, ends_ns,
+						&client, fault);
 	if (code < 0)
 		return code;
 	_Static_assert(sizeof(client.certificate) == sizeof(ret_certificate->text), "as long");

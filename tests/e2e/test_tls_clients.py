@@ -467,6 +467,9 @@ def test_bad_requests_are_refused_by_what_is_wrong(market):
     assert refused(404, "/v1/certificates", app="acme/nope", request=request)["pointer"] == "/app"
     assert "behind the cloud's authority" in refused(
         422, "/v1/certificates", app="acme/shop", request=request, expires="4000d")["detail"]
+    # Its last whole second has begun already.
+    this_second = datetime.now(timezone.utc).strftime("%Y-%m-%dT%H:%M:%S.999Z")
+    refused(422, "/v1/certificates", app="acme/shop", request=request, expires=this_second)
     assert refused(422, "/v1/certificates/names", app="acme/shop",
                    name="shop.example")["pointer"] == "/name"
     made = market.cloud.ask("POST", "/v1/certificates", {"app": "acme/shop", "request": request})
