@@ -103,6 +103,8 @@ struct api_ports {
 	int (*certificate_issue)(void *context, struct slice request, const char *app,
 				 uint64_t now_ns, uint64_t ends_ns,
 				 struct api_certificate *ret_certificate, struct fault *fault);
+	/* Whether the cloud has a certificate authority of its own. */
+	bool (*has_authority)(void *context);
 	/* The answer to GET /v1/tls. A new reference. */
 	json_t *(*tls_show)(void *context);
 	/* Looks at the files of certificates now. Negative: one cannot be used. */

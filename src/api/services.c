@@ -143,7 +143,8 @@ int api_services_publish(struct api_request *request, struct fault *fault)
 	const struct catalog_files files = {.tls_ca = file_of(request, "tls_ca"),
 					    .tls_certificate = file_of(request, "tls_certificate"),
 					    .tls_key = file_of(request, "tls_key"),
-					    .now_ns = request->now_ns};
+					    .now_ns = request->now_ns,
+					    .no_authority = !ports->has_authority(ports->context)};
 	char name[CATALOG_VALUE_MAX + 1] = "service.yaml";
 
 	if (file->given)

@@ -212,11 +212,12 @@ struct catalog_complaints {
 int catalog_manifest_parse(const char *file, struct slice bytes,
 			   struct catalog_manifest **ret_manifest,
 			   struct catalog_complaints *ret_complaints, struct fault *fault);
-/* The contents of the files that a manifest's `tls` names, read by whoever reads the manifest; data
- * NULL: not there, or not to be read. */
+/* What else a manifest is read by: the contents of the files that its `tls` names, read by whoever
+ * reads the manifest (data NULL: not there, or not to be read), and what the cloud can do. */
 struct catalog_files {
 	struct slice tls_ca, tls_certificate, tls_key;
-	uint64_t now_ns; /* Unix: certificates that are not valid then are warned of */
+	uint64_t now_ns;   /* Unix: certificates that are not valid then are warned of */
+	bool no_authority; /* the cloud has none of its own, and `ca: cloud` is refused */
 };
 
 /* The same with files. */

@@ -132,6 +132,11 @@ static void ca_read(const struct tls_reading *reading, const struct yaml_node *n
 		return;
 	if (node->kind == YAML_SCALAR && slice_equal(node->scalar, slice_of(BY_CLOUD))) {
 		tls->by_cloud = true;
+		if (reading->files->no_authority)
+			reader_complain(reading->reader, node,
+					"ca: this cloud has no authority of its own; it gets one "
+					"with its first listener of TLS, such as `gateway: "
+					"[tls:0.0.0.0:8443]` in cloud.yaml");
 		return;
 	}
 	const char *text = file_read(reading, node, "ca", reading->files->tls_ca);

@@ -98,6 +98,7 @@ static void what_is_stored_is_read_back(void **state)
 static void each_mistake_gets_its_one_complaint(void **state)
 {
 	const struct catalog_files none = files_of(NULL, NULL, NULL);
+	const struct catalog_files no_authority = {.no_authority = true};
 	static const char upstream[] = "service: a\nversion: 1.0.0\nplans: {free: {}}\nupstream: "
 				       "[http://10.0.0.5]\ntls: {}\n";
 	static const char run[] =
@@ -116,6 +117,10 @@ static void each_mistake_gets_its_one_complaint(void **state)
 	assert_complaint(HEAD "tls: {ca: ca.pem}\n", files_of("", NULL, NULL),
 			 "service.yaml:5:11: ca: \"ca.pem\" holds no certificate in PEM, which "
 			 "begins with -----BEGIN CERTIFICATE-----");
+	assert_complaint(HEAD "tls: {ca: cloud}\n", no_authority,
+			 "service.yaml:5:11: ca: this cloud has no authority of its own; it gets "
+			 "one with its first listener of TLS, such as `gateway: "
+			 "[tls:0.0.0.0:8443]` in cloud.yaml");
 	assert_complaint(HEAD "tls: {key: own.key}\n", none,
 			 "service.yaml:5:6: tls: \"certificate\" is missing");
 	assert_complaint(HEAD "tls: {certificate: own.pem}\n", none,

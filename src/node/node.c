@@ -278,6 +278,7 @@ static int api_begin(struct node *node, const struct node_options *options, stru
 			  .budget_changed = port_budget_changed,
 			  .keys_changed = port_keys_changed,
 			  .certificate_issue = tls_issue,
+			  .has_authority = tls_has_authority,
 			  .tls_show = tls_compose,
 			  .tls_reload = tls_reload_now,
 			  .identity_key = identity_tell,

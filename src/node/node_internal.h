@@ -142,6 +142,7 @@ void listening_tell(struct node *node);
 /* tls_tell.c: the API's ports about TLS. */
 int tls_issue(void *node, struct slice request, const char *app, uint64_t now_ns, uint64_t ends_ns,
 	      struct api_certificate *ret_certificate, struct fault *fault);
+bool tls_has_authority(void *node);
 json_t *tls_compose(void *node);
 int tls_reload_now(void *node, bool *ret_changed, struct fault *fault);
 

@@ -54,8 +54,8 @@ struct node_tls {
 int tls_open(struct node_tls *tls, const char *cloud, const struct config *config,
 	     const struct config_listener *listeners, uint32_t listener_count,
 	     const struct clock *clock, struct random *random, struct fault *fault);
-/* The certificate of the cloud's own authority, in PEM. To be freed. A cloud that never had a
- * listener of TLS has none. */
+/* The certificate of the cloud's own authority, in PEM. To be freed. FAULT_REFUSED: a cloud without
+ * a listener of TLS has none. */
 int tls_authority_read(const struct node_tls *tls, char **ret_text, size_t *ret_length,
 		       struct fault *fault);
 /* From here on it looks, in the loop's thread. */

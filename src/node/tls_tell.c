@@ -29,6 +29,13 @@ int tls_issue(void *context, struct slice request, const char *app, uint64_t now
 	return 0;
 }
 
+bool tls_has_authority(void *context)
+{
+	const struct node *node = context;
+
+	return node->tls.authority != NULL;
+}
+
 /* Names in a file are whatever somebody wrote. */
 static json_t *shown(const char *text)
 {

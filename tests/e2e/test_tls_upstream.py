@@ -1,5 +1,6 @@
 """Services behind https://: whom the cloud believes, whom not, and that nothing is lost by it."""
 
+import re
 import socket
 import ssl
 import stat
@@ -126,6 +127,8 @@ def test_the_clouds_authority_is_needed_where_it_is_to_vouch(cloud, fronts, tmp_
     cloud.account("globex")
     done = publish(cloud, tmp_path, "https://127.0.0.1:1", check=False, tls={"ca": "cloud"})
     assert done.returncode != 0 and "first listener of TLS" in done.stderr
+    assert re.search(r"service\.yaml:\d+:\d+: ca:", done.stderr)
+    assert cloud.items("/v1/services") == [], "what is refused is not stored"
 
 
 def test_the_system_is_believed_where_nothing_is_said(cloud, authority, upstreams, fronts,
