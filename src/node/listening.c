@@ -31,9 +31,10 @@ int listening_begin(struct node *node, const struct node_options *options, struc
 	return code;
 }
 
-static bool print_listeners(struct node *node, bool tls, const char *prefix)
+/* `before` stands before the first of them, and a comma before each other one. False: none. */
+static bool print_listeners(struct node *node, bool tls, const char *before, const char *prefix)
 {
-	const char *comma = "";
+	bool any = false;
 	char text[LOOP_ADDRESS_TEXT_MAX];
 	struct loop_address address;
 
@@ -41,10 +42,10 @@ static bool print_listeners(struct node *node, bool tls, const char *prefix)
 		if (gateway_listener_is_tls(node->gateway, i) != tls)
 			continue;
 		loop_address_format(&address, text);
-		printf("%s%s%s", comma, prefix, text);
-		comma = ",";
+		printf("%s%s%s", any ? "," : before, prefix, text);
+		any = true;
 	}
-	return comma[0] != '\0';
+	return any;
 }
 
 void listening_tell(struct node *node)
@@ -60,15 +61,11 @@ void listening_tell(struct node *node)
 		  log_text("reason", reason), log_number("workers", node->worker_count),
 		  log_text("instances_are", isolation));
 	loop_address_format(&node->api_address, api);
-	printf("ready gateway=");
-	/* It is never empty. */
-	if (!print_listeners(node, false, ""))
-		print_listeners(node, true, "tls:");
+	printf("ready");
+	if (!print_listeners(node, false, " gateway=", ""))
+		print_listeners(node, true, " gateway=", "tls:");
 	printf(" api=%s", api);
-	if (node->tls.authority != NULL) {
-		printf(" tls=");
-		print_listeners(node, true, "");
-	}
+	print_listeners(node, true, " tls=", "");
 	printf("\n");
 	fflush(stdout);
 }
