@@ -168,16 +168,49 @@ int api_tls_show(struct api_request *request, struct fault *fault)
 	return 0;
 }
 
-int api_tls_reload(struct api_request *request, struct fault *fault)
+struct reloading {
+	struct api_request *request;
+	bool changed; /* by this try of the transaction, or by one before */
+};
+
+/* Until when each of the certificates holds. */
+static json_t *ends_json(const struct api_ports *ports)
 {
+	json_t *shown = ports->tls_show(ports->context);
+	json_t *ends = json_object();
+	const json_t *one;
+	size_t i;
+
+	json_array_foreach(json_object_get(shown, "certificates"), i, one)
+		json_object_set(ends, json_string_value(json_object_get(one, "file")),
+				json_object_get(one, "expires"));
+	json_decref(shown);
+	return ends;
+}
+
+static int reload(struct store *store, void *context, struct fault *fault)
+{
+	struct reloading *reloading = context;
+	struct api_request *request = reloading->request;
 	const struct api_ports *ports = &request->api->options.ports;
-	bool changed = false;
+	bool changed;
 	struct fault refused;
 	const int code = ports->tls_reload(ports->context, &changed, &refused);
 
-	(void)fault;
+	(void)store, (void)fault;
+	reloading->changed |= changed;
+	if (reloading->changed)
+		api_changed(request, "tls", "gateway",
+			    json_pack("{s:o}", "certificates", ends_json(ports)));
 	request->answer =
-		json_pack("{s:b, s:o}", "changed", changed, "refused",
+		json_pack("{s:b, s:o}", "changed", reloading->changed, "refused",
 			  code < 0 ? api_json_shown(slice_of(refused.text)) : json_null());
 	return 0;
+}
+
+int api_tls_reload(struct api_request *request, struct fault *fault)
+{
+	struct reloading reloading = {.request = request};
+
+	return api_change(request, reload, &reloading, fault);
 }

@@ -7,7 +7,7 @@
 #define COUNT_OF(array) (sizeof(array) / sizeof((array)[0]))
 
 const char *const api_change_kinds[] = {"account",      "app",   "key", "service",
-					"subscription", "token", NULL};
+					"subscription", "tls",   "token", NULL};
 static const char *const budget_periods[] = {"month", "once", NULL};
 
 /* Arguments that several routes have. */

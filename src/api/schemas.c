@@ -384,8 +384,8 @@ static const struct api_member change_members[] = {
 	{"at", API_IS_TIME, 0, NULL, "when"},
 	{"actor", API_IS_TEXT, 0, NULL, "who: a role, and a fingerprint of the token"},
 	{"operation", API_IS_TEXT, 0, NULL, "by which operation (`operationId` in the OpenAPI document)"},
-	{"kind", API_IS_CHOICE, 0, "account|app|key|service|subscription|token", "what was changed"},
-	{"name", API_IS_TEXT, 0, NULL, "its name; of a key its id, of a subscription its app"},
+	{"kind", API_IS_CHOICE, 0, "account|app|key|service|subscription|tls|token", "what was changed"},
+	{"name", API_IS_TEXT, 0, NULL, "its name; of a key its id, of a subscription its app, of tls `gateway`"},
 	{"facts", API_IS_SCHEMA, 0, NULL, "what is other than before, in short"},
 };
 

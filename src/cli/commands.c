@@ -89,7 +89,7 @@ static const struct cli_option token_create_options[] = {
 };
 
 static const struct cli_option change_options[] = {
-	{"--kind", "account|app|key|service|subscription|token", false,
+	{"--kind", "account|app|key|service|subscription|tls|token", false,
 	 "only of this kind of thing"},
 	{"--name", "NAME", false, "only of what has this name; of a key its id"},
 };

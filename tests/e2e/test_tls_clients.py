@@ -403,6 +403,7 @@ def test_other_authorities_hold_once_their_file_is_looked_at(partners, tmp_path)
         assert standing.get("/echo/call/n1").status_code == 200
         (cloud.folder / "partners.pem").write_bytes(second.file.read_bytes())
         assert cloud.json("tls", "reload") == {"changed": True, "refused": None}
+        assert_reloaded_once(cloud)
         assert get(cloud, shown).status_code == 200
         with pytest.raises((httpx.TransportError, ssl.SSLError)):
             get(cloud, before)
@@ -412,6 +413,15 @@ def test_other_authorities_hold_once_their_file_is_looked_at(partners, tmp_path)
     assert refused.returncode == 1
     assert "partners.pem" in refused.stderr and "what was in force goes on" in refused.stderr
     assert get(cloud, shown).status_code == 200
+    assert_reloaded_once(cloud)
+
+
+def assert_reloaded_once(cloud):
+    """The change log has the one time that other certificates came to be in force."""
+    change, = cloud.items("/v1/changes", kind="tls")
+    assert (change["operation"], change["name"]) == ("tls_reload", "gateway")
+    own, = cloud.json("tls", "show")["certificates"]
+    assert change["facts"] == {"certificates": {own["file"]: own["expires"]}}
 
 
 # ---- what is shown and refused
