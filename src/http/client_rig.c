@@ -298,10 +298,15 @@ void client_rig_expect_request(struct client_rig *rig, int number, const char *t
 	assert_string_equal(received, text);
 }
 
-void client_rig_answer_bytes(struct client_rig *rig, int number, struct slice bytes)
+void client_rig_send_bytes(struct client_rig *rig, int number, struct slice bytes)
 {
 	assert_int_equal(send(rig->upstreams[number], bytes.data, bytes.length, MSG_NOSIGNAL),
 			 bytes.length);
+}
+
+void client_rig_answer_bytes(struct client_rig *rig, int number, struct slice bytes)
+{
+	client_rig_send_bytes(rig, number, bytes);
 	client_rig_settle(rig);
 }
 
@@ -310,9 +315,23 @@ void client_rig_answer(struct client_rig *rig, int number, const char *text)
 	client_rig_answer_bytes(rig, number, slice_of(text));
 }
 
+static void compare_log(struct client_rig *rig, const char *log)
+{
+	assert_string_equal(rig->log, log);
+	rig->log[0] = '\0';
+}
+
 void client_rig_expect_log(struct client_rig *rig, const char *log)
 {
 	client_rig_settle(rig);
-	assert_string_equal(rig->log, log);
-	rig->log[0] = '\0';
+	compare_log(rig, log);
+}
+
+void client_rig_expect_log_soon(struct client_rig *rig, const char *log)
+{
+	const size_t length = strlen(log);
+
+	for (int i = 0; i < CLIENT_RIG_SOON_TURNS && strlen(rig->log) < length; i++)
+		client_rig_turn(rig, CLIENT_RIG_TURN_NS);
+	compare_log(rig, log);
 }

@@ -13,6 +13,7 @@
 #include "loop/loop.h"
 
 #define CLIENT_RIG_TURN_NS       500000ull
+#define CLIENT_RIG_SOON_TURNS    20000 /* then it does not come */
 #define CLIENT_RIG_UPSTREAMS_MAX 8
 #define CLIENT_RIG_CALLS_MAX     64
 
@@ -79,6 +80,10 @@ void client_rig_advance(struct client_rig *rig, uint64_t ns);
 void client_rig_expect_request(struct client_rig *rig, int number, const char *text);
 void client_rig_answer(struct client_rig *rig, int number, const char *text);
 void client_rig_answer_bytes(struct client_rig *rig, int number, struct slice bytes);
+/* The same, and nothing has happened with them yet. */
+void client_rig_send_bytes(struct client_rig *rig, int number, struct slice bytes);
 void client_rig_close_upstream(struct client_rig *rig, int number);
 /* Settles, then compares the events since the last time. */
 void client_rig_expect_log(struct client_rig *rig, const char *log);
+/* Compares as soon as so much has happened: what comes later stands in what is compared next. */
+void client_rig_expect_log_soon(struct client_rig *rig, const char *log);

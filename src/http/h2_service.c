@@ -101,12 +101,18 @@ void h2_service_greet(struct h2_service *service)
 	h2_service_frame(service, NGHTTP2_SETTINGS, NGHTTP2_FLAG_ACK, 0, slice_of(""));
 }
 
+void h2_service_send(struct h2_service *service, int number)
+{
+	assert_true(number < service->rig->upstream_count);
+	client_rig_send_bytes(service->rig, number, text_slice(&service->said));
+	text_clear(&service->said);
+}
+
 void h2_service_say(struct h2_service *service, int number)
 {
 	client_rig_settle(service->rig);
-	assert_true(number < service->rig->upstream_count);
-	client_rig_answer_bytes(service->rig, number, text_slice(&service->said));
-	text_clear(&service->said);
+	h2_service_send(service, number);
+	client_rig_settle(service->rig);
 }
 
 void h2_service_answer(struct h2_service *service, int number, uint32_t id)
@@ -179,12 +185,11 @@ static size_t note_frames(struct h2_service *service, struct h2_service_peer *pe
 	return at;
 }
 
-void h2_service_hear(struct h2_service *service, int number)
+static void hear(struct h2_service *service, int number)
 {
 	struct h2_service_peer *peer = &service->peers[number];
 	char bytes[65536];
 
-	client_rig_settle(service->rig);
 	assert_true(number < service->rig->upstream_count);
 	for (ssize_t got = 1; got > 0;) {
 		got = read(service->rig->upstreams[number], bytes, sizeof(bytes));
@@ -198,10 +203,32 @@ void h2_service_hear(struct h2_service *service, int number)
 	memmove(peer->received.data, peer->received.data + understood, peer->received.length);
 }
 
-void h2_service_expect(struct h2_service *service, int number, const char *words)
+void h2_service_hear(struct h2_service *service, int number)
 {
-	h2_service_hear(service, number);
+	client_rig_settle(service->rig);
+	hear(service, number);
+}
+
+static void expect_heard(struct h2_service *service, const char *words)
+{
 	text_append_text(&service->log, "");
 	assert_string_equal(service->log.data, words);
 	text_clear(&service->log);
+}
+
+void h2_service_expect(struct h2_service *service, int number, const char *words)
+{
+	h2_service_hear(service, number);
+	expect_heard(service, words);
+}
+
+void h2_service_expect_soon(struct h2_service *service, int number, const char *words)
+{
+	const size_t length = strlen(words);
+
+	for (int i = 0; i < CLIENT_RIG_SOON_TURNS && service->log.length < length; i++) {
+		client_rig_turn(service->rig, CLIENT_RIG_TURN_NS);
+		hear(service, number);
+	}
+	expect_heard(service, words);
 }

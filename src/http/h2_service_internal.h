@@ -57,8 +57,11 @@ void h2_service_goaway(struct h2_service *service, uint32_t last_id, uint32_t co
 void h2_service_setting(struct h2_service *service, uint16_t name, uint32_t value);
 /* Empty settings, and that the client's are agreed to. */
 void h2_service_greet(struct h2_service *service);
-/* All of it to connection `number`; then nothing waits to be said. */
+/* All of it to connection `number`; then nothing waits to be said. The client is given the time
+ * to settle before and after. */
 void h2_service_say(struct h2_service *service, int number);
+/* The same at once: for tests of many frames, with an `expect_soon` behind it. */
+void h2_service_send(struct h2_service *service, int number);
 
 /* Says "hi" as the whole answer of a stream. */
 void h2_service_answer(struct h2_service *service, int number, uint32_t id);
@@ -68,5 +71,7 @@ void h2_service_answer(struct h2_service *service, int number, uint32_t id);
 /* The frames since the last time: "H1[:method=GET ...]. D1(abc). R1(8) G(0)", a '.' for the
  * stream's end. Settings are left out; pings and windows are counted. */
 void h2_service_expect(struct h2_service *service, int number, const char *words);
+/* The same as soon as so much was heard: what comes later stands in what is heard next. */
+void h2_service_expect_soon(struct h2_service *service, int number, const char *words);
 /* Listens, and says nothing of it. */
 void h2_service_hear(struct h2_service *service, int number);
