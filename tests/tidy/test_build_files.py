@@ -66,3 +66,6 @@ def test_bootstrap_lists_every_package_with_what_it_is_for():
     lines = [line for line in run.stdout.splitlines() if line]
     wrong = [line for line in lines if not re.fullmatch(r"[a-z0-9][a-z0-9.+-]* +\| \S.*", line)]
     assert len(lines) > 20 and not wrong, tree.told(wrong)
+    names = [line.split()[0] for line in lines]
+    twice = {name for name in names if names.count(name) > 1}
+    assert not twice, tree.told(sorted(twice))
