@@ -11,7 +11,7 @@ from decimal import Decimal
 from pathlib import Path
 
 import pytest
-from books import check_books, quiet, wait_until
+from books import check_books, quiet, settle, wait_until
 from callers import Load
 from cloud import STOA, upstream_manifest
 
@@ -79,7 +79,7 @@ async def load_with(cloud, key, work, callers=8, calls=1 << 30):
 
 def test_a_backup_of_a_quiet_cloud_restores_to_the_same_books(used, clouds, tmp_path):
     cloud, key = used
-    quiet(cloud)
+    settle(cloud)
     ledger, journal = cloud.ledger(), cloud.journal()
     statements = [cloud.statement(name) for name in ("acme", "globex", "operator")]
     done = cloud.json("backup", tmp_path / "backup")
@@ -136,14 +136,14 @@ def test_backups_under_load_restore_to_whole_clouds(clouds, upstreams, tmp_path)
 
     made, outcome = asyncio.run(load_with(cloud, key, work))
     assert set(outcome.statuses) == {200}, "a backup cost somebody a call"
-    quiet(cloud)
+    settle(cloud)
     records = {record["call"]: record for record in cloud.journal()}
     before = 0
     for number, told in enumerate(made):
         assert told["records"] > before
         before = told["records"]
         copy = restored(clouds, tmp_path / f"backup{number}").start()
-        quiet(copy)
+        settle(copy)
         # What it has is what the original has, and billed alike: the rest was replayed.
         copied = {record["call"]: record for record in copy.journal()}
         assert len(copied) == told["records"]

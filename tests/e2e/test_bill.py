@@ -8,7 +8,7 @@ from decimal import Decimal
 
 import pytest
 import verifier
-from books import check_books, quiet
+from books import check_books, settle
 from cloud import upstream_manifest
 from upstream import Answer
 
@@ -70,7 +70,7 @@ def public_key(cloud):
 
 def bill(cloud, account, path, *arguments):
     """The bill's file; its statement's total and lines are in it."""
-    quiet(cloud)
+    settle(cloud)
     cloud.cli("statement", account, *arguments, "--bill", path)
     return path
 
@@ -180,7 +180,7 @@ def test_commands_say_what_is_wrong_with_their_use(town, tmp_path):
 
 def test_a_bill_replaces_no_device_and_no_link_and_goes_to_standard_output(town, tmp_path):
     call(town, "acme/shop", 1)
-    quiet(town)
+    settle(town)
     bills = tmp_path / "bills"
     bills.mkdir()
     os.mkfifo(bills / "pipe")

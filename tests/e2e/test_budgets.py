@@ -69,7 +69,7 @@ def test_racing_apps_share_the_accounts_budget_exactly(clouds, upstreams):
     served = [outcome.statuses[200] for outcome in outcomes]
     assert sum(served) == 60 and served[0] <= 40
     assert upstream.answered == 60
-    quiet(cloud)
+    settle(cloud)
     assert balance(cloud, "acme") == Decimal("97.00")
     assert budget(cloud, "acme")["account"] == (
         Decimal("3.049999999"), Decimal("3.00"), Decimal("0.049999999"))

@@ -6,7 +6,7 @@ import subprocess
 from decimal import Decimal
 
 import pytest
-from books import balance, quiet
+from books import balance, settle
 from callers import call_many
 from cloud import upstream_manifest
 from test_money import CARD
@@ -25,7 +25,7 @@ def export(cloud, *arguments):
 
 @pytest.fixture
 def traded(clouds, upstreams):
-    """Calls were made and paid, with a rate card and a fee, and nothing is reserved any more."""
+    """Calls were made and paid, with a rate card and a fee, and all of them are posted."""
     cloud, upstream = clouds(CARD), upstreams()
     cloud.account("globex")
     cloud.account("acme", "100.00")
@@ -33,7 +33,7 @@ def traded(clouds, upstreams):
     key = cloud.app_with_key("acme/shop")
     cloud.subscribe("acme/shop", "echo", budget="50.00", monthly=True)
     assert call_many(cloud.gateway, "echo", key, callers=8, calls=300).statuses == {200: 300}
-    quiet(cloud)
+    settle(cloud)
     return cloud
 
 

@@ -42,7 +42,7 @@ def test_consumer_provider_and_operator_get_exactly_their_parts(clouds, upstream
     cloud.publish(upstream_manifest("unused", upstream.address), "idle")
     outcome = call_many(cloud.gateway, "echo", key, callers=8, calls=200)
     assert outcome.statuses == {200: 200}
-    quiet(cloud)
+    settle(cloud)
     usage = 200 * PRICE
     fee = usage * Decimal("0.03")
     lines = cloud.statement("acme")["lines"]
@@ -67,13 +67,13 @@ def test_a_balance_serves_exactly_as_many_calls_as_it_covers(clouds, upstreams, 
     outcome = call_many(cloud.gateway, "echo", key, callers=64, calls=3 * balance_calls)
     assert outcome.statuses == {200: balance_calls, 402: 2 * balance_calls}
     assert upstream.answered == balance_calls
-    quiet(cloud)
+    settle(cloud)
     assert balance(cloud, "acme") == Decimal("0.049999999")
     # The rest is usable: one nano more buys one call more.
     cloud.fund("acme", "0.000000001")
     assert cloud.call("echo", "/call/last", key).status_code == 200
     assert cloud.call("echo", "/call/none", key).status_code == 402
-    quiet(cloud)
+    settle(cloud)
     assert balance(cloud, "acme") == 0
     check_books(cloud)
 
@@ -84,7 +84,7 @@ def test_a_budget_of_a_subscription_is_as_hard(clouds, upstreams):
     outcome = call_many(cloud.gateway, "echo", key, callers=64, calls=120)
     assert outcome.statuses == {200: 40, 402: 80}
     assert upstream.answered == 40
-    quiet(cloud)
+    settle(cloud)
     assert balance(cloud, "acme") == Decimal("98.00")
     assert "budget-exhausted" in cloud.call("echo", "/call/x", key).text
     cloud.subscribe("acme/shop", "echo", budget="2.05")
@@ -107,7 +107,7 @@ def test_variable_charges_under_holds_never_exceed_the_balance(clouds, upstreams
     key = market(cloud, upstream, "10.00", plans, meters)
     outcome = call_many(cloud.gateway, "echo", key, callers=32, calls=600)
     assert set(outcome.statuses) == {200, 402}
-    quiet(cloud)
+    settle(cloud)
     left = balance(cloud, "acme")
     assert left >= 0
     assert sum(outcome.charges.values()) == Decimal("10.00") - left
@@ -146,7 +146,7 @@ def test_what_fails_costs_nothing_and_is_on_record(cloud, upstreams):
     key = market(cloud, upstream, "1.00")
     assert cloud.call("echo", "/call/bad", key).status_code == 500
     assert cloud.call("echo", "/call/good", key).status_code == 200
-    quiet(cloud)
+    settle(cloud)
     assert balance(cloud, "acme") == Decimal("0.95")
     records = records_by_call(cloud)
     assert sorted((r["status"], r["billed"]) for r in records.values()) == [(200, True),

@@ -65,7 +65,7 @@ def test_what_is_reported_is_billed_once_and_proved(clouds, upstreams, tmp_path)
     for wrong in (jobs(1, 4, time=when), jobs(1, 3)):
         told = send(cloud, wrong, SINGLE, globex)
         assert told.status_code == 409 and told.json()["type"] == "urn:stoa:problem:conflict"
-    quiet(cloud)
+    settle(cloud)
     record = records_by_call(cloud)[first["results"][0]["call"]]
     assert record["outcome"] == "reported" and record["billed"] and record["continues"]
     assert record["key"] is record["instance"] is None and record["units"] == {"jobs": 3}
@@ -135,7 +135,7 @@ def test_what_is_wrong_is_told_all_at_once_and_costs_nothing(clouds, upstreams):
         assert result["status"] == "refused" and result["charge"] is result["call"] is None
     several = send(cloud, {"specversion": "0.3", "data": 7}, SINGLE, globex)
     assert several.status_code == 422 and len(several.json()["errors"]) >= 6
-    quiet(cloud)
+    settle(cloud)
     assert [record["units"] for record in cloud.journal()] == [{"jobs": 1}]
     assert balance(cloud, "acme") == Decimal("99.75")
 
@@ -228,7 +228,7 @@ def test_what_was_refused_for_money_is_taken_once_there_is_some(clouds, upstream
     cloud.fund("acme", "0.05")
     told = send(cloud, jobs(1), SINGLE, globex).json()
     assert told["accepted"] == 1 and told["results"][0]["charge"] == "0.25"
-    quiet(cloud)
+    settle(cloud)
     assert balance(cloud, "acme") == 0
 
 
@@ -281,7 +281,7 @@ def test_a_power_cut_of_the_journal_leaves_no_event_behind(clouds, upstreams):
                       " stream, position + 1, at_ns FROM meter_reported")
     cloud.start()
     assert report(cloud, [jobs(1), jobs(2)], globex)["accepted"] == 1
-    quiet(cloud)
+    settle(cloud)
     assert balance(cloud, "globex") == Decimal("0.50")
     check_books(cloud)
 

@@ -25,7 +25,8 @@ def settle(cloud):
 
 
 def quiet(cloud):
-    """Waits until also no money is leased: idle leases are given back after seconds."""
+    """Waits until also no money is leased. Idle leases are given back after seconds, so this is for
+    tests of just that: what was posted, `settle` is enough for."""
     settle(cloud)
     wait_until(lambda: all(Decimal(account["debits_pending"]) == 0
                            for account in cloud.ledger()["accounts"]), "no lease is left")
