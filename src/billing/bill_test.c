@@ -533,8 +533,13 @@ static void random_call(void)
 		.cpu_milli_us = below(100000),
 		.path = (enum rating_path)below(RATING_PATHS),
 	};
+	struct testing_call report = {
+		.subscription = call.subscription,
+		.is_report = true,
+		.units = {call.units[0], call.units[1]},
+	};
 
-	testing_settle(&world, &call, (uint32_t)below(TESTING_STREAMS));
+	testing_settle(&world, below(4) == 0 ? &report : &call, (uint32_t)below(TESTING_STREAMS));
 }
 
 static void random_months_verify_for_everybody(void **state)

@@ -420,7 +420,8 @@ int64_t testing_settle(struct testing *testing, struct testing_call *call, uint3
 	const uint64_t now_ns = clock_wall_ns(&testing->clock.clock);
 	const struct billing_terms *terms = testing_terms(subscription, clock_month_of(now_ns));
 	struct journal_record record = {
-		.outcome = JOURNAL_ANSWERED,
+		.outcome = call->is_report ? JOURNAL_REPORTED : JOURNAL_ANSWERED,
+		.flags = call->is_report ? JOURNAL_CONTINUES : 0,
 		.path = (uint8_t)call->path,
 		.started_ns = now_ns,
 		.settled_ns = now_ns,
@@ -442,8 +443,10 @@ int64_t testing_settle(struct testing *testing, struct testing_call *call, uint3
 	testing->call_count++;
 	memcpy(record.call.bytes, &testing->call_count, sizeof(testing->call_count));
 	memcpy(record.units, call->units, sizeof(record.units));
+	if (call->is_report && terms->rating.max_charge_nano >= 0)
+		journal_record_set_left_nano(&record, terms->rating.max_charge_nano);
 	if (call->status < 500 || terms->rating.bill_always) {
-		record.flags = JOURNAL_BILLED;
+		record.flags |= JOURNAL_BILLED;
 		record.charge_nano = charge(testing, call, now_ns, &record);
 	}
 	if (call->held_nano > 0) {

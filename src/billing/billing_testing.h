@@ -107,6 +107,7 @@ struct testing_call {
 	uint64_t response_bytes;
 	uint32_t service_us;
 	uint16_t status;
+	bool is_report; /* of units alone, as JOURNAL_REPORTED: no call of its own */
 	uint64_t units[JOURNAL_RECORD_UNITS];
 	uint64_t memory_mib_us;
 	uint64_t cpu_milli_us;

@@ -216,36 +216,41 @@ static int copy_names(struct making *making, struct fault *fault)
 	return 0;
 }
 
-static int add_subscription(void *context, const struct party *party, struct fault *fault)
+/* Of one subscription, whose roles are known; called where anything was billed in the month, be it
+ * only a report or a later part of a call that began before. */
+static int add_used(void *context, const struct meter_usage *usage, struct fault *fault)
 {
 	struct making *making = context;
 	const struct billing_terms_source *source = making->terms_source;
-	const uint32_t month = making->query->month;
-	struct meter_usage usage;
-	int code = meter_usage_load(making->store, party->subscription, month, &usage, fault);
+	int code = source->find(source->context, making->store, usage->subscription, usage->month,
+				&making->terms, fault);
 
-	if (code < 0 || usage.of[RATING_CALLS] == 0)
-		return code;
-	code = source->find(source->context, making->store, party->subscription, month,
-			    &making->terms, fault);
 	if (code < 0)
 		return code;
 	if (!is_asked_for(making))
 		return 0;
-	making->is_consumer = party->account.value == making->account.value;
-	making->is_provider = party->provider.value == making->account.value;
 	making->cloud_usage_nano = 0;
 	code = copy_names(making, fault);
 	if (code == 0)
-		code = add_usage(making, &usage, fault);
+		code = add_usage(making, usage, fault);
 	if (code == 0)
-		code = meter_cloud_each(making->store, party->subscription, month, add_cloud,
+		code = meter_cloud_each(making->store, usage->subscription, usage->month, add_cloud,
 					making, fault);
-	if (code == 0 && making->cloud_usage_nano != usage.usage_nano)
+	if (code == 0 && making->cloud_usage_nano != usage->usage_nano)
 		return damaged(making, "fee's base", fault);
 	if (code == 0 && making->each != NULL)
-		making->each(making->context, &making->terms, (uint64_t)usage.of[RATING_CALLS]);
+		making->each(making->context, &making->terms, (uint64_t)usage->of[RATING_CALLS]);
 	return code;
+}
+
+static int add_subscription(void *context, const struct party *party, struct fault *fault)
+{
+	struct making *making = context;
+
+	making->is_consumer = party->account.value == making->account.value;
+	making->is_provider = party->provider.value == making->account.value;
+	return meter_usage_each(making->store, party->subscription, making->query->month, add_used,
+				making, fault);
 }
 
 /* ---- the statement ---- */

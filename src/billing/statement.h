@@ -8,7 +8,8 @@
 
 #include "billing/billing.h"
 
-/* Called for each subscription with a line, with the calls that were billed to it. */
+/* Called for each subscription that was billed, with the calls that began in the month: none where
+ * there were only reports, or later parts of a call. */
 typedef void (*statement_terms_fn)(void *context, const struct billing_terms *terms,
 				   uint64_t calls);
 

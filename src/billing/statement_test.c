@@ -134,6 +134,32 @@ static void lines_say_what_was_used_and_what_it_cost(void **state)
 	billing_statement_free(statement);
 }
 
+static void a_month_of_reports_without_a_call_has_its_lines_too(void **state)
+{
+	const struct rating_plan plan = pixel_plan();
+	struct testing_subscription *subscription =
+		testing_subscribe(&world, "anna", "pixelworks", &plan);
+	struct testing_call report = {
+		.subscription = subscription, .is_report = true, .units = {11000}};
+
+	(void)state;
+	testing_fund(&world, "anna", AMOUNT_NANO_PER_UNIT);
+	testing_start(&world);
+	assert_int_equal(testing_settle(&world, &report, 0), 33333);
+	testing_post(&world);
+	struct billing_statement *statement = statement_of("anna", MONTH);
+	assert_int_equal(statement->line_count, 1);
+	assert_int_equal(line_of(statement, BILLING_CONSUMER, BILLING_USAGE, "pixels")->quantity,
+			 11000);
+	assert_int_equal(statement->total_nano, 33333);
+	assert_int_equal(statement->total_nano, testing_charged(&world, "anna", MONTH));
+	billing_statement_free(statement);
+	statement = statement_of("pixelworks", MONTH);
+	assert_int_equal(statement->total_nano, -33333 + 1000); /* less 3 % */
+	assert_int_equal(statement->total_nano, testing_charged(&world, "pixelworks", MONTH));
+	billing_statement_free(statement);
+}
+
 static void a_providers_lines_are_summed_over_its_callers(void **state)
 {
 	const struct rating_plan plan = testing_unit_plan(1, 2); /* half a nano, rounded */
@@ -303,6 +329,7 @@ int main(void)
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 	const struct CMUnitTest tests[] = {
 		TEST(lines_say_what_was_used_and_what_it_cost),
+		TEST(a_month_of_reports_without_a_call_has_its_lines_too),
 		TEST(a_providers_lines_are_summed_over_its_callers),
 		TEST(filters_leave_only_what_was_asked_for),
 		TEST(an_account_without_a_ledger_account_is_not_found),

@@ -89,7 +89,7 @@ def test_what_is_reported_is_billed_once_and_proved(clouds, upstreams, tmp_path)
     assert usage["calls"] == 10 and usage["units"] == {"jobs": 7} and usage["errors"] == 0
 
 
-def test_the_least_that_a_month_costs_comes_with_a_report_too(clouds, upstreams):
+def test_the_least_that_a_month_costs_comes_with_a_report_too(clouds, upstreams, tmp_path):
     cloud = clouds(CONFIG)
     jobs_price = {"meter": "jobs", "model": "unit", "price": 0.25, "minimum": "2.00"}
     plans = {"payg": {"prices": [jobs_price], "max_units": {"jobs": 16}}}
@@ -101,6 +101,14 @@ def test_the_least_that_a_month_costs_comes_with_a_report_too(clouds, upstreams)
     assert told[-1]["status"] == "refused"
     settle(cloud)
     assert balance(cloud, "acme") == 0
+    # A month without a call has its statement, and its bill is proved.
+    statement = cloud.statement("acme")
+    assert [(line["meter"], line["amount"]) for line in statement["lines"]] == [("jobs", "2.75")]
+    assert statement["total"] == "2.75"
+    cloud.cli("statement", "acme", "--bill", tmp_path / "bill")
+    told = cloud.json("verify", tmp_path / "bill")
+    assert (told["calls"], told["total"]) == (0, "2.75")
+    verifier.verify_bill((tmp_path / "bill").read_text(), (cloud.folder / "log.pub").read_text())
     check_books(cloud)
 
 
