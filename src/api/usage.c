@@ -75,7 +75,7 @@ static int add_point(void *context, const struct meter_minute *point, struct fau
 	return 0;
 }
 
-/* What nobody called in the time is left out. */
+/* What has nothing on record in the time is left out. */
 static int add_series(struct showing *showing, struct service_id service,
 		      struct subscription_id subscription, const char *app, struct fault *fault)
 {
@@ -95,7 +95,7 @@ static int add_series(struct showing *showing, struct service_id service,
 	showing->points = json_array();
 	showing->sum = (struct meter_minute){0};
 	code = meter_query(showing->store, &query, add_point, showing, fault);
-	if (code == 0 && showing->sum.counts.calls > 0) {
+	if (code == 0 && json_array_size(showing->points) > 0) {
 		json_array_append_new(
 			showing->series,
 			json_pack("{s:s, s:o, s:O, s:o}", "service", about->description.name, "app",

@@ -343,8 +343,8 @@ const struct cli_command cli_commands[] = {
 	 "$ stoa call words /count -d speech.txt -H 'Content-Type: text/plain' -i\n",
 	 OPTIONS(call_options), 2, 2, cli_call},
 	{"usage", "", "Show how much was called over time, and how fast",
-	 "A service or app a row; where there is one only, step by step. Steps without calls are\n"
-	 "left out. IN and OUT are the bodies of requests and answers; P90 is what 90 in 100 calls\n"
+	 "A service or app a row; where there is one only, step by step. Steps without any use\n"
+	 "are left out. IN and OUT are the bodies of requests and answers; P90 is what 90 in 100 calls\n"
 	 "took at most, from the request's head on. `stoa key list` tells the calls of each key.",
 	 "$ stoa usage --service thumbs --step day --from 7d\n"
 	 "$ stoa usage --account acme\n"

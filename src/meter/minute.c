@@ -177,6 +177,7 @@ int meter_query(struct store *store, const struct meter_query *query, meter_poin
 	check(query->from_minute <= query->to_minute && query->to_minute <= INT64_MAX);
 	STORE_STATEMENT select = NULL;
 	struct meter_minute point = {0};
+	bool begun = false;
 	bool row = true;
 
 	if ((query->to_minute - query->from_minute) / query->step_minutes > METER_POINTS_MAX)
@@ -193,10 +194,11 @@ int meter_query(struct store *store, const struct meter_query *query, meter_poin
 		const uint64_t begun_minutes = row ? minute.minute - query->from_minute : 0;
 		const uint64_t start = query->from_minute +
 				       begun_minutes / query->step_minutes * query->step_minutes;
-		if (point.counts.calls > 0 && (!row || start != point.minute)) {
+		if (begun && (!row || start != point.minute)) {
 			code = each(context, &point, fault);
 			point = (struct meter_minute){0};
 		}
+		begun = row;
 		if (row) {
 			point.service = query->service;
 			point.subscription = query->subscription;

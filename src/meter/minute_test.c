@@ -149,6 +149,30 @@ static void a_query_sums_the_minutes_of_each_step_and_leaves_out_the_rest(void *
 	assert_int_equal(seen.of[2].subscription.value, 2);
 }
 
+static void a_step_of_reports_and_later_parts_alone_is_there(void **state)
+{
+	const struct meter_query query = {
+		.service = SERVICE, .from_minute = 100, .to_minute = 110, .step_minutes = 1};
+	const struct journal_record records[] = {
+		{.outcome = JOURNAL_REPORTED, .flags = JOURNAL_CONTINUES, .units = {7}},
+		{.outcome = JOURNAL_RUNNING, .flags = JOURNAL_CONTINUES, .response_bytes = 20},
+	};
+	struct seen seen = {0};
+
+	(void)state;
+	for (uint64_t i = 0; i < 2; i++) {
+		struct meter_minute minute = minute_of(1, 102 + i, 0);
+		meter_minute_add(&minute, &records[i]);
+		assert_int_equal(meter_minute_save(world.store, &minute, &world.fault), 0);
+	}
+	assert_int_equal(meter_query(world.store, &query, see, &seen, &world.fault), 0);
+	assert_int_equal(seen.count, 2);
+	assert_int_equal(seen.of[0].minute, 102);
+	assert_int_equal(seen.of[0].counts.calls, 0);
+	assert_int_equal(seen.of[0].counts.units[0], 7);
+	assert_int_equal(seen.of[1].counts.response_bytes, 20);
+}
+
 static void an_empty_range_has_no_points_and_too_long_a_one_is_refused(void **state)
 {
 	struct meter_query query = {
@@ -184,6 +208,7 @@ int main(void)
 		TEST(a_record_counts_once_in_every_sum),
 		TEST(a_saved_minute_reads_back_the_same_and_another_is_empty),
 		TEST(a_query_sums_the_minutes_of_each_step_and_leaves_out_the_rest),
+		TEST(a_step_of_reports_and_later_parts_alone_is_there),
 		TEST(an_empty_range_has_no_points_and_too_long_a_one_is_refused),
 		TEST(latencies_that_cannot_be_read_are_damage),
 	};

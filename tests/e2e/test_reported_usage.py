@@ -108,6 +108,8 @@ def test_the_least_that_a_month_costs_comes_with_a_report_too(clouds, upstreams,
     cloud.cli("statement", "acme", "--bill", tmp_path / "bill")
     told = cloud.json("verify", tmp_path / "bill")
     assert (told["calls"], told["total"]) == (0, "2.75")
+    usage = cloud.ask("GET", "/v1/usage", params={"service": "echo"})["series"][0]["total"]
+    assert usage["calls"] == 0 and usage["units"] == {"jobs": 11}
     verifier.verify_bill((tmp_path / "bill").read_text(), (cloud.folder / "log.pub").read_text())
     check_books(cloud)
 
