@@ -3,11 +3,8 @@
 #include <stddef.h>
 
 #include <cmocka.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <unistd.h>
-
 #include "meter/meter.h"
+#include "store/store_testing.h"
 
 struct saving {
 	struct meter_key use;
@@ -32,14 +29,14 @@ static void put(struct store *store, uint64_t key, uint32_t month, uint64_t call
 static void what_a_key_did_is_kept_by_month(void **unused)
 {
 	(void)unused;
-	char folder[] = "/tmp/stoa-meter-XXXXXX", address[64];
+	struct store_testing files;
 	struct store *store;
 	struct fault fault;
 	struct meter_key use;
 	uint64_t calls, minute;
-	assert_non_null(mkdtemp(folder));
-	snprintf(address, sizeof(address), "sqlite:%s/store.db", folder);
-	assert_int_equal(store_open(address, &store, &fault), 0);
+
+	store_testing_init(&files);
+	assert_int_equal(store_open(files.path, &store, &fault), 0);
 	assert_int_equal(meter_migrate(store, &fault), 0);
 
 	assert_int_equal(meter_key_load(store, (struct key_id){3}, 680, &use, &fault), 0);
@@ -67,12 +64,7 @@ static void what_a_key_did_is_kept_by_month(void **unused)
 	assert_int_equal(calls, 0);
 	assert_int_equal(minute, 0);
 	store_close(store);
-	for (size_t i = 0; i < 3; i++) {
-		static const char *const files[] = {"store.db", "store.db-wal", "store.db-shm"};
-		snprintf(address, sizeof(address), "%s/%s", folder, files[i]);
-		unlink(address);
-	}
-	assert_int_equal(rmdir(folder), 0);
+	store_testing_fini(&files);
 }
 
 int main(void)

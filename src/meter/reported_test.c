@@ -3,12 +3,10 @@
 #include <stddef.h>
 
 #include <cmocka.h>
-#include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 #include "meter/meter.h"
+#include "store/store_testing.h"
 
 static struct meter_reported row_of(uint8_t name, uint64_t position, uint64_t at_ns)
 {
@@ -62,7 +60,7 @@ static bool is_there(struct store *store, const struct meter_reported *row)
 static void what_was_taken_is_found_until_it_is_old_or_its_record_is_lost(void **unused)
 {
 	(void)unused;
-	char folder[] = "/tmp/stoa-meter-XXXXXX", address[64];
+	struct store_testing files;
 	struct meter_reported rows[5] = {row_of(1, 0, 1000),
 					 row_of(2, 1, 2000),
 					 row_of(3, 2, 3000),
@@ -74,9 +72,8 @@ static void what_was_taken_is_found_until_it_is_old_or_its_record_is_lost(void *
 	struct fault fault;
 	uint64_t before_ns = 2000;
 
-	assert_non_null(mkdtemp(folder));
-	snprintf(address, sizeof(address), "sqlite:%s/store.db", folder);
-	assert_int_equal(store_open(address, &store, &fault), 0);
+	store_testing_init(&files);
+	assert_int_equal(store_open(files.path, &store, &fault), 0);
 	assert_int_equal(meter_migrate(store, &fault), 0);
 	assert_false(is_there(store, &rows[0]));
 	assert_int_equal(store_transaction(store, save_all, rows, &fault), 0);
@@ -94,12 +91,7 @@ static void what_was_taken_is_found_until_it_is_old_or_its_record_is_lost(void *
 	assert_false(is_there(store, &rows[0]));
 	assert_true(is_there(store, &rows[1]));
 	store_close(store);
-	for (size_t i = 0; i < 3; i++) {
-		static const char *const files[] = {"store.db", "store.db-wal", "store.db-shm"};
-		snprintf(address, sizeof(address), "%s/%s", folder, files[i]);
-		unlink(address);
-	}
-	assert_int_equal(rmdir(folder), 0);
+	store_testing_fini(&files);
 }
 
 int main(void)
