@@ -6,16 +6,17 @@
  * declarative and idempotent: what is the same stays the same, and the answer says what changed.
  *
  *	service   keeps its id for ever; each changed description makes its next revision
- *	plan      a price list with limits. A version is immutable; changed content makes the
- *		  next version, which new subscriptions get at once, and those that are there at the
- *		  start of a calendar month: the next one, or, where anything gets dearer or less
- *for any of them, the first one after the plan's notice. The next version may take that back. What
- *the manifest no longer has is withdrawn: kept, but offered to nobody new unit      a custom meter
- *of the service. Its slot (RATING_UNIT_0 ..) is the service's for ever, so that every plan version
- *and every call record means the same by it subscription  app + service + plan version, with a
- *budget or without. One that is active for each app and service; subscribing to another plan
- *version ends it and begins a new one, and a version that was announced comes at a month's start,
- *so that R(Q) of a subscription's month is R of one plan
+ *	plan      a price list with limits. A version is immutable; changed content makes the next
+ *		  version. New subscriptions get it at once, those that are there at the start of
+ *		  a calendar month: the next one, or, where anything gets dearer or less for any of
+ *		  them, the first one after the plan's notice. The next version may take that back.
+ *		  What the manifest no longer has is withdrawn: kept, but offered to nobody new
+ *	unit      a custom meter of the service. Its slot (RATING_UNIT_0 ..) is the service's for
+ *		  ever, so that every plan version and every call record means the same by it
+ *	subscription  app + service + plan version, with a budget or without. One that is active
+ *		  for each app and service; subscribing to another plan version ends it and begins
+ *		  a new one, and a version that was announced comes at a month's start, so that
+ *		  R(Q) of a subscription's month is R of one plan
  *
  * Transactions: functions that write must stand in the caller's write transaction; functions
  * that read may stand in one. Time is handed in (Unix nanoseconds).
@@ -177,8 +178,10 @@ enum catalog_rise {
 		CATALOG_RISES_END
 };
 
-/* Bit n: enum catalog_rise n; 0: under `after` no call, unit or month costs more than under
- * `before`, and nothing is limited more. What cannot be told for certain is a rise. */
+/* Bit n: enum catalog_rise n; 0: under `after` no unit, and no month of the same quantities, costs
+ * more than under `before`, no bound of a call is higher, and nothing is limited more. What cannot
+ * be told for certain is a rise. Of a call that max_charge cuts a lower price may count more units.
+ */
 uint32_t catalog_terms_rises(const struct catalog_terms *before, const struct catalog_terms *after);
 /* `units` by slot: a meter's name. */
 const char *catalog_rise_name(unsigned rise, const struct catalog_unit units[RATING_UNITS_MAX]);
