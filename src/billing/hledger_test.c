@@ -158,6 +158,80 @@ static void many_accounts_come_in_many_pieces(void **state)
 	text_fini(&text);
 }
 
+static void what_is_only_reserved_moves_nothing(void **state)
+{
+	const struct rating_plan plan = testing_unit_plan(1000, 1);
+	struct testing_subscription *subscription =
+		testing_subscribe(&world, "anna", "pixelworks", &plan);
+	struct testing_call call = {.subscription = subscription, .status = 200};
+
+	(void)state;
+	fund("anna", 1000000, TESTING_START_NS);
+	testing_start(&world);
+	testing_lease_new(&world, "anna");
+	testing_post(&world);
+	while (testing_admit(&world, &call, 1000) == TESTING_WAITS)
+		testing_post(&world);
+	testing_settle(&world, &call, 0);
+	testing_post(&world);
+	assert_true(testing_pending(&world, LEDGER_MONEY, "anna") > 0);
+	struct text text = journal_of(0, ALWAYS, MONTH);
+	must_have(&text, "    liabilities:accounts:anna  -0.001000000 USD\n");
+	must_have(&text, "    liabilities:accounts:anna  0.000001000 USD\n");
+	/* The funding, the usage, its fee. */
+	assert_int_equal(count_of(&text, " * ("), 3);
+	assert_int_equal(count_of(&text, ": 0 transfers that did"), 0);
+	must_have(&text, "    liabilities:accounts:anna  0.000000000 USD = -0.000999000 USD\n");
+	text_fini(&text);
+}
+
+static void what_comes_while_it_is_written_does_not_enter(void **state)
+{
+	const struct billing_hledger_options options = {.store = world.other,
+							.currency = "USD",
+							.to_month = ALWAYS,
+							.now_ns = in_month(MONTH)};
+	struct billing_hledger *journal;
+	struct text text;
+	bool done = false;
+
+	(void)state;
+	fund("anna", 5, in_month(MONTH));
+	text_init(&text, TEXT_MAX);
+	assert_int_equal(billing_hledger_open(&options, &journal, &world.fault), 0);
+	fund("anna", 7, in_month(MONTH));
+	while (!done)
+		assert_int_equal(billing_hledger_next(journal, &text, &done, &world.fault), 0);
+	billing_hledger_close(journal);
+	assert_int_equal(count_of(&text, " * ("), 1);
+	must_have(&text, "    liabilities:accounts:anna  0.000000000 USD = -0.000000005 USD\n");
+	text_fini(&text);
+}
+
+static void spoil_the_balance_of_anna(void)
+{
+	STORE_STATEMENT spoil = NULL;
+
+	assert_int_equal(store_prepare(world.other,
+				       "UPDATE ledger_account SET credits_posted ="
+				       " credits_posted + 1 WHERE name = 'anna'",
+				       &spoil, &world.fault),
+			 0);
+	assert_int_equal(store_execute(spoil, &world.fault), 0);
+}
+
+static void the_last_balances_are_the_ledgers_own(void **state)
+{
+	(void)state;
+	fund("anna", 5, in_month(MONTH));
+	assert_int_equal(store_begin(world.other, STORE_WRITE, &world.fault), 0);
+	spoil_the_balance_of_anna();
+	assert_int_equal(store_commit(world.other, &world.fault), 0);
+	struct text text = journal_of(0, ALWAYS, MONTH);
+	must_have(&text, "    liabilities:accounts:anna  0.000000000 USD = -0.000000006 USD\n");
+	text_fini(&text);
+}
+
 static void months_that_go_backwards_are_refused(void **state)
 {
 	const struct billing_hledger_options options = {.store = world.other,
@@ -178,6 +252,9 @@ int main(void)
 		TEST(months_before_the_first_are_opening_balances),
 		TEST(a_clock_that_goes_back_does_not_disorder_the_dates),
 		TEST(many_accounts_come_in_many_pieces),
+		TEST(what_is_only_reserved_moves_nothing),
+		TEST(what_comes_while_it_is_written_does_not_enter),
+		TEST(the_last_balances_are_the_ledgers_own),
 		TEST(months_that_go_backwards_are_refused),
 	};
 

@@ -13,16 +13,17 @@
 #define NOW_NS 1795478400000000000ull /* 2026-11-24 */
 #define MONTH  ((2026 - 1970) * 12 + 10u)
 
-static const char manifest_text[] = "service: thumbs\n"
-				    "version: 1.0.0\n"
-				    "upstream: [http://127.0.0.1:9]\n"
-				    "meters: {pixels: {}, tokens: {}}\n"
-				    "plans:\n"
-				    "  payg:\n"
-				    "    prices:\n"
-				    "      - {meter: calls, model: unit, price: 0.05}\n"
-				    "      - {meter: tokens, model: unit, price: 0.10 per 1M}\n"
-				    "    max_charge: 0.20\n";
+#define MANIFEST(price)                                              \
+	"service: thumbs\n"                                          \
+	"version: 1.0.0\n"                                           \
+	"upstream: [http://127.0.0.1:9]\n"                           \
+	"meters: {pixels: {}, tokens: {}}\n"                         \
+	"plans:\n"                                                   \
+	"  payg:\n"                                                  \
+	"    prices:\n"                                              \
+	"      - {meter: calls, model: unit, price: " price "}\n"    \
+	"      - {meter: tokens, model: unit, price: 0.10 per 1M}\n" \
+	"    max_charge: 0.20\n"
 
 struct world {
 	struct store_testing files;
@@ -37,11 +38,22 @@ static struct world world;
 
 #define must(call) assert_int_equal((call), 0)
 
-static int setup(void **state)
+/* Within a transaction. */
+static void publish(const char *text)
 {
 	struct catalog_manifest *manifest;
 	struct catalog_complaints complaints;
 	struct catalog_change change;
+	struct fault *fault = &world.fault;
+
+	must(catalog_manifest_parse("service.yaml", slice_of(text), &manifest, &complaints, fault));
+	must(catalog_publish(world.store, manifest, slice_of(""), world.provider.id, 0, NOW_NS,
+			     &change, fault));
+	catalog_manifest_free(manifest);
+}
+
+static int setup(void **state)
+{
 	struct fault *fault = &world.fault;
 
 	(void)state;
@@ -49,17 +61,13 @@ static int setup(void **state)
 	must(store_open(world.files.path, &world.store, fault));
 	must(account_migrate(world.store, fault));
 	must(catalog_migrate(world.store, fault));
-	must(catalog_manifest_parse("service.yaml", slice_of(manifest_text), &manifest, &complaints,
-				    fault));
 	must(store_begin(world.store, STORE_WRITE, fault));
 	must(account_create(world.store, slice_of("pixelworks"), NOW_NS, &world.provider, fault));
 	must(account_create(world.store, slice_of("anna"), NOW_NS, &world.consumer, fault));
 	must(account_app_create(world.store, world.consumer.id, slice_of("shop"), NOW_NS,
 				&world.app, fault));
-	must(catalog_publish(world.store, manifest, slice_of(""), world.provider.id, 0, NOW_NS,
-			     &change, fault));
+	publish(MANIFEST("0.05"));
 	must(store_commit(world.store, fault));
-	catalog_manifest_free(manifest);
 	return 0;
 }
 
@@ -134,6 +142,25 @@ static void without_a_budget_there_is_none_and_once_is_not_monthly(void **state)
 	assert_false(terms.budget_monthly);
 }
 
+static void each_month_has_its_own_version_of_the_plan(void **state)
+{
+	const struct billing_terms_source source = billing_terms_of_catalog();
+	const struct catalog_subscription subscription = subscribe(-1, CATALOG_BUDGET_ONCE);
+	struct billing_terms now, next;
+
+	(void)state;
+	must(store_begin(world.store, STORE_WRITE, &world.fault));
+	publish(MANIFEST("0.04"));
+	must(store_commit(world.store, &world.fault));
+	must(source.find(source.context, world.store, subscription.id, MONTH, &now, &world.fault));
+	assert_int_equal(now.plan.value, subscription.plan.value);
+	assert_int_equal(now.rating.prices[0].rate.nano, 50000000);
+	must(source.find(source.context, world.store, subscription.id, MONTH + 1, &next,
+			 &world.fault));
+	assert_int_not_equal(next.plan.value, subscription.plan.value);
+	assert_int_equal(next.rating.prices[0].rate.nano, 40000000);
+}
+
 static void an_unknown_subscription_is_not_found(void **state)
 {
 	const struct billing_terms_source source = billing_terms_of_catalog();
@@ -151,6 +178,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		TEST(a_subscription_has_all_that_posting_and_statements_ask_for),
 		TEST(without_a_budget_there_is_none_and_once_is_not_monthly),
+		TEST(each_month_has_its_own_version_of_the_plan),
 		TEST(an_unknown_subscription_is_not_found),
 	};
 

@@ -100,6 +100,18 @@ static void the_notice_is_what_the_subscribers_were_promised(void **state)
 	assert_int_equal(change.plans[0].rises, 1u << RATING_CALLS | 1u << CATALOG_RISE_NOTICE);
 }
 
+static void of_several_promises_the_longest_counts(void **state)
+{
+	struct bench *bench = *state;
+
+	subscribed(bench, THUMBS "plans: {p: {notice: 60d}}\n");
+	publish_at(bench, THUMBS "plans: {p: {notice: 1d}}\n", 0, NOW);
+	const struct catalog_change change = publish_at(
+		bench, THUMBS "plans: {p: {notice: 1d, prices: [{meter: calls, price: 1}]}}\n", 0,
+		NOW + DAY_NS);
+	assert_int_equal(change.plans[0].month, MONTH(2026, 2));
+}
+
 static void the_clouds_least_notice_counts_where_it_is_longer(void **state)
 {
 	struct bench *bench = *state;
@@ -248,6 +260,7 @@ int main(void)
 		test_of(what_is_cheaper_comes_with_the_next_month),
 		test_of(a_rise_comes_with_the_first_month_behind_its_notice),
 		test_of(the_notice_is_what_the_subscribers_were_promised),
+		test_of(of_several_promises_the_longest_counts),
 		test_of(the_clouds_least_notice_counts_where_it_is_longer),
 		test_of(a_notice_that_ends_with_a_month_is_enough_for_the_next),
 		test_of(an_announced_rise_is_taken_back_by_what_was_before),

@@ -74,6 +74,9 @@ static const struct row rows[] = {
 	{"discount: 10%", "discount: 11%", ""},
 	{"discount: 10%", "discount: 9%", "discount"},
 	{"discount: 10%", "", "discount"},
+	{"discount: 2.00", "discount: 2.01", ""},
+	{"discount: 2.00", "discount: 1.99", "discount"},
+	{"discount: 2.00", "discount: 100%", "discount"}, /* not told for certain */
 	/* Meters of its own. */
 	{"prices: [{meter: tk, price: 1 per 1M}], max_charge: 1",
 	 "prices: [{meter: tk, price: 2 per 1M}, {meter: px, price: 1 per 1M}], max_charge: 1",
