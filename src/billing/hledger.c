@@ -296,14 +296,16 @@ static bool enter_month(struct billing_hledger *journal, struct text *output, ui
 	const uint32_t before = journal->month;
 
 	if (!journal->opened && month >= journal->options.from_month) {
+		const bool opens = journal->options.from_month != 0;
 		journal->opened = true;
-		journal->month = month;
-		if (journal->options.from_month == 0)
-			return true;
-		journal->month = journal->options.from_month;
+		journal->month = opens ? journal->options.from_month : month;
+		journal->ended = journal->month > journal->options.to_month;
 		journal->next_entry = 0;
-		journal->stage = STAGE_OPENING;
-		return false;
+		if (journal->ended)
+			journal->stage = STAGE_DONE;
+		else if (opens)
+			journal->stage = STAGE_OPENING;
+		return journal->stage == STAGE_TRANSFERS;
 	}
 	if (!journal->opened || month == before)
 		return true;

@@ -128,6 +128,23 @@ static void months_before_the_first_are_opening_balances(void **state)
 	text_fini(&text);
 }
 
+static void months_behind_the_last_are_left_out(void **state)
+{
+	(void)state;
+	fund("anna", 1, in_month(MONTH));
+	fund("anna", 2, in_month(MONTH + 1));
+	struct text text = journal_of(0, MONTH, MONTH + 1);
+
+	assert_int_equal(count_of(&text, " * ("), 1);
+	must_have(&text, "\n2026-11-30 * the month's end\n");
+	text_fini(&text);
+	/* The last may be before there was anything. */
+	text = journal_of(0, MONTH - 1, MONTH + 1);
+	must_have(&text, "account liabilities:accounts:anna\n");
+	assert_int_equal(count_of(&text, " * "), 0);
+	text_fini(&text);
+}
+
 static void a_clock_that_goes_back_does_not_disorder_the_dates(void **state)
 {
 	(void)state;
@@ -250,6 +267,7 @@ int main(void)
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 		TEST(a_month_that_is_over_ends_with_what_its_transfers_come_to),
 		TEST(months_before_the_first_are_opening_balances),
+		TEST(months_behind_the_last_are_left_out),
 		TEST(a_clock_that_goes_back_does_not_disorder_the_dates),
 		TEST(many_accounts_come_in_many_pieces),
 		TEST(what_is_only_reserved_moves_nothing),
