@@ -1,4 +1,5 @@
 /* What a certificate says, for people. */
+#include <arpa/inet.h>
 #include <openssl/err.h>
 #include <stdio.h>
 #include <string.h>
@@ -18,6 +19,17 @@ static void tell_name(const X509_NAME *name, char text[AUTHORITY_FACT_MAX])
 	BIO_free(bio);
 }
 
+/* Empty where it is no address. */
+static void tell_address(const ASN1_OCTET_STRING *address, char text[AUTHORITY_NAME_MAX])
+{
+	const int length = ASN1_STRING_length(address);
+
+	text[0] = '\0';
+	if (length == sizeof(struct in_addr) || length == sizeof(struct in6_addr))
+		inet_ntop(length == sizeof(struct in_addr) ? AF_INET : AF_INET6,
+			  ASN1_STRING_get0_data(address), text, AUTHORITY_NAME_MAX);
+}
+
 static void tell_names(X509 *certificate, struct authority_facts *facts)
 {
 	GENERAL_NAMES *names = X509_get_ext_d2i(certificate, NID_subject_alt_name, NULL, NULL);
@@ -31,9 +43,7 @@ static void tell_names(X509 *certificate, struct authority_facts *facts)
 			snprintf(text, AUTHORITY_NAME_MAX, "%.*s", ASN1_STRING_length(name->d.ia5),
 				 (const char *)ASN1_STRING_get0_data(name->d.ia5));
 		} else if (name->type == GEN_IPADD) {
-			char *address = i2s_ASN1_OCTET_STRING(NULL, name->d.iPAddress);
-			snprintf(text, AUTHORITY_NAME_MAX, "%s", address != NULL ? address : "");
-			OPENSSL_free(address);
+			tell_address(name->d.iPAddress, text);
 		} else {
 			continue;
 		}
