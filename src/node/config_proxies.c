@@ -34,7 +34,8 @@ int config_read_proxies(const struct yaml *yaml, const struct yaml_node *list,
 	if (list == NULL)
 		return 0;
 	if (list->kind != YAML_SEQUENCE)
-		return yaml_fault(yaml, list, fault, "trusted_proxies: a list is needed");
+		return yaml_fault(yaml, list, fault,
+				  "trusted_proxies: a list is needed, such as [10.0.0.0/8]");
 	for (const struct yaml_node *item = list->first; code == 0 && item != NULL;
 	     item = item->next)
 		code = read_proxy(yaml, item, config, fault);

@@ -4,16 +4,23 @@
 #include "node/config.h"
 #include "node/node.h"
 
-#define TLS_PREFIX "tls:"
+#define TLS_PREFIX  "tls:"
+#define CLIENTS     "clients="
+#define AUTHORITIES "ca="
 
 const char *const config_clients_texts[] = {"none", "optional", "required"};
 
-/* "clients=required" or "ca=FILE". */
+/* "clients=required" or "ca=FILE", each once. */
 static int read_demand(struct slice text, struct config_listener *listener, struct fault *fault)
 {
-	const struct slice clients = slice_of("clients="), authorities = slice_of("ca=");
+	const struct slice clients = slice_of(CLIENTS), authorities = slice_of(AUTHORITIES);
 	char shown[TEXT_SHOWN_MAX];
 
+	if ((slice_starts_with(text, clients) && listener->clients != CONFIG_CLIENTS_NONE) ||
+	    (slice_starts_with(text, authorities) && listener->authorities[0] != '\0'))
+		return fault_set(fault, FAULT_INPUT,
+				 "\"%s\" is the second of its kind; one is allowed",
+				 text_show(text, shown));
 	if (slice_starts_with(text, clients)) {
 		const struct slice value = slice_part(text, clients.length, text.length);
 		for (int i = CONFIG_CLIENTS_OPTIONAL; i <= CONFIG_CLIENTS_REQUIRED; i++) {
@@ -34,19 +41,47 @@ static int read_demand(struct slice text, struct config_listener *listener, stru
 			 text_show(text, shown));
 }
 
+static bool is_demand(struct slice text)
+{
+	return slice_starts_with(text, slice_of(CLIENTS)) ||
+	       slice_starts_with(text, slice_of(AUTHORITIES));
+}
+
+/* What is meant for TLS stands behind a tls: address, in one word with it. */
+static int check_plain(struct slice text, struct fault *fault)
+{
+	const size_t comma = slice_find_byte(text, ',', 0);
+	char shown[TEXT_SHOWN_MAX];
+
+	if (is_demand(text))
+		return fault_set(fault, FAULT_INPUT,
+				 "\"%s\" has no address before it; in a list between brackets both "
+				 "stand in quotes: [\"" TLS_PREFIX "127.0.0.1:8443," CLIENTS
+				 "optional\"]",
+				 text_show(text, shown));
+	if (comma < text.length && is_demand(slice_part(text, comma + 1, text.length)))
+		return fault_set(fault, FAULT_INPUT,
+				 "\"%s\" asks for certificates, which only a " TLS_PREFIX
+				 " address can",
+				 text_show(text, shown));
+	return 0;
+}
+
 int config_listener_parse(struct slice text, struct config_listener *ret_listener,
 			  struct fault *fault)
 {
 	const struct slice prefix = slice_of(TLS_PREFIX);
 	struct config_listener listener = {.tls = slice_starts_with(text, prefix)};
 	struct slice address = text, demands = slice_make(NULL, 0), demand;
+	int code = listener.tls ? 0 : check_plain(text, fault);
 
 	if (listener.tls) {
 		const size_t comma = slice_find_byte(text, ',', 0);
 		address = slice_part(text, prefix.length, comma);
 		demands = slice_part(text, comma < text.length ? comma + 1 : comma, text.length);
 	}
-	int code = loop_address_parse(address, &listener.address, fault);
+	if (code == 0)
+		code = loop_address_parse(address, &listener.address, fault);
 	if (code == 0 && listener.tls && slice_ends_with(text, slice_of(",")))
 		code = read_demand(demands, &listener, fault);
 	while (code == 0 && slice_cut(&demands, ',', &demand))

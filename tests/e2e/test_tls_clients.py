@@ -434,7 +434,8 @@ def test_listeners_and_certificates_are_shown(partners, tmp_path):
     assert listener == {"address": cloud.tls, "clients": "optional",
                         "authorities": str(cloud.folder / "partners.pem")}
     own, = shown["certificates"]
-    assert "localhost" in own["names"] and own["file"] == str(cloud.folder / "tls" / "server.pem")
+    assert {"localhost", "127.0.0.1", "::1"} <= set(own["names"])
+    assert own["file"] == str(cloud.folder / "tls" / "server.pem")
     assert shown["authority"]["subject"] == "CN=test Stoa CA"
     table = cloud.cli("tls", "show").stdout
     assert "CLIENTS" in table and "optional" in table and "server.pem" in table
@@ -495,6 +496,10 @@ def test_bad_requests_are_refused_by_what_is_wrong(market):
     ("tls:127.0.0.1:0,ca=x.pem", "needs clients="),
     ("tls:127.0.0.1:0,clients=optional,ca=", "ca=FILE"),
     ("127.0.0.1:0,clients=optional", "127.0.0.1:0,clients=optional"),
+    ("127.0.0.1:0,clients=optional", "only a tls: address"),
+    ("clients=optional", "in quotes"),
+    ("tls:127.0.0.1:0,clients=required,clients=optional", '"clients=optional" is the second'),
+    ("tls:127.0.0.1:0,clients=optional,ca=a.pem,ca=b.pem", '"ca=b.pem" is the second'),
 ])
 def test_a_listener_that_is_not_understood_is_wrong_usage(clouds, tmp_path, listener, why):
     done = Cloud(tmp_path / "cloud").cli("serve", "--gateway", listener, check=False)
