@@ -159,6 +159,8 @@ static const struct malformed {
 	 IDENTITY "run: {command: [x], start_timeout: 5}\n" FREE_PLAN,
 	 "3:36: start_timeout: \"5\" is not allowed; allowed: a duration from 100ms to 10m, "
 	 "as 30s"},
+	{"a notice in hours", SERVICE "plans: {p: {notice: 1h}}\n",
+	 "4:21: notice: \"1h\" is not allowed; allowed: a duration from 1d to 366d, as 14d"},
 	{"too many instances", IDENTITY "run: {command: [x], instances: 65}\n" FREE_PLAN,
 	 "3:32: instances: \"65\" is not allowed; allowed: a whole number from 1 to 64"},
 	{"an upstream over ftp", IDENTITY "upstream: [ftp://10.0.0.5]\n" FREE_PLAN,

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "base/check.h"
+#include "base/clock.h"
 #include "base/text.h"
 #include "base/units.h"
 
@@ -320,7 +321,8 @@ bool reader_duration_ns(struct reader *reader, const struct yaml_node *node, uin
 	}
 	units_format_duration_ns(least, low);
 	units_format_duration_ns(most, high);
-	snprintf(allowed, sizeof(allowed), "a duration from %s to %s, as 30s", low, high);
+	snprintf(allowed, sizeof(allowed), "a duration from %s to %s, as %s", low, high,
+		 least < 24 * 3600 * CLOCK_NS_PER_S ? "30s" : "14d");
 	reader_complain_of_value(reader, node, allowed);
 	return false;
 }
