@@ -110,7 +110,9 @@ int audit_receipt_verify(struct slice receipt, const struct audit_key *key,
 
 	if (!take_line(&rest, AUDIT_RECEIPT_FIRST_LINE, &value) || value.length > 0)
 		return fault_set(fault, FAULT_INPUT,
-				 "line 1 is not \"" AUDIT_RECEIPT_FIRST_LINE "\"");
+				 "line 1 is not \"" AUDIT_RECEIPT_FIRST_LINE
+				 "\", as a receipt's is, and "
+				 "a bill begins with {");
 	if (!take_line(&rest, "extra ", &value) ||
 	    !audit_base64_decode(value, &record, sizeof(record)))
 		return fault_set(fault, FAULT_INPUT,
