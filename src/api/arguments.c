@@ -124,7 +124,7 @@ static bool read_choice(struct api_request *request, const struct api_argument *
 	text_append_text(&allowed, "allowed; ");
 	for (size_t i = 0; argument->choices[i] != NULL; i++)
 		text_printf(&allowed, "%s\"%s\"", i > 0 ? " and " : "", argument->choices[i]);
-	text_append_text(&allowed, " are");
+	text_append_text(&allowed, argument->choices[1] == NULL ? " is" : " are");
 	refuse(request, argument, given, allowed.data);
 	text_fini(&allowed);
 	return false;

@@ -288,7 +288,7 @@ int api_price_show(struct api_request *request, struct fault *fault)
 			      fault_set(fault, FAULT_INPUT,
 					is_real ? "an app has its own quantities; leave one of the "
 						  "two out"
-						: "of what is missing; give quantities, as "
+						: "say of what: give quantities, as "
 						  "calls=1000, or an app whose month is taken"));
 	if (!is_real && api_argument(request, "period")->given)
 		return api_at(

@@ -306,7 +306,7 @@ static void tell_not_held(struct reporting *reporting, struct report *report,
 	case API_USAGE_TOO_MUCH:
 		refuse(reporting, report, API_LIMIT, "data/units", NULL,
 		       "it is more than the plan's max_units or max_charge let one event count; "
-		       "nothing of it was counted");
+		       "nothing of it was counted. Report it in parts, each with an id of its own");
 		break;
 	case API_USAGE_BALANCE:
 		refuse(reporting, report, API_PAYMENT, "subject", NULL,

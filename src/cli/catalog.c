@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "base/amount.h"
 #include "cli/routes.h"
 
 /* ---- the list ---- */
@@ -114,10 +115,11 @@ static void print_limits(const json_t *limits)
 static void print_discounts(const json_t *plan, const char *currency)
 {
 	const int64_t ppm = cli_number(plan, "discount_ppm");
+	char percent[AMOUNT_TEXT_MAX];
 
+	amount_format(amount_nano(ppm * (AMOUNT_NANO_PER_UNIT / 10000)), percent);
 	if (ppm > 0)
-		printf("    discount         %" PRId64 ".%04" PRId64 "%% off a month's usage\n",
-		       ppm / 10000, ppm % 10000);
+		printf("    discount         %s%% off a month's usage\n", percent);
 	if (json_object_get(plan, "discount") != NULL)
 		printf("    discount         %s %s off %s\n", cli_text(plan, "discount"), currency,
 		       ppm > 0 ? "what is left of it" : "a month's usage");

@@ -85,8 +85,12 @@ int cli_parse(struct cli *cli, int argc, char **argv);
 int cli_parse_command(struct cli *cli);
 /* An option of any command, by its name or "-n" by its letter; NULL where there is none. */
 const struct cli_option *cli_find_option(struct slice name);
-/* Ends the word at the mark; returns what stood behind it, NULL where that is nothing. */
+/* Ends the word at the mark; returns what stood behind it, NULL where there is no mark. */
 char *cli_split(char *word, char mark);
+/* Who lost a key or a token (the kind) has its text at hand, which no path of the API should hold
+ * in place of its id. The lists show the text's first or last letters (shown). CLI_WRONG_USAGE
+ * after telling. */
+int cli_check_id(const struct cli *cli, const char *kind, const char *shown);
 /* UTF-8 without a NUL in it: JSON holds nothing else. */
 bool cli_is_text(struct slice text);
 /* Whether an option without a value was given. */

@@ -141,13 +141,14 @@ int cli_key_list(struct cli *cli)
 
 /* ---- rotate ---- */
 
-/* Who lost a key has its text at hand, which no path of the API should hold. */
-static int check_id(const struct cli *cli)
+int cli_check_id(const struct cli *cli, const char *kind, const char *shown)
 {
 	if (strncmp(cli->arguments[0], "stoa_", 5) != 0)
 		return CLI_DONE;
-	return cli_misuse(cli, "this is a key's text; its ID, such as key_2, is wanted: "
-			       "`stoa key list` shows it beside the text's first letters");
+	return cli_misuse(cli,
+			  "this is a %s's text; its ID, such as %s_2, is wanted: "
+			  "`stoa %s list` shows it beside the text's %s letters",
+			  kind, kind, kind, shown);
 }
 
 int cli_key_rotate(struct cli *cli)
@@ -157,7 +158,7 @@ int cli_key_rotate(struct cli *cli)
 	json_t *answer = NULL;
 	char time[CLI_TIME_MAX];
 
-	if (check_id(cli) != CLI_DONE)
+	if (cli_check_id(cli, "key", "first") != CLI_DONE)
 		return CLI_WRONG_USAGE;
 	const int status = cli_ask(cli, route_keys_rotate(rotated), &answer);
 	if (status == CLI_DONE && cli->json) {
@@ -193,7 +194,7 @@ int cli_key_revoke(struct cli *cli)
 						  .wait = cli_wait_ms(cli)};
 	json_t *answer = NULL;
 
-	if (check_id(cli) != CLI_DONE)
+	if (cli_check_id(cli, "key", "first") != CLI_DONE)
 		return CLI_WRONG_USAGE;
 	int status = cli_ask(cli, route_keys_revoke(revoked), &answer);
 	if (status == CLI_DONE)

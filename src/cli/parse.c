@@ -264,7 +264,7 @@ char *cli_split(char *word, char mark)
 	if (found == NULL)
 		return NULL;
 	*found = '\0';
-	return found[1] != '\0' ? found + 1 : NULL;
+	return found + 1;
 }
 
 bool cli_is_text(struct slice text)

@@ -52,6 +52,9 @@ int cli_token_revoke(struct cli *cli)
 	const struct route_tokens_revoke revoked = {.id = cli->arguments[0]};
 	json_t *answer = NULL;
 	char time[CLI_TIME_MAX];
+
+	if (cli_check_id(cli, "token", "last") != CLI_DONE)
+		return CLI_WRONG_USAGE;
 	const int status = cli_ask(cli, route_tokens_revoke(revoked), &answer);
 
 	if (status == CLI_DONE && cli->json)

@@ -318,7 +318,8 @@ def test_a_refusal_is_told_as_json(town):
     (["call", "echo", "/", "--key", "k", "-H", "X: y\r\nZ: w"], "control character"),
     (["call", "echo", "/", "--key", "k", "-H", ": y"], "NAME: VALUE"),
     (["key", "revoke", "stoa_" + "x" * 49], "a key's text"),
-    (["key", "rotate", "stoa_" + "x" * 49], "`stoa key list` shows it")],
+    (["key", "rotate", "stoa_" + "x" * 49], "`stoa key list` shows it"),
+    (["token", "revoke", "stoa_" + "x" * 49], "`stoa token list` shows it")],
     ids=name_of)
 def test_wrong_usage_is_told_with_what_is_right_and_status_2(town, arguments, words):
     done = town.cli(*arguments, check=False)

@@ -153,5 +153,7 @@ def test_the_command_prints_a_table_that_adds_up(market):
     shown = market.cli("price", "thumbs:team", "calls=3", "pixels=7").stdout
     assert re.search(r"^percent_off +-1\.0625 USD$", shown, re.M)
     assert re.search(r"^total +6\.4375 USD$", shown, re.M)
+    assert "  discount         12.50% off a month's usage\n" in market.cli("catalog", "show",
+                                                                        "thumbs").stdout
     assert market.json("price", "thumbs:payg", "calls=1k") == \
         preview(market, "payg", quantities="calls=1k")

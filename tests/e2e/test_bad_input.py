@@ -143,6 +143,9 @@ REFUSED = [
     (["key", "revoke", "key_999"], "key_999"), (["subscribe", "acme/shop", "none"], "none"),
     (["publish", "/none/x.yaml", "--as", "acme"], "/none/x.yaml"),
     (["statement", "nobody"], "nobody"), (["statement", "acme", "--period", "2026-13"], "2026-13"),
+    (["budget", "set", "acme", "5/"], 'period: ""'), (["budget", "set", "acme", "5 USD"], "5 USD"),
+    (["token", "create", "acme", "--role", "admin"], 'allowed; "provider" is'),
+    (["token", "revoke", "token_9"], "token_9"), (["price", "none", "calls=1"], "none"),
     (["logs", "none"], "none"), (["call", "none", "/x", "--key", "wrong"], ""),
 ]
 
@@ -185,6 +188,8 @@ CONFIGS = [
     ("rates: {call: -1}\n", "1:15", "-1"), ("rates: {call: cheap}\n", "1:15", "cheap"),
     ("rates:\n  gib: {hosts: 1}\n", "2:9", "host"), ("workers: 65\n", "1:10", "65"),
     ("io: fast\n", "1:5", "uring"), ("gateway: [nowhere]\n", "1:11", ""),
+    ("gateway: [tls:127.0.0.1:0,clients=optional]\n", "1:27", "in quotes"),
+    ("trusted_proxies: 10.0.0.0/8\n", "1:18", "such as [10.0.0.0/8]"),
     ("drain: 10\n", "1:8", "10"), ("name: [x\n", "2:1", "YAML"), ("name: x\nname: y\n", "2:1", ""),
     ("log: {level: loud}\n", "1:14", "loud"), ("http: {head_bytes: 1}\n", "1:20", "1"),
 ]
