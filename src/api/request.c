@@ -76,11 +76,15 @@ static bool admit(struct api_request *request, const struct http_request *head)
 
 	request->route = api_route_find(head->method, head->path, &request->arena,
 					request->segments, allowed);
-	if ((request->route == NULL || (request->route->flags & API_OPEN) == 0) &&
-	    !has_token(request, head, request->route == NULL ? 0 : request->route->flags))
+	const unsigned flags = request->route == NULL ? 0 : request->route->flags;
+	if ((flags & API_OPEN) == 0 && !has_token(request, head, flags))
 		api_answer_problem(request, API_UNAUTHORIZED, NULL,
 				   "Send `Authorization: Bearer TOKEN` with the token in the "
-				   "cloud's file admin.token");
+				   "cloud's file admin.token%s",
+				   (flags & API_EVENTS) != 0
+					   ? ", or with a provider's that is neither revoked nor "
+					     "expired; `stoa token create ACCOUNT` makes one"
+					   : "");
 	else if (request->route == NULL && allowed[0] == '\0')
 		api_answer_problem(request, API_NO_ROUTE, NULL,
 				   "There is no path \"%s\"; docs/api.md lists what there is",
