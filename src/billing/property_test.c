@@ -195,6 +195,8 @@ static struct testing_call random_call(struct testing_subscription *subscription
 		.path = (enum rating_path)below(RATING_PATHS),
 	};
 
+	if (below(8) == 0)
+		call = (struct testing_call){.subscription = subscription, .is_report = true};
 	for (unsigned i = 0; i < JOURNAL_RECORD_UNITS; i++)
 		call.units[i] = below(2) == 0 ? below(1000) : 0;
 	return call;

@@ -192,7 +192,6 @@ struct meter_query {
 typedef int (*meter_point_fn)(void *context, const struct meter_minute *point, struct fault *fault);
 
 /* Steps that have anything on record, be it no call but a later part of one or a report, in order
- * of time. FAULT_LIMIT where the range has more than
- * METER_POINTS_MAX steps. */
+ * of time. FAULT_LIMIT where the range has more than METER_POINTS_MAX steps. */
 int meter_query(struct store *store, const struct meter_query *query, meter_point_fn each,
 		void *context, struct fault *fault);
