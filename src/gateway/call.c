@@ -163,12 +163,6 @@ static enum call_step call_admit(struct call *call)
 	call->keep = keep_take(&worker->keeps, call->request, call->target_bare, call->target);
 	if (call->keep == NULL)
 		return call_refuse(call, PROBLEM_OVERLOADED, 0);
-
-	struct directory_subscription *subscription = call->subscription;
-	call->hold.account = subscription->account_lease;
-	for (unsigned level = 0; level < GATEWAY_LEVELS; level++)
-		call->hold.budgets[level] = atomic_load_explicit(
-			&subscription->budget_leases[level], memory_order_acquire);
 	return CALL_HOLD;
 }
 
@@ -180,6 +174,7 @@ static enum call_step call_hold(struct call *call)
 	/* The shape before the hold that was worked out from it: see directory.c. */
 	call->memory_mib_share = atomic_load(&shape->memory_mib_share);
 	call->cpu_milli_share = atomic_load(&shape->cpu_milli_share);
+	directory_draw(call->subscription, &call->hold);
 	const enum admit_outcome outcome =
 		admit_hold(&call->subscription->admit, &call->plan->admit,
 			   version_hold(call, atomic_load(&call->subscription->cloud_most_nano)),

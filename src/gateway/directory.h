@@ -170,6 +170,21 @@ directory_plan_at(const struct directory_subscription *subscription, uint64_t wa
 	return plan;
 }
 
+/* The leases that its calls draw on now; what is held of others goes back. */
+static inline void directory_draw(const struct directory_subscription *subscription,
+				  struct admit_hold *hold)
+{
+	hold->account = subscription->account_lease;
+	for (unsigned level = 0; level < GATEWAY_LEVELS; level++) {
+		struct gateway_lease *budget = atomic_load_explicit(
+			&subscription->budget_leases[level], memory_order_acquire);
+		if (budget == hold->budgets[level])
+			continue;
+		admit_release(hold);
+		hold->budgets[level] = budget;
+	}
+}
+
 /* What a plan's calls, or those of the versions that take its place, may cost the cloud at the
  * most, for `bytes` transferred. False: overflow. */
 bool directory_cloud_most(const struct rating_card *card, const struct directory_plan *plan,

@@ -122,11 +122,12 @@ static int64_t plan_most(const struct call *call, uint64_t duration_us)
 /* The most that the first use of a meter can bring, also under a version to come. */
 static int64_t first_most(const struct call *call)
 {
+	const struct directory_plan *then = version_to_come(call);
 	const int64_t now_nano = admit_first_nano(&call->subscription->admit, &call->plan->admit,
 						  loop_wall_ns(call->worker->loop));
-	const int64_t then_nano = version_to_come(call)->admit.first_nano;
 
-	return version_to_come(call) != call->plan && then_nano > now_nano ? then_nano : now_nano;
+	return then != call->plan && then->admit.first_nano > now_nano ? then->admit.first_nano
+								       : now_nano;
 }
 
 static bool cloud_most(const struct call *call, uint64_t duration_us, uint64_t bytes,
@@ -144,12 +145,11 @@ static enum admit_outcome hold_next(struct call *call)
 {
 	const struct call_parts *parts = call->parts;
 	const uint64_t now_ns = loop_now_ns(call->worker->loop);
-	int64_t usage_nano = plan_most(call, parts->covered_us + part_us(call));
-	const int64_t first_nano = first_most(call);
 	int64_t cloud_nano;
 
 	if (fills_a_record(call))
 		return ADMIT_DONE;
+	int64_t usage_nano = plan_most(call, parts->covered_us + part_us(call));
 	if (parts->covered_us > 0) {
 		/* Nothing was settled: the rest is held already. */
 		usage_nano -= plan_most(call, parts->covered_us);
@@ -159,8 +159,10 @@ static enum admit_outcome hold_next(struct call *call)
 	}
 	if (!cloud_most(call, part_us(call), GATEWAY_HOLD_BYTES, &cloud_nano) ||
 	    __builtin_add_overflow(usage_nano, cloud_nano, &usage_nano) ||
-	    __builtin_add_overflow(usage_nano, first_nano, &usage_nano))
+	    __builtin_add_overflow(usage_nano, first_most(call), &usage_nano))
 		return ADMIT_BALANCE;
+	/* All is settled: from here on a budget counts that was set since the last part. */
+	directory_draw(call->subscription, &call->hold);
 	return admit_hold_again(&call->hold, usage_nano, now_ns);
 }
 

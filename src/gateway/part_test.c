@@ -434,6 +434,57 @@ static void a_dry_lease_rests_the_call_until_the_ledger_answers(void **unused)
 	end(&talk);
 }
 
+/* ---- budgets that come and go meanwhile ---- */
+
+static void a_budget_bounds_the_parts_of_a_call_that_began_before_it(void **unused)
+{
+	(void)unused;
+	struct talk talk;
+	const struct rig_options options = priced_by_time(INT64_MAX / 4);
+	struct journal_record records[RECORDS_MAX];
+	struct fault fault;
+	begin(&talk, &options, "", sse);
+
+	rig_wait_until(read_records(&talk.rig, records) >= 1);
+	assert_int_equal(gateway_lease_new(talk.rig.gateway, &talk.rig.budget, &fault), 0);
+	gateway_lease_grant(talk.rig.budget, 2 * PART_NANO, UINT64_MAX / 2);
+	gateway_lease_set_source(talk.rig.budget, false);
+	rig_publish_again(&talk.rig, &options);
+	assert_true(read_until(talk.client, "0\r\n\r\n"));
+	assert_non_null(strstr(seen, "urn:stoa:problem:budget-exhausted"));
+	assert_int_equal(gateway_lease_poll(talk.rig.budget).available_nano, 0);
+	const uint32_t count = read_records(&talk.rig, records);
+	check_parts(records, count);
+	assert_int_equal(records[count - 1].outcome, JOURNAL_CUT);
+	end(&talk);
+}
+
+static void a_call_outlives_its_budget_and_gives_back_what_it_held_of_it(void **unused)
+{
+	(void)unused;
+	struct talk talk;
+	struct rig_options options = priced_by_time(INT64_MAX / 4);
+	struct journal_record records[RECORDS_MAX];
+	const int64_t budget_nano = 20 * PART_NANO + CALL_NANO;
+	options.budget_nano = budget_nano;
+	begin(&talk, &options, "", sse);
+	struct gateway_lease *budget = talk.rig.budget;
+
+	rig_wait_until(read_records(&talk.rig, records) >= 1);
+	talk.rig.budget = NULL;
+	rig_publish_again(&talk.rig, &options);
+	/* Nobody fills it any more. */
+	assert_int_equal(gateway_lease_reclaim(budget, 10 * PART_NANO), 10 * PART_NANO);
+	rig_wait_until(read_records(&talk.rig, records) >= 14);
+	const int64_t spent_nano =
+		budget_nano - 10 * PART_NANO - gateway_lease_poll(budget).available_nano;
+	assert_int_equal((spent_nano - CALL_NANO) % PART_NANO, 0);
+	assert_in_range(spent_nano, CALL_NANO + PART_NANO, CALL_NANO + 9 * PART_NANO);
+	send_text(talk.service, "0\r\n\r\n");
+	assert_true(read_until(talk.client, "Stoa-Charge"));
+	end(&talk);
+}
+
 /* ---- many at once ---- */
 
 #define STREAMS 12
@@ -495,6 +546,8 @@ int main(void)
 		cmocka_unit_test(what_a_service_fails_later_leaves_what_was_settled),
 		cmocka_unit_test(max_charge_holds_for_all_parts_together),
 		cmocka_unit_test(a_dry_lease_rests_the_call_until_the_ledger_answers),
+		cmocka_unit_test(a_budget_bounds_the_parts_of_a_call_that_began_before_it),
+		cmocka_unit_test(a_call_outlives_its_budget_and_gives_back_what_it_held_of_it),
 		cmocka_unit_test(however_many_race_no_more_is_charged_than_there_is),
 	};
 

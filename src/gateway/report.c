@@ -49,11 +49,10 @@ enum gateway_reported gateway_report_hold(struct gateway *gateway, struct gatewa
 	const struct rating_left left = left_of(plan);
 	const struct rating_quantities used = quantities_of(report);
 	struct rating_quantities counted = used;
-	struct admit_hold hold = {.account = subscription->account_lease};
+	struct admit_hold hold = {0};
 	int64_t most_nano;
 
-	for (unsigned level = 0; level < GATEWAY_LEVELS; level++)
-		hold.budgets[level] = atomic_load(&subscription->budget_leases[level]);
+	directory_draw(subscription, &hold);
 	rating_part_cap(plan, &left, &counted);
 	if (memcmp(&counted, &used, sizeof(used)) != 0 ||
 	    !rating_part_most(plan, &left, &used, &most_nano) ||
