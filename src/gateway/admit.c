@@ -152,7 +152,7 @@ static struct gateway_lease *lease_at(const struct admit_hold *hold, unsigned at
  * same, so that a call waits once for all of them, and not for what another refuses. */
 static enum admit_outcome take_all(struct admit_hold *hold, int64_t nano, uint64_t now_ns)
 {
-	bool taken[LEASES] = {false};
+	unsigned taken = 0; /* a bit for each */
 	enum admit_outcome result = ADMIT_DONE;
 
 	for (unsigned i = 0; i < LEASES; i++) {
@@ -160,7 +160,8 @@ static enum admit_outcome take_all(struct admit_hold *hold, int64_t nano, uint64
 		if (lease == NULL)
 			continue;
 		const enum lease_outcome outcome = lease_take(lease, nano, now_ns);
-		taken[i] = outcome == LEASE_TAKEN;
+		if (outcome == LEASE_TAKEN)
+			taken |= 1u << i;
 		if (outcome == LEASE_REFUSED) {
 			result = (enum admit_outcome)(ADMIT_BALANCE + i);
 			hold->left_nano = atomic_load(&lease->available_nano);
@@ -174,7 +175,7 @@ static enum admit_outcome take_all(struct admit_hold *hold, int64_t nano, uint64
 		return ADMIT_DONE;
 	}
 	for (unsigned i = 0; i < LEASES; i++) {
-		if (taken[i])
+		if (taken & 1u << i)
 			lease_release(lease_at(hold, i), nano);
 	}
 	return result;

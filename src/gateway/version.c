@@ -7,13 +7,26 @@ static uint64_t now_wall_ns(const struct call *call)
 	return loop_wall_ns(call->worker->loop);
 }
 
+/* Mostly: then no time need be looked at. */
+static bool is_only_version(const struct call *call)
+{
+	const struct directory_plan *plan = call->plan;
+
+	return atomic_load_explicit(&call->subscription->plan, memory_order_acquire) == plan &&
+	       atomic_load_explicit(&plan->next, memory_order_acquire) == NULL;
+}
+
 const struct directory_plan *version_to_come(const struct call *call)
 {
+	if (is_only_version(call))
+		return call->plan;
 	return directory_plan_at(call->subscription, now_wall_ns(call) + VERSION_AHEAD_NS);
 }
 
 int64_t version_hold(const struct call *call, int64_t nano)
 {
+	if (is_only_version(call))
+		return nano;
 	const struct admit_plan *now = &call->plan->admit;
 	const struct admit_plan *then = &version_to_come(call)->admit;
 	/* Near a month's end all that a first use may bring is held, too. */
@@ -40,9 +53,10 @@ struct rating_left version_left(const struct directory_plan *plan, const struct 
 
 void version_follow(struct call *call)
 {
+	if (is_only_version(call))
+		return;
 	const struct directory_plan *plan =
 		directory_plan_at(call->subscription, now_wall_ns(call));
-
 	if (plan == call->plan)
 		return;
 	call->plan = plan;
