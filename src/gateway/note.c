@@ -79,27 +79,32 @@ static void put_trace(const struct call *call, struct access_entry *entry)
 		memcpy(entry->trace_id, trace + TRACE_ID_AT, sizeof(entry->trace_id));
 }
 
-static void put_client(const struct call *call, struct access_entry *entry)
+/* Of a proxy that is trusted: whom it names. */
+static struct slice client_of(const struct call *call, struct proxied *proxied)
 {
 	const struct call_connection *connection = http_exchange_connection_state(call->exchange);
+	const struct http_header *headers = NULL;
+	size_t count = 0;
 
-	struct slice client = forwarded_peer_text(&connection->peer);
-	struct proxied proxied;
-
-	if (connection->proxy) {
-		const struct keep *keep = call->keep;
-		const struct http_request *request = call->request;
-		const bool known = keep != NULL || request != NULL;
-		proxied_read(&call->worker->gateway->options.trust, &connection->peer,
-			     !known         ? NULL
-			     : keep != NULL ? keep->headers
-					    : request->headers,
-			     !known         ? 0
-			     : keep != NULL ? keep->header_count
-					    : request->header_count,
-			     &proxied);
-		client = proxied.client;
+	if (!connection->proxy)
+		return forwarded_peer_text(&connection->peer);
+	if (call->keep != NULL) {
+		headers = call->keep->headers;
+		count = call->keep->header_count;
+	} else if (call->request != NULL) {
+		headers = call->request->headers;
+		count = call->request->header_count;
 	}
+	proxied_read(&call->worker->gateway->options.trust, &connection->peer, headers, count,
+		     proxied);
+	return proxied->client;
+}
+
+static void put_client(const struct call *call, struct access_entry *entry)
+{
+	struct proxied proxied;
+	const struct slice client = client_of(call, &proxied);
+
 	check_at_most(client.length, sizeof(entry->client));
 	entry->client_bytes = (uint8_t)client.length;
 	memcpy(entry->client, client.data, client.length);
