@@ -510,6 +510,7 @@ void call_let_go(struct call *call, bool counted)
 	admit_release(&call->hold);
 	if (call->entered) {
 		admitted_remove(call);
+		/* By the version under which it entered: its plan may be the next by now. */
 		admit_leave(&call->subscription->admit,
 			    &directory_plan_at(call->subscription, call->started_wall_ns)->admit,
 			    call->started_wall_ns, counted);

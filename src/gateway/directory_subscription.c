@@ -152,9 +152,12 @@ static bool put_budgets(struct directory_subscription *subscription,
 {
 	bool changed = false;
 
-	for (unsigned level = 0; level < GATEWAY_LEVELS; level++)
-		changed |= atomic_exchange(&subscription->budget_leases[level], budgets[level]) !=
-			   budgets[level];
+	for (unsigned level = 0; level < GATEWAY_LEVELS; level++) {
+		if (atomic_load(&subscription->budget_leases[level]) == budgets[level])
+			continue;
+		atomic_store(&subscription->budget_leases[level], budgets[level]);
+		changed = true;
+	}
 	return changed;
 }
 
