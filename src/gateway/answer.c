@@ -28,7 +28,8 @@ static void read_units(struct call *call, const struct http_header *headers, siz
 		if (outcome == UNITS_READ)
 			continue;
 		/* So that a misspelt unit is seen and a flood is not. */
-		if (!call_complaint_due(call, &service->complained_ns))
+		if (!worker_complaint_due(call->worker, &service->complained_ns,
+					  WORKER_COMPLAINT_NS))
 			continue;
 		log_event(LOG_WARN, outcome == UNITS_UNKNOWN ? "units.unknown" : "units.invalid",
 			  log_text("service", service->name), log_slice("value", headers[i].value));

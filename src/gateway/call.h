@@ -161,9 +161,6 @@ void call_cut_for_money(struct call *call, enum problem problem);
 enum problem call_problem_of_money(enum admit_outcome outcome);
 /* When its timer is due, while it is in CALL_ANSWER. */
 uint64_t call_due_ns(const struct call *call);
-/* Whether a log line of this kind is due again: once in a while for each service, so that it is
- * seen and a flood is not. `told_ns` is when the last one was, 0 before the first. */
-bool call_complaint_due(const struct call *call, _Atomic uint64_t *told_ns);
 /* Gives back hold, concurrency and the instance's place. */
 void call_let_go(struct call *call, bool counted);
 /* Whether the hold covers what is transferred so far and one more piece, extending it if need

@@ -8,8 +8,6 @@
 #include "gateway/part.h"
 #include "gateway/version.h"
 
-#define COMPLAINT_INTERVAL_NS (10 * CLOCK_NS_PER_S)
-
 /* A tunnel, unless the service broke it. Else answered below 500, or always where the plan says so;
  * of a call that its caller left, or that ended with its key or money, and of one that runs long,
  * what the service had begun to answer. */
@@ -108,17 +106,6 @@ static uint64_t write_record(const struct call *call, enum journal_outcome outco
 	return record.position;
 }
 
-bool call_complaint_due(const struct call *call, _Atomic uint64_t *told_ns)
-{
-	const uint64_t now_ns = loop_now_ns(call->worker->loop);
-	const uint64_t last_ns = atomic_load(told_ns);
-
-	if (last_ns != 0 && now_ns - last_ns < COMPLAINT_INTERVAL_NS)
-		return false;
-	atomic_store(told_ns, now_ns);
-	return true;
-}
-
 static void count_end(struct call *call, enum journal_outcome outcome)
 {
 	struct worker *worker = call->worker;
@@ -159,7 +146,8 @@ static uint64_t settle(struct call *call, enum journal_outcome outcome, uint64_t
 				 loop_wall_ns(worker->loop), &left, outcome == JOURNAL_RUNNING,
 				 &call->hold, charge)) {
 		billed = false;
-		if (call_complaint_due(call, &call->service->not_chargeable_ns))
+		if (worker_complaint_due(worker, &call->service->not_chargeable_ns,
+					 WORKER_COMPLAINT_NS))
 			log_event(LOG_ERROR, "call.not_chargeable",
 				  log_text("service", call->service->name),
 				  log_text("plan", call->plan->name));

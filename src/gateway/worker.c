@@ -126,20 +126,26 @@ static void on_tls_refused(void *owner, const char *why)
 
 /* ---- instances ---- */
 
+bool worker_complaint_due(const struct worker *worker, _Atomic uint64_t *told_ns,
+			  uint64_t interval_ns)
+{
+	const uint64_t now_ns = loop_now_ns(worker->loop);
+	uint64_t last_ns = atomic_load_explicit(told_ns, memory_order_relaxed);
+
+	return (last_ns == 0 || now_ns >= last_ns + interval_ns) &&
+	       atomic_compare_exchange_strong(told_ns, &last_ns, now_ns);
+}
+
 /* Each call of a service that cannot be trusted fails so: a line a second says enough. */
 static void on_tls_failed(void *owner, void *origin_owner, enum http_tls_reason reason,
 			  const char *why)
 {
 	struct worker *worker = owner;
 	const struct directory_instance *instance = origin_owner;
-	_Atomic uint64_t *told_ns = &instance->service->tls_failed_ns;
-	const uint64_t now_ns = loop_now_ns(worker->loop);
 	char address[LOOP_ADDRESS_TEXT_MAX];
-	uint64_t seen_ns = atomic_load_explicit(told_ns, memory_order_relaxed);
 
 	worker_count(&worker->counts.service_tls_failed, 1);
-	if ((seen_ns != 0 && now_ns - seen_ns < CLOCK_NS_PER_S) ||
-	    !atomic_compare_exchange_strong(told_ns, &seen_ns, now_ns))
+	if (!worker_complaint_due(worker, &instance->service->tls_failed_ns, CLOCK_NS_PER_S))
 		return;
 	loop_address_format(&instance->address, address);
 	log_event(LOG_WARN, "service.tls_failed", log_text("service", instance->service->name),

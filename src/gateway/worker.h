@@ -21,6 +21,7 @@ struct call;
  * tenth of the calls. */
 #define WORKER_RETRY_CREDIT_MAX 1000u
 #define WORKER_RETRY_COST       10u
+#define WORKER_COMPLAINT_NS     (10 * CLOCK_NS_PER_S) /* between two lines about one service */
 
 /* A connection to an instance's address, as one worker has it. */
 struct worker_origin {
@@ -102,6 +103,11 @@ static inline void worker_count(_Atomic uint64_t *count, int64_t step)
 
 /* The worker looks at its waiting calls again. Any thread, while it runs. */
 void worker_nudge(struct worker *worker);
+
+/* Whether a log line of this kind is due again, on whichever worker: so that it is seen and a flood
+ * is not. `told_ns` is when the last one was, 0 before the first. */
+bool worker_complaint_due(const struct worker *worker, _Atomic uint64_t *told_ns,
+			  uint64_t interval_ns);
 
 /* NULL without memory. */
 struct worker_origin *worker_origin_new(struct worker *worker, struct directory_instance *instance);
