@@ -218,7 +218,6 @@ struct api_request {
 	json_t *kept;       /* the answer as it may be given again; NULL: as it is */
 	bool only_tries;    /* what api_change runs is rolled back, and answered all the same */
 	struct api_change_note change;
-	bool has_secret;  /* the answer's text is wiped */
 	bool given_again; /* the answer of an earlier request with the same key */
 	bool key_reused;
 	struct text output;

@@ -68,7 +68,7 @@ static int show(struct store *store, void *context, struct fault *fault)
 
 int api_identity_show(struct api_request *request, struct fault *fault)
 {
-	request->has_secret = true;
+	request->output.is_secret = true;
 	return store_transaction_read(request->api->options.store, show, request, fault);
 }
 
@@ -107,7 +107,7 @@ int api_identity_rotate(struct api_request *request, struct fault *fault)
 	const struct api_ports *ports = &request->api->options.ports;
 	struct identity identity = {.request = request};
 
-	request->has_secret = true;
+	request->output.is_secret = true;
 	const int code = api_change(request, rotate, &identity, fault);
 	return code < 0 || request->given_again
 		       ? code

@@ -180,7 +180,7 @@ int api_keys_create(struct api_request *request, struct fault *fault)
 	making.made = calloc(making.count, sizeof(*making.made));
 	check(making.made != NULL);
 	request->status = 201;
-	request->has_secret = true;
+	request->output.is_secret = true;
 	int code = api_change(request, create, &making, fault);
 	if (code == 0 && !request->given_again)
 		code = publish(request->api, &making, fault);
@@ -308,7 +308,7 @@ static int rotate(struct store *store, void *context, struct fault *fault)
 		return code;
 	tell_rotated(rotating);
 	request->status = 201;
-	request->has_secret = true;
+	request->output.is_secret = true;
 	request->answer = rotated_json(rotating, &use, true);
 	if (request->idempotency_key.length > 0)
 		request->kept = rotated_json(rotating, &use, false);

@@ -128,6 +128,7 @@ static void on_request(struct http_exchange *exchange, const struct http_request
 	request->now_ns = clock_wall_ns(request->api->options.clock);
 	arena_init(&request->arena, API_ARENA_BYTES);
 	text_init(&request->body, API_BODY_MAX);
+	request->body.is_secret = true; /* as the key of a manifest's tls is */
 	text_init(&request->output, API_ANSWER_MAX);
 	if (!admit(request, head))
 		return;
@@ -188,13 +189,28 @@ static void on_abort(struct http_exchange *exchange, enum http_abort reason)
 	api_stream_close(request_of(exchange));
 }
 
+/* Of something that nobody reads any more. */
+static void wipe_texts(json_t *json)
+{
+	const char *name;
+	json_t *one;
+	size_t i;
+
+	if (json_is_string(json))
+		sodium_memzero((char *)(uintptr_t)json_string_value(json),
+			       json_string_length(json));
+	json_object_foreach(json, name, one) wipe_texts(one);
+	json_array_foreach(json, i, one) wipe_texts(one);
+}
+
 static void on_over(struct http_exchange *exchange)
 {
 	struct api_request *request = request_of(exchange);
 
 	api_stream_close(request);
-	if (request->has_secret && request->output.data != NULL)
-		sodium_memzero(request->output.data, request->output.length);
+	wipe_texts(request->json);
+	if (request->output.is_secret)
+		wipe_texts(request->answer);
 	json_decref(request->json);
 	json_decref(request->event);
 	json_decref(request->answer);

@@ -72,7 +72,7 @@ static int create(struct store *store, void *context, struct fault *fault)
 int api_tokens_create(struct api_request *request, struct fault *fault)
 {
 	request->status = 201;
-	request->has_secret = true;
+	request->output.is_secret = true;
 	return api_change(request, create, request, fault);
 }
 

@@ -3,6 +3,7 @@
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "base/check.h"
 
@@ -13,10 +14,32 @@ void text_init(struct text *text, size_t bytes_max)
 	*text = (struct text){.bytes_max = bytes_max};
 }
 
+static void give_back(const struct text *text)
+{
+	if (text->is_secret && text->data != NULL)
+		explicit_bzero(text->data, text->capacity);
+	free(text->data);
+}
+
+/* The same bytes in larger memory, or NULL with nothing changed. */
+static char *moved(const struct text *text, size_t capacity)
+{
+	if (!text->is_secret)
+		return realloc(text->data, capacity);
+	/* realloc may leave a copy behind. */
+	char *data = malloc(capacity);
+	if (data == NULL)
+		return NULL;
+	if (text->data != NULL)
+		memcpy(data, text->data, text->length + 1);
+	give_back(text);
+	return data;
+}
+
 void text_fini(struct text *text)
 {
-	free(text->data);
-	*text = (struct text){.bytes_max = text->bytes_max};
+	give_back(text);
+	*text = (struct text){.bytes_max = text->bytes_max, .is_secret = text->is_secret};
 }
 
 void text_clear(struct text *text)
@@ -40,7 +63,7 @@ static bool text_grow(struct text *text, size_t more)
 	size_t capacity = text->capacity > 0 ? 2 * text->capacity : TEXT_CAPACITY_LEAST;
 	if (capacity < needed)
 		capacity = needed;
-	char *data = realloc(text->data, capacity);
+	char *data = moved(text, capacity);
 	if (data == NULL) {
 		text->failed = true;
 		return false;

@@ -20,6 +20,7 @@ struct text {
 	size_t capacity;
 	size_t bytes_max;
 	bool failed;
+	bool is_secret; /* memory is wiped before it is given back; the caller's to set */
 };
 
 void text_init(struct text *text, size_t bytes_max);

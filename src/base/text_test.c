@@ -27,6 +27,43 @@ static void a_text_grows_by_what_is_appended(void **state)
 	text_fini(&text);
 }
 
+/* What is given back is looked at before it is (the linker's --wrap). */
+static const char *looked_for;
+static unsigned found, given_back;
+static const struct text *watched;
+
+void __real_free(void *memory);
+void __wrap_free(void *memory);
+
+void __wrap_free(void *memory)
+{
+	if (watched != NULL && memory != NULL && memory == watched->data) {
+		given_back++;
+		found += memmem(memory, watched->capacity, looked_for, strlen(looked_for)) != NULL;
+	}
+	__real_free(memory);
+}
+
+static void a_secret_text_leaves_nothing_behind_where_it_was(void **state)
+{
+	struct text text;
+
+	(void)state;
+	for (int secret = 0; secret < 2; secret++) {
+		text_init(&text, 4096);
+		text.is_secret = secret == 1;
+		looked_for = "open sesame", watched = &text, found = given_back = 0;
+		text_printf(&text, "say: %s", looked_for);
+		while (text.length < 1000)
+			text_append_text(&text, " and more");
+		text_clear(&text);
+		text_fini(&text);
+		watched = NULL;
+		assert_int_equal(found, 1 - secret);
+		assert_in_range(given_back, 1 + 2 * secret, 10);
+	}
+}
+
 static void beyond_its_maximum_a_text_fails_and_stays_failed(void **state)
 {
 	struct text text;
@@ -186,6 +223,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(a_text_grows_by_what_is_appended),
+		cmocka_unit_test(a_secret_text_leaves_nothing_behind_where_it_was),
 		cmocka_unit_test(beyond_its_maximum_a_text_fails_and_stays_failed),
 		cmocka_unit_test(hexadecimal_is_read_back_in_either_case),
 		cmocka_unit_test(utf8_is_what_the_standard_calls_well_formed),
