@@ -228,8 +228,8 @@ static int set(struct store *store, void *context, struct fault *fault)
 	setting->changed = before.nano != setting->nano ||
 			   (setting->nano >= 0 && before.monthly != setting->monthly);
 	if (setting->changed) {
-		code = store_budget(store, setting, fault);
 		tell_change(setting, &place);
+		code = store_budget(store, setting, fault);
 	}
 	if (place.level == BILLING_LEVEL_SUBSCRIPTION) {
 		place.subscription.budget_nano = setting->nano;

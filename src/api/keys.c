@@ -129,6 +129,8 @@ static int create(struct store *store, void *context, struct fault *fault)
 	int code = api_at(
 		request, "app",
 		account_app_get(store, api_argument(request, "app")->text, &making->app, fault));
+
+	json_array_clear(making->warnings); /* of a try before */
 	for (size_t i = 0; code == 0 && i < scopes->text_count; i++) {
 		code = scope_check(scopes->texts[i], fault);
 		if (code < 0)

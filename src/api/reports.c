@@ -295,34 +295,36 @@ static int find_all(struct store *store, void *context, struct fault *fault)
 static void tell_not_held(struct reporting *reporting, struct report *report,
 			  enum api_usage_outcome outcome)
 {
-	switch (outcome) {
-	case API_USAGE_HELD:
-		break;
-	case API_USAGE_NO_SUBSCRIPTION:
-		refuse(reporting, report, API_NOT_FOUND, "subject", NULL,
-		       "no such app is subscribed to the service now; usage is reported before a "
-		       "subscription ends");
-		break;
-	case API_USAGE_TOO_MUCH:
-		refuse(reporting, report, API_LIMIT, "data/units", NULL,
-		       "it is more than the plan's max_units or max_charge let one event count; "
-		       "nothing of it was counted. Report it in parts, each with an id of its own");
-		break;
-	case API_USAGE_BALANCE:
-		refuse(reporting, report, API_PAYMENT, "subject", NULL,
-		       "the account's balance does not cover it; report it again once the account "
-		       "was funded");
-		break;
-	case API_USAGE_BUDGET:
-		refuse(reporting, report, API_PAYMENT, "subject", NULL,
-		       "a budget (of the subscription, its app or its account) does not cover it; "
-		       "report it again once that was raised");
-		break;
-	case API_USAGE_BUSY:
-		refuse(reporting, report, API_BUSY, "subject", NULL,
-		       "the ledger did not say in time whether it can be paid; report it again");
-		break;
-	}
+	static const struct {
+		enum api_problem problem;
+		const char *attribute, *detail;
+	} told[] = {
+		[API_USAGE_NO_SUBSCRIPTION] =
+			{API_NOT_FOUND, "subject",
+			 "no such app is subscribed to the service now; usage is reported before "
+			 "a subscription ends"},
+		[API_USAGE_TOO_MUCH] =
+			{API_LIMIT, "data/units",
+			 "it is more than the plan's max_units or max_charge let one event "
+			 "count; nothing of it was counted. Report it in parts, each with an id "
+			 "of its own"},
+		[API_USAGE_BALANCE] =
+			{API_PAYMENT, "subject",
+			 "the account's balance does not cover it; report it again once the "
+			 "account was funded"},
+		[API_USAGE_BUDGET] =
+			{API_PAYMENT, "subject",
+			 "a budget (of the subscription, its app or its account) does not cover "
+			 "it; report it again once that was raised"},
+		[API_USAGE_BUSY] =
+			{API_BUSY, "subject",
+			 "the ledger did not say in time whether it can be paid; report it "
+			 "again"},
+	};
+
+	check(outcome != API_USAGE_HELD);
+	refuse(reporting, report, told[outcome].problem, told[outcome].attribute, NULL, "%s",
+	       told[outcome].detail);
 }
 
 static int hold_all(struct reporting *reporting, struct fault *fault)
@@ -345,9 +347,10 @@ static int hold_all(struct reporting *reporting, struct fault *fault)
 		report->usage.call = call_id_make(now_ns / CLOCK_NS_PER_MS, report->row.key);
 		const enum api_usage_outcome outcome =
 			ports->usage_hold(ports->context, &report->usage);
-		tell_not_held(reporting, report, outcome);
-		if (outcome != API_USAGE_HELD)
+		if (outcome != API_USAGE_HELD) {
+			tell_not_held(reporting, report, outcome);
 			continue;
+		}
 		report->state = REPORT_HELD;
 		report->row.call = report->usage.call;
 		report->row.stream = stream;
@@ -453,7 +456,15 @@ static json_t *text_or_null(struct slice text)
 	return text.length > 0 ? json_stringn(text.data, text.length) : json_null();
 }
 
-static json_t *result_json(const struct reporting *reporting, const struct report *report)
+/* The same as an earlier one is what became of that, but counts once. */
+static enum report_state told_state(const struct report *report, const struct report *told)
+{
+	return told != report && told->state == REPORT_ACCEPTED ? REPORT_REPEATED : told->state;
+}
+
+/* *ret_state is one of those that are told. */
+static json_t *result_json(const struct reporting *reporting, const struct report *report,
+			   enum report_state *ret_state)
 {
 	static const char *const states[] = {
 		[REPORT_ACCEPTED] = "accepted",
@@ -461,16 +472,17 @@ static json_t *result_json(const struct reporting *reporting, const struct repor
 		[REPORT_REFUSED] = "refused",
 	};
 	const struct api_event *event = report->event;
-	const bool again = report->state == REPORT_AGAIN;
-	const struct report *told = again ? &reporting->reports[report->same] : report;
+	const struct report *told =
+		report->state == REPORT_AGAIN ? &reporting->reports[report->same] : report;
 	const bool refused = told->state == REPORT_REFUSED;
-	const char *state = again && !refused ? "repeated" : states[told->state];
 	char call[CALL_ID_TEXT_MAX];
+
+	*ret_state = told_state(report, told);
 
 	call_id_format(told->row.call, call);
 	return json_pack(
 		"{s:o, s:o, s:s, s:o, s:o, s:o}", "source", text_or_null(event->source), "id",
-		text_or_null(event->id), "status", state, "call",
+		text_or_null(event->id), "status", states[*ret_state], "call",
 		refused ? json_null() : json_string(call), "charge",
 		told->is_charged && !refused ? api_json_amount(told->charge_nano) : json_null(),
 		"problem",
@@ -481,7 +493,8 @@ static void answer(struct reporting *reporting)
 {
 	struct api_request *request = reporting->request;
 	const struct report *only = &reporting->reports[0];
-	int counts[3] = {0};
+	int counts[REPORT_REFUSED + 1] = {0};
+	enum report_state state;
 	json_t *results = json_array();
 
 	tell_uncharged(reporting);
@@ -491,14 +504,14 @@ static void answer(struct reporting *reporting)
 		return;
 	}
 	for (size_t i = 0; i < reporting->events.count; i++) {
-		json_t *result = result_json(reporting, &reporting->reports[i]);
-		const char *state = json_string_value(json_object_get(result, "status"));
-		counts[state[0] == 'a' ? 0 : state[2] == 'p' ? 1 : 2]++;
-		json_array_append_new(results, result);
+		json_array_append_new(results,
+				      result_json(reporting, &reporting->reports[i], &state));
+		counts[state]++;
 	}
-	request->answer = json_pack("{s:i, s:i, s:i, s:s, s:o}", "accepted", counts[0], "repeated",
-				    counts[1], "refused", counts[2], "currency",
-				    request->api->options.currency, "results", results);
+	request->answer =
+		json_pack("{s:i, s:i, s:i, s:s, s:o}", "accepted", counts[REPORT_ACCEPTED],
+			  "repeated", counts[REPORT_REPEATED], "refused", counts[REPORT_REFUSED],
+			  "currency", request->api->options.currency, "results", results);
 }
 
 int api_usage_report(struct api_request *request, struct fault *fault)
