@@ -92,6 +92,32 @@ int api_accounts_fund(struct api_request *request, struct fault *fault)
 
 /* ---- statements ---- */
 
+/* clang-format off */
+const struct api_member api_statement_members[] = {
+	{"account", API_IS_TEXT, 0, NULL, "the account's name"},
+	{"currency", API_IS_TEXT, 0, NULL, "of the amounts"},
+	{"period", API_IS_MONTH, 0, NULL, "a calendar month in UTC"},
+	{"lines", API_IS_OBJECT, API_LIST_OF, "StatementLine", "one for each thing charged"},
+	{"total", API_IS_AMOUNT, 0, NULL, "of all pages; below zero it is owed to the account"},
+	{"changes", API_IS_OBJECT, API_LIST_OF, "PlanMove",
+	 "plan versions that were announced to its active subscriptions, up to 100"},
+	{"next", API_IS_TEXT, API_OR_NULL, NULL, "the next page's `after`; null: it is the last"},
+};
+
+const struct api_member api_statement_line_members[] = {
+	{"service", API_IS_TEXT, 0, NULL, "the service's name"},
+	{"plan", API_IS_TEXT, 0, NULL, "the plan's name"},
+	{"app", API_IS_TEXT, 0, NULL, "`account/app`; empty in a provider's lines"},
+	{"meter", API_IS_TEXT, 0, NULL, "what was counted"},
+	{"kind", API_IS_CHOICE, 0, "usage|cloud|fee", "price, running cost, or commission"},
+	{"role", API_IS_CHOICE, 0, "consumer|provider|operator", "the account's part in the trade"},
+	{"model", API_IS_TEXT, 0, NULL, "how the quantity becomes an amount"},
+	{"quantity", API_IS_COUNT, 0, NULL, "how much, in `unit`"},
+	{"unit", API_IS_TEXT, 0, NULL, "of the quantity"},
+	{"amount", API_IS_AMOUNT, 0, NULL, "what it costs"},
+};
+/* clang-format on */
+
 /* Of a fee and of a discount the quantity is the usage that it is a part of. */
 static bool is_part_of_usage(const struct billing_line *line)
 {

@@ -3,7 +3,20 @@
 
 #include <stdlib.h>
 
+#include "api/schemas.h"
 #include "base/check.h"
+
+/* clang-format off */
+const struct api_member api_plan_move_members[] = {
+	{"app", API_IS_TEXT, 0, NULL, "`account/app`"},
+	{"service", API_IS_TEXT, 0, NULL, "the service's name"},
+	{"plan", API_IS_TEXT, 0, NULL, "the plan's name"},
+	{"version", API_IS_COUNT, 0, NULL, "the version that it gets"},
+	{"effective", API_IS_TIME, 0, NULL, "from when on"},
+	{"dearer", API_IS_TEXT, API_LIST_OF, NULL,
+	 "meters whose price, and keys of the manifest whose value is dearer or less"},
+};
+/* clang-format on */
 
 json_t *api_rises_json(uint32_t rises, const struct catalog_unit units[RATING_UNITS_MAX])
 {

@@ -1,7 +1,55 @@
 /* How a plan is told: prices, limits and the most that a call costs. */
 #include "api/api_internal.h"
 
+#include "api/schemas.h"
 #include "base/units.h"
+
+/* clang-format off */
+const struct api_member api_plan_members[] = {
+	{"name", API_IS_TEXT, 0, NULL, "unique in the service"},
+	{"id", API_IS_ID, 0, NULL, "of its version"},
+	{"version", API_IS_COUNT, 0, NULL, "from 1 on"},
+	{"prices", API_IS_OBJECT, API_LIST_OF, "Price", "what is charged for"},
+	{"discount_ppm", API_IS_COUNT, API_MAY_LACK, NULL,
+	 "off a month's usage, in millionths of it; rounded once"},
+	{"discount", API_IS_AMOUNT, API_MAY_LACK, NULL, "off what is left of it then"},
+	{"max_charge", API_IS_AMOUNT, API_OR_NULL, NULL, "the plan's own bound for a call"},
+	{"call_most", API_IS_AMOUNT, 0, NULL, "the most that one call can cost"},
+	{"max_units", API_IS_COUNT, API_MAP_OF, NULL, "the most that a call may report, by meter"},
+	{"limits", API_IS_OBJECT, 0, "Limits", "how much may be called"},
+	{"bill_on", API_IS_CHOICE, 0, "always|answered", "which calls are charged"},
+	{"notice", API_IS_TEXT, 0, NULL, "before it gets dearer for its subscribers, at least"},
+	{"effective", API_IS_TIME, API_OR_NULL, NULL,
+	 "from when who has an earlier version has it; null: they keep theirs"},
+};
+
+const struct api_member api_price_members[] = {
+	{"meter", API_IS_TEXT, 0, NULL, "what it is a price of"},
+	{"model", API_IS_CHOICE, 0, "free|flat|unit|package|graduated|volume",
+	 "how a quantity becomes an amount"},
+	{"free", API_IS_COUNT, 0, NULL, "so many in each month cost nothing"},
+	{"price", API_IS_AMOUNT, API_MAY_LACK, NULL, "of `per` units"},
+	{"per", API_IS_COUNT, API_MAY_LACK, NULL, "units"},
+	{"tiers", API_IS_OBJECT, API_LIST_OF | API_MAY_LACK, "Tier", "of a graduated price"},
+	{"minimum", API_IS_AMOUNT, API_MAY_LACK, NULL,
+	 "what a month with any use of the meter costs at least"},
+};
+
+const struct api_member api_tier_members[] = {
+	{"up_to", API_IS_COUNT, API_OR_NULL, NULL, "its last unit; null: it has no end"},
+	{"price", API_IS_AMOUNT, 0, NULL, "of `per` units"},
+	{"per", API_IS_COUNT, 0, NULL, "units"},
+};
+
+const struct api_member api_limits_members[] = {
+	{"rate_calls", API_IS_COUNT, API_MAY_LACK, NULL, "calls in each `rate_per`"},
+	{"rate_per", API_IS_TEXT, API_MAY_LACK, NULL, "a duration"},
+	{"burst", API_IS_COUNT, API_MAY_LACK, NULL, "calls that may come at once"},
+	{"concurrency", API_IS_COUNT, API_MAY_LACK, NULL, "calls in flight"},
+	{"quota_calls_month", API_IS_COUNT, API_MAY_LACK, NULL, "calls in a month"},
+	{"timeout", API_IS_TEXT, 0, NULL, "how long a call may take"},
+};
+/* clang-format on */
 
 static const char *meter_name(enum rating_meter meter, const struct catalog_unit *units)
 {

@@ -1,7 +1,5 @@
 #include "api/schemas.h"
 
-#include "api/price_schemas_internal.h"
-
 #define COUNT_OF(array) (sizeof(array) / sizeof((array)[0]))
 
 /* clang-format off */
@@ -48,30 +46,6 @@ static const struct api_member account_members[] = {
 	{"available", API_IS_AMOUNT, 0, NULL, "of it, what nobody has reserved"},
 	{"leased", API_IS_AMOUNT, 0, NULL, "of it, what is reserved for calls"},
 	{"owed", API_IS_AMOUNT, 0, NULL, "charges that it could not pay yet"},
-};
-
-static const struct api_member statement_members[] = {
-	{"account", API_IS_TEXT, 0, NULL, "the account's name"},
-	{"currency", API_IS_TEXT, 0, NULL, "of the amounts"},
-	{"period", API_IS_MONTH, 0, NULL, "a calendar month in UTC"},
-	{"lines", API_IS_OBJECT, API_LIST_OF, "StatementLine", "one for each thing charged"},
-	{"total", API_IS_AMOUNT, 0, NULL, "of all pages; below zero it is owed to the account"},
-	{"changes", API_IS_OBJECT, API_LIST_OF, "PlanMove",
-	 "plan versions that were announced to its active subscriptions, up to 100"},
-	{"next", API_IS_TEXT, API_OR_NULL, NULL, "the next page's `after`; null: it is the last"},
-};
-
-static const struct api_member statement_line_members[] = {
-	{"service", API_IS_TEXT, 0, NULL, "the service's name"},
-	{"plan", API_IS_TEXT, 0, NULL, "the plan's name"},
-	{"app", API_IS_TEXT, 0, NULL, "`account/app`; empty in a provider's lines"},
-	{"meter", API_IS_TEXT, 0, NULL, "what was counted"},
-	{"kind", API_IS_CHOICE, 0, "usage|cloud|fee", "price, running cost, or commission"},
-	{"role", API_IS_CHOICE, 0, "consumer|provider|operator", "the account's part in the trade"},
-	{"model", API_IS_TEXT, 0, NULL, "how the quantity becomes an amount"},
-	{"quantity", API_IS_COUNT, 0, NULL, "how much, in `unit`"},
-	{"unit", API_IS_TEXT, 0, NULL, "of the quantity"},
-	{"amount", API_IS_AMOUNT, 0, NULL, "what it costs"},
 };
 
 #define KEY_MEMBERS                                                                               \
@@ -185,61 +159,6 @@ static const struct api_member run_members[] = {
 
 static const struct api_member meter_members[] = {
 	{"unit", API_IS_TEXT, 0, NULL, "what it counts"},
-};
-
-static const struct api_member plan_members[] = {
-	{"name", API_IS_TEXT, 0, NULL, "unique in the service"},
-	{"id", API_IS_ID, 0, NULL, "of its version"},
-	{"version", API_IS_COUNT, 0, NULL, "from 1 on"},
-	{"prices", API_IS_OBJECT, API_LIST_OF, "Price", "what is charged for"},
-	{"discount_ppm", API_IS_COUNT, API_MAY_LACK, NULL,
-	 "off a month's usage, in millionths of it; rounded once"},
-	{"discount", API_IS_AMOUNT, API_MAY_LACK, NULL, "off what is left of it then"},
-	{"max_charge", API_IS_AMOUNT, API_OR_NULL, NULL, "the plan's own bound for a call"},
-	{"call_most", API_IS_AMOUNT, 0, NULL, "the most that one call can cost"},
-	{"max_units", API_IS_COUNT, API_MAP_OF, NULL, "the most that a call may report, by meter"},
-	{"limits", API_IS_OBJECT, 0, "Limits", "how much may be called"},
-	{"bill_on", API_IS_CHOICE, 0, "always|answered", "which calls are charged"},
-	{"notice", API_IS_TEXT, 0, NULL, "before it gets dearer for its subscribers, at least"},
-	{"effective", API_IS_TIME, API_OR_NULL, NULL,
-	 "from when who has an earlier version has it; null: they keep theirs"},
-};
-
-static const struct api_member plan_move_members[] = {
-	{"app", API_IS_TEXT, 0, NULL, "`account/app`"},
-	{"service", API_IS_TEXT, 0, NULL, "the service's name"},
-	{"plan", API_IS_TEXT, 0, NULL, "the plan's name"},
-	{"version", API_IS_COUNT, 0, NULL, "the version that it gets"},
-	{"effective", API_IS_TIME, 0, NULL, "from when on"},
-	{"dearer", API_IS_TEXT, API_LIST_OF, NULL,
-	 "meters whose price, and keys of the manifest whose value is dearer or less"},
-};
-
-static const struct api_member price_members[] = {
-	{"meter", API_IS_TEXT, 0, NULL, "what it is a price of"},
-	{"model", API_IS_CHOICE, 0, "free|flat|unit|package|graduated|volume",
-	 "how a quantity becomes an amount"},
-	{"free", API_IS_COUNT, 0, NULL, "so many in each month cost nothing"},
-	{"price", API_IS_AMOUNT, API_MAY_LACK, NULL, "of `per` units"},
-	{"per", API_IS_COUNT, API_MAY_LACK, NULL, "units"},
-	{"tiers", API_IS_OBJECT, API_LIST_OF | API_MAY_LACK, "Tier", "of a graduated price"},
-	{"minimum", API_IS_AMOUNT, API_MAY_LACK, NULL,
-	 "what a month with any use of the meter costs at least"},
-};
-
-static const struct api_member tier_members[] = {
-	{"up_to", API_IS_COUNT, API_OR_NULL, NULL, "its last unit; null: it has no end"},
-	{"price", API_IS_AMOUNT, 0, NULL, "of `per` units"},
-	{"per", API_IS_COUNT, 0, NULL, "units"},
-};
-
-static const struct api_member limits_members[] = {
-	{"rate_calls", API_IS_COUNT, API_MAY_LACK, NULL, "calls in each `rate_per`"},
-	{"rate_per", API_IS_TEXT, API_MAY_LACK, NULL, "a duration"},
-	{"burst", API_IS_COUNT, API_MAY_LACK, NULL, "calls that may come at once"},
-	{"concurrency", API_IS_COUNT, API_MAY_LACK, NULL, "calls in flight"},
-	{"quota_calls_month", API_IS_COUNT, API_MAY_LACK, NULL, "calls in a month"},
-	{"timeout", API_IS_TEXT, 0, NULL, "how long a call may take"},
 };
 
 static const struct api_member log_members[] = {
@@ -385,7 +304,8 @@ static const struct api_member change_members[] = {
 	{"actor", API_IS_TEXT, 0, NULL, "who: a role, and a fingerprint of the token"},
 	{"operation", API_IS_TEXT, 0, NULL, "by which operation (`operationId` in the OpenAPI document)"},
 	{"kind", API_IS_CHOICE, 0, "account|app|key|service|subscription|tls|token", "what was changed"},
-	{"name", API_IS_TEXT, 0, NULL, "its name; of a key its id, of a subscription its app, of tls `gateway`"},
+	{"name", API_IS_TEXT, 0, NULL,
+	 "its name; of a key its id, of a subscription its app, of tls `gateway`"},
 	{"facts", API_IS_SCHEMA, 0, NULL, "what is other than before, in short"},
 };
 
@@ -526,8 +446,8 @@ const struct api_schema api_schemas[] = {
 	SCHEMA("Instance", api_instance_members, "A running copy of a service."),
 	SCHEMA("Account", account_members, "A billing party: provider, consumer, or both."),
 	SCHEMA("Funding", api_funding_members, "Money that was put into an account."),
-	SCHEMA("Statement", statement_members, "What an account owes and is owed for a month."),
-	SCHEMA("StatementLine", statement_line_members, "One line of a statement."),
+	SCHEMA("Statement", api_statement_members, "What an account owes and is owed for a month."),
+	SCHEMA("StatementLine", api_statement_line_members, "One line of a statement."),
 	SCHEMA("Bill", bill_members, "A month's statement that anybody can check (receipts.md)."),
 	SCHEMA("BillCard", bill_card_members, "The operator's prices and commission."),
 	SCHEMA("BillRate", bill_rate_members, "A price."),
@@ -559,15 +479,15 @@ const struct api_schema api_schemas[] = {
 	SCHEMA("ServiceTls", service_tls_members, "How a service is known by TLS."),
 	SCHEMA("Run", run_members, "How the cloud runs a service."),
 	SCHEMA("Meter", meter_members, "A quantity that a service reports."),
-	SCHEMA("Plan", plan_members, "A price list with limits."),
-	SCHEMA("PlanMove", plan_move_members, "A plan version that comes to a subscription."),
-	SCHEMA("Price", price_members, "What a meter costs."),
-	SCHEMA("PricePreview", price_preview_members, "What a month would cost under a plan."),
-	SCHEMA("PriceLine", price_line_members, "What one price comes to."),
-	SCHEMA("PricePart", price_part_members, "A part of what a price comes to."),
-	SCHEMA("PriceDiscount", price_discount_members, "What a discount takes off."),
-	SCHEMA("Tier", tier_members, "A part of a graduated price."),
-	SCHEMA("Limits", limits_members, "How much an app may call."),
+	SCHEMA("Plan", api_plan_members, "A price list with limits."),
+	SCHEMA("PlanMove", api_plan_move_members, "A plan version that comes to a subscription."),
+	SCHEMA("Price", api_price_members, "What a meter costs."),
+	SCHEMA("PricePreview", api_price_preview_members, "What a month would cost under a plan."),
+	SCHEMA("PriceLine", api_price_line_members, "What one price comes to."),
+	SCHEMA("PricePart", api_price_part_members, "A part of what a price comes to."),
+	SCHEMA("PriceDiscount", api_price_discount_members, "What a discount takes off."),
+	SCHEMA("Tier", api_tier_members, "A part of a graduated price."),
+	SCHEMA("Limits", api_limits_members, "How much an app may call."),
 	SCHEMA("Log", log_members, "Lines that a service's instances wrote."),
 	SCHEMA("Subscription", subscription_members, "An app's right to call a service."),
 	SCHEMA("SubscriptionEnded", subscription_ended_members, "A subscription that was ended."),

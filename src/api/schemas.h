@@ -57,6 +57,12 @@ extern const struct api_member api_app_members[5];
 extern const struct api_member api_funding_members[6];
 extern const struct api_member api_tls_members[3], api_tls_listener_members[3],
 	api_tls_certificate_members[5], api_tls_reloaded_members[2];
+extern const struct api_member api_price_preview_members[11], api_price_line_members[6],
+	api_price_part_members[6], api_price_discount_members[3];
+extern const struct api_member api_plan_members[13], api_price_members[7], api_tier_members[3],
+	api_limits_members[6];
+extern const struct api_member api_plan_move_members[6];
+extern const struct api_member api_statement_members[7], api_statement_line_members[10];
 extern const struct api_member api_status_members[16], api_trouble_members[5],
 	api_journal_state_members[2], api_stream_members[3], api_instance_members[12];
 
