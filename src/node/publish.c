@@ -15,7 +15,39 @@
 
 /* ---- services, with plans and upstreams ---- */
 
-static int publish_plans(struct node *node, struct service_id id, struct fault *fault)
+static int publish_plan(struct node *node, const struct catalog_plan *plan, struct fault *fault)
+{
+	const struct catalog_limits *limits = &plan->terms.limits;
+	const struct gateway_plan_entry entry = {
+		.id = plan->id,
+		.name = plan->name,
+		.rating = plan->terms.rating,
+		.call_most_nano = plan->terms.call_most_nano,
+		.limits = {.rate_interval_ns = catalog_limits_interval_ns(limits),
+			   .burst = limits->burst,
+			   .concurrency = limits->concurrency,
+			   .quota_calls = limits->quota_calls,
+			   .timeout_ns = limits->timeout_ns},
+	};
+
+	return gateway_publish_plan(node->gateway, &entry, fault);
+}
+
+/* Which version takes the plan's place, and when. */
+static int publish_move(struct node *node, const struct catalog_plan *plan, struct fault *fault)
+{
+	struct catalog_move move;
+	const int code = catalog_move_next(node->store, plan->id, &move, fault);
+
+	return code < 0 ? code
+			: gateway_publish_move(node->gateway, plan->id, move.plan,
+					       clock_month_start_ns(move.month), fault);
+}
+
+static int each_plan(struct node *node, struct service_id id,
+		     int (*publish)(struct node *node, const struct catalog_plan *plan,
+				    struct fault *fault),
+		     struct fault *fault)
 {
 	struct catalog_plan *plans = calloc(PLANS_PAGE, sizeof(*plans));
 	struct plan_id after = {0};
@@ -27,19 +59,7 @@ static int publish_plans(struct node *node, struct service_id id, struct fault *
 		code = catalog_plan_list(node->store, id, false, after, plans, PLANS_PAGE, &count,
 					 fault);
 		for (size_t i = 0; code == 0 && i < count; i++) {
-			const struct catalog_limits *limits = &plans[i].terms.limits;
-			const struct gateway_plan_entry entry = {
-				.id = plans[i].id,
-				.name = plans[i].name,
-				.rating = plans[i].terms.rating,
-				.call_most_nano = plans[i].terms.call_most_nano,
-				.limits = {.rate_interval_ns = catalog_limits_interval_ns(limits),
-					   .burst = limits->burst,
-					   .concurrency = limits->concurrency,
-					   .quota_calls = limits->quota_calls,
-					   .timeout_ns = limits->timeout_ns},
-			};
-			code = gateway_publish_plan(node->gateway, &entry, fault);
+			code = publish(node, &plans[i], fault);
 			after = plans[i].id;
 		}
 	} while (code == 0 && count == PLANS_PAGE);
@@ -47,30 +67,12 @@ static int publish_plans(struct node *node, struct service_id id, struct fault *
 	return code;
 }
 
-/* Which of them take whose place, and when; once all of them are there. */
-static int publish_moves(struct node *node, struct service_id id, struct fault *fault)
+/* Moves once all versions are there. */
+static int publish_plans(struct node *node, struct service_id id, struct fault *fault)
 {
-	struct catalog_plan *plans = calloc(PLANS_PAGE, sizeof(*plans));
-	struct plan_id after = {0};
-	size_t count;
-	int code;
+	const int code = each_plan(node, id, publish_plan, fault);
 
-	check(plans != NULL);
-	do {
-		code = catalog_plan_list(node->store, id, false, after, plans, PLANS_PAGE, &count,
-					 fault);
-		for (size_t i = 0; code == 0 && i < count; i++) {
-			struct catalog_move move;
-			code = catalog_move_next(node->store, plans[i].id, &move, fault);
-			if (code == 0)
-				code = gateway_publish_move(node->gateway, plans[i].id, move.plan,
-							    clock_month_start_ns(move.month),
-							    fault);
-			after = plans[i].id;
-		}
-	} while (code == 0 && count == PLANS_PAGE);
-	free(plans);
-	return code;
+	return code < 0 ? code : each_plan(node, id, publish_move, fault);
 }
 
 static void put_authority(const char *host, uint16_t port, char *text, size_t text_max)
@@ -214,11 +216,9 @@ static int publish_offer(struct node *node, const struct catalog_service *servic
 		identity_key(node, service->id, service->identity_key, &identity);
 		entry.identity = &identity;
 	}
-	int code = gateway_publish_service(node->gateway, &entry, fault);
+	const int code = gateway_publish_service(node->gateway, &entry, fault);
 	sodium_memzero(&identity, sizeof(identity));
-	if (code == 0)
-		code = publish_plans(node, service->id, fault);
-	return code < 0 ? code : publish_moves(node, service->id, fault);
+	return code < 0 ? code : publish_plans(node, service->id, fault);
 }
 
 static struct node_service *known_service(struct node *node, struct service_id id)
