@@ -269,7 +269,7 @@ static bool retry(struct call *call, enum http_failure failure)
 	return true;
 }
 
-/* An instance that has died is replaced soon. Nothing was forwarded, so the call waits for that,
+/* An instance that has died is replaced soon. It has not looked at the call, which waits for that,
  * as one would that came a moment later. */
 static bool wait_for_replacement(struct call *call, enum http_failure failure)
 {

@@ -1,5 +1,6 @@
 #include "http/client_internal.h"
 
+#include <errno.h>
 #include <stdlib.h>
 
 #include "base/check.h"
@@ -263,8 +264,12 @@ void http_link_fail(struct http_link *link, enum http_failure failure)
 {
 	const bool is_called =
 		link->state == HTTP_LINK_CALLING || link->state == HTTP_LINK_CONNECTING;
+	struct http_origin *origin = link->origin;
 
 	http_link_close(link);
+	/* The others have been idle for longer: a second attempt is not to meet the same end. */
+	while (is_called && link->reused && !link->call.answered && origin->idle != NULL)
+		http_link_close(origin->idle);
 	if (is_called)
 		link->origin->client->options.events->on_failed(link->call.owner, failure);
 }
@@ -336,14 +341,23 @@ static void link_peer_ended(struct loop_stream *stream)
 		http_link_close(link);
 }
 
+/* The peer of a Unix socket is reset where it has not read all that was sent to it: it never took
+ * the connection, or died before it came to the request. With a body behind it, it may have read
+ * the head. (unix(7) does not say so; unix_release_sock in the kernel's net/unix/af_unix.c.) */
+static bool is_unread(const struct http_link *link, int error)
+{
+	return link->origin->options.address.any.sa_family == AF_UNIX &&
+	       (error == ECONNRESET || error == EPIPE) && link->call.announced_bytes == 0;
+}
+
 static void link_failed(struct loop_stream *stream, int error)
 {
 	struct http_link *link = of_stream(stream);
-
 	enum http_failure failure = HTTP_FAILED_CLOSED;
 
-	(void)error;
-	if (!link->call.answered)
+	if (!link->call.answered && is_unread(link, error))
+		failure = link->reused ? HTTP_FAILED_REFUSED : HTTP_FAILED_CONNECT;
+	else if (!link->call.answered)
 		failure = link->reused ? HTTP_FAILED_STALE
 				       : http_origin_failure(link->origin, &link->wire, failure);
 	http_link_fail(link, failure);

@@ -114,8 +114,8 @@ static void on_end(void *owner, const struct http_header *trailers, size_t trail
 
 static void on_failed(void *owner, enum http_failure failure)
 {
-	static const char *const words[] = {"connect", "stale",   "closed",     "invalid",
-					    "timeout", "refused", "unsupported"};
+	static const char *const words[] = {"connect", "stale",   "closed",      "invalid",
+					    "timeout", "refused", "unsupported", "tls"};
 	struct client_rig_caller *caller = owner;
 
 	is_over(caller);

@@ -362,12 +362,13 @@ struct http_origin; /* one address and its kept-alive connections */
 struct http_call;   /* one request and its answer */
 
 enum http_failure {
-	HTTP_FAILED_CONNECT,     /* refused, or not in time: nothing was sent */
+	HTTP_FAILED_CONNECT,     /* refused, not in time, or over before the request was read */
 	HTTP_FAILED_STALE,       /* a kept-alive connection ended before the answer's first byte */
 	HTTP_FAILED_CLOSED,      /* ended within the answer or after the request */
 	HTTP_FAILED_INVALID,     /* the answer broke the rules */
 	HTTP_FAILED_TIMEOUT,     /* no answer, or a pause within it, or it takes no request body */
-	HTTP_FAILED_REFUSED,     /* the service has not looked at the request; HTTP/2 only */
+	HTTP_FAILED_REFUSED,     /* the service has not looked at the request, by HTTP/2, or by a
+				  * kept-alive connection that ended before it was read */
 	HTTP_FAILED_UNSUPPORTED, /* the service takes no upgrade: nothing was sent; HTTP/2 only */
 	HTTP_FAILED_TLS /* no agreement by TLS: the service has not looked at the request */
 };
