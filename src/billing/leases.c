@@ -431,7 +431,7 @@ int leases_reserve(struct leases *leases, struct intake *intake, struct transfer
 		lease->next_id = ledger_transfer_id_derive(LEDGER_KIND_LEASE, intake->turn,
 							   lease->next_account.value,
 							   leases->options->node * 2 + 1);
-		const struct ledger_transfer reserve = {
+		struct ledger_transfer reserve = {
 			.id = lease->next_id,
 			.debit = lease->next_account,
 			.credit = books_leases(leases->books, lease->number),
@@ -439,11 +439,11 @@ int leases_reserve(struct leases *leases, struct intake *intake, struct transfer
 			.kind = LEDGER_KIND_LEASE,
 			.flags = LEDGER_PENDING,
 			.timeout_s = BILLING_LEASE_TIMEOUT_S,
-			.subscription = lease->budget == NULL ? (struct subscription_id){0}
-							      : billing_budget_subscription(
-									lease->budget->terms.key),
 			.period = lease->next_month,
 		};
+		if (lease->budget != NULL)
+			reserve.subscription =
+				billing_budget_subscription(lease->budget->terms.key);
 		code = transfers_add(transfers, &reserve, fault);
 	}
 	return code < 0 ? code : transfers_flush(transfers, fault);

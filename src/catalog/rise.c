@@ -186,16 +186,20 @@ uint32_t catalog_terms_rises(const struct catalog_terms *before, const struct ca
 
 const char *catalog_rise_name(unsigned rise, const struct catalog_unit units[RATING_UNITS_MAX])
 {
-	static const char *const names[CATALOG_RISES_END] = {
-#define X(rise, name) [rise] = name,
+	if (rise >= RATING_UNIT_0 && rise < RATING_METERS &&
+	    units[rise - RATING_UNIT_0].name != NULL)
+		return units[rise - RATING_UNIT_0].name;
+	if (rise < RATING_METERS)
+		return rating_meter_name((enum rating_meter)rise);
+	switch (rise) {
+#define X(rise, name) \
+	case rise:    \
+		return name;
 		CATALOG_RISES(X)
 #undef X
-	};
-
+	default:
+		break;
+	}
 	check(rise < CATALOG_RISES_END);
-	if (rise > CATALOG_RISE_METERS)
-		return names[rise];
-	if (rise < RATING_UNIT_0 || units[rise - RATING_UNIT_0].name == NULL)
-		return rating_meter_name((enum rating_meter)rise);
-	return units[rise - RATING_UNIT_0].name;
+	return "";
 }
